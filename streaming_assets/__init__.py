@@ -1,0 +1,1 @@
+"""A Dagster asset graph over the events of a music-streaming site."""

@@ -1,0 +1,39 @@
+"""`streaming-assets ...`: the commands, assembled. Each lives beside what it drives."""
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streaming_assets.settings import SettingsError, setting_rows
+
+app = typer.Typer(
+    name="streaming-assets",
+    help="Events of a music-streaming site: simulate, ingest, backfill, look.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.command("settings")
+def settings_command() -> None:
+    """Print each setting: environment name, value in force, where it comes from, meaning."""
+    table = Table("name", "value", "source", "meaning")
+    for row in setting_rows():
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def main() -> None:
+    """Run the command line; a bad setting ends it with a message, not a trace."""
+    try:
+        app()
+    except SettingsError as error:
+        print(f"settings: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

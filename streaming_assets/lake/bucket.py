@@ -1,0 +1,76 @@
+"""A lake in a Google Cloud Storage bucket."""
+
+from collections.abc import Iterator
+
+from google.api_core.exceptions import GoogleAPIError, PreconditionFailed
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import storage
+
+from streaming_assets.lake.store import LakeError, LakeObject
+
+_CONTENT_TYPE = "application/octet-stream"  # gzip is the content here, not an encoding of it
+_FIELDS = "items(name,size,generation),nextPageToken"
+
+
+class BucketLake:
+    """Objects below `gs://bucket[/prefix]`; the client honours `STORAGE_EMULATOR_HOST`."""
+
+    def __init__(self, url: str, client: storage.Client | None = None) -> None:
+        bucket, _, prefix = url.removeprefix("gs://").partition("/")
+        self._root = f"gs://{bucket}/"
+        self._prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
+        self._bucket_name = bucket
+        self._client = client
+        self._opened: storage.Bucket | None = None
+
+    @property
+    def _bucket(self) -> storage.Bucket:
+        if self._opened is None:
+            try:
+                self._client = self._client or storage.Client()
+            except (GoogleAuthError, OSError) as error:
+                raise LakeError(f"can't open {self._root}: {error}") from error
+            self._opened = self._client.bucket(self._bucket_name)
+        return self._opened
+
+    def list(self, prefix: str, start: str = "", end: str = "") -> Iterator[LakeObject]:
+        try:
+            blobs = self._bucket.client.list_blobs(
+                self._bucket,
+                prefix=self._prefix + prefix,
+                start_offset=self._prefix + start if start else None,
+                end_offset=self._prefix + end if end else None,
+                fields=_FIELDS,
+            )
+            for blob in blobs:
+                name = str(blob.name).removeprefix(self._prefix)
+                yield LakeObject(name, int(blob.size or 0), int(blob.generation or 0))
+        except (GoogleAPIError, GoogleAuthError) as error:
+            raise LakeError(f"can't list {self.uri(prefix)}: {error}") from error
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self._bucket.blob(self._prefix + name).download_as_bytes(raw_download=True)
+        except (GoogleAPIError, GoogleAuthError) as error:
+            raise LakeError(f"can't read {self.uri(name)}: {error}") from error
+
+    def write(self, name: str, data: bytes) -> None:
+        self._upload(name, data)
+
+    def write_if_absent(self, name: str, data: bytes) -> bool:
+        try:
+            self._upload(name, data, if_generation_match=0)
+        except PreconditionFailed:
+            return False
+        return True
+
+    def uri(self, name: str) -> str:
+        return f"{self._root}{self._prefix}{name}"
+
+    def _upload(self, name: str, data: bytes, **conditions: int) -> None:
+        try:
+            self._bucket.blob(self._prefix + name).upload_from_string(data, _content_type(name), **conditions)
+        except PreconditionFailed:
+            raise
+        except (GoogleAPIError, GoogleAuthError) as error:
+            raise LakeError(f"can't write {self.uri(name)}: {error}") from error

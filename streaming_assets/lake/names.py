@@ -1,0 +1,83 @@
+"""Names of the lake's objects, made and read. Pure functions.
+
+An object of events: `raw/<topic>/date=YYYY-MM-DD HH:00:00+00/<partition>-<start offset>[.<life>].gz`,
+partition with 10 digits, offset with 20. The hour is the broker's append time. A life names one existence
+of a topic whose offsets start again (embedded broker, replay, simulated history); a durable cluster has none.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+RAW = "raw"
+SONGS = f"{RAW}/flat_files/songs.parquet"
+LOCATIONS = f"{RAW}/flat_files/locations.parquet"
+HOUR = timedelta(hours=1)
+
+_FOLDER_FORMAT = "%Y-%m-%d %H:00:00+00"
+_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2} \d{2}):00:00\+00")
+_OBJECT = re.compile(
+    rf"{RAW}/(?P<topic>[A-Za-z0-9._-]+)/(?P<folder>date=[^/]+)/"
+    r"(?P<partition>\d{10})-(?P<offset>\d{20})(?:\.(?P<life>[A-Za-z0-9_-]+))?\.gz"
+)
+LIFE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class ObjectName:
+    """The parts of an event object's name; `hour` is timezone-aware UTC, `life` None on a durable cluster."""
+
+    topic: str
+    hour: datetime
+    partition: int
+    start_offset: int
+    life: str | None = None
+
+    def __str__(self) -> str:
+        life = f".{self.life}" if self.life else ""
+        return f"{hour_prefix(self.topic, self.hour)}{self.partition:010d}-{self.start_offset:020d}{life}.gz"
+
+
+def topic_prefix(topic: str) -> str:
+    """`raw/<topic>/`."""
+    return f"{RAW}/{topic}/"
+
+
+def hour_prefix(topic: str, hour: datetime) -> str:
+    """`raw/<topic>/date=<hour>/`; names of later hours sort after those of earlier ones."""
+    return f"{topic_prefix(topic)}date={hour.astimezone(UTC).strftime(_FOLDER_FORMAT)}/"
+
+
+def parse_folder(folder: str) -> datetime | None:
+    """The hour of `date=YYYY-MM-DD HH:00:00+00`; None if it is no such name."""
+    match = _FOLDER.fullmatch(folder)
+    if match is None:
+        return None
+    try:
+        return datetime.strptime(match[1], "%Y-%m-%d %H").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def parse_object(name: str) -> ObjectName | None:
+    """The parts of an event object's name (relative to the lake's root); None if it is none."""
+    match = _OBJECT.fullmatch(name)
+    if match is None:
+        return None
+    hour = parse_folder(match["folder"])
+    if hour is None:
+        return None
+    return ObjectName(match["topic"], hour, int(match["partition"]), int(match["offset"]), match["life"])
+
+
+def floor_hour(moment: datetime) -> datetime:
+    """The UTC hour that holds a timezone-aware moment."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def hours_between(start: datetime, end: datetime) -> Iterator[datetime]:
+    """The hours from `start` (whole hour) up to but not including `end`."""
+    while start < end:
+        yield start
+        start += HOUR

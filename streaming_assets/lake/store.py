@@ -1,0 +1,62 @@
+"""The interface that a lake offers, and the choice between a folder and a bucket by the lake's URL."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class LakeError(Exception):
+    """The lake can't be read or written; the message names the object or folder."""
+
+
+@dataclass(frozen=True)
+class LakeObject:
+    """One object: `name` relative to the lake's root, `size` in bytes; each write changes `generation`."""
+
+    name: str
+    size: int
+    generation: int
+
+
+class Lake(Protocol):
+    """A folder or a bucket. Names are relative to the root, with `/`; a write is seen whole or not at all."""
+
+    def list(self, prefix: str, start: str = "", end: str = "") -> Iterator[LakeObject]:
+        """The objects under `prefix` (which ends with `/`), in the order of their names (by code point).
+
+        Args:
+            prefix: such as `raw/listen_events/`.
+            start: first name that counts, inclusive; empty for all.
+            end: name from which on nothing counts; empty for all.
+
+        Raises:
+            LakeError: the listing failed; an absent prefix is an empty listing, not an error.
+        """
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The object's bytes. Raises LakeError, naming it, if it is absent or unreadable."""
+        ...
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put the object in place, atomically and durably, replacing one of the same name."""
+        ...
+
+    def write_if_absent(self, name: str, data: bytes) -> bool:
+        """Like `write`, but False and no change if the object exists."""
+        ...
+
+    def uri(self, name: str) -> str:
+        """The object's address for the warehouse: an absolute path or `gs://...`."""
+        ...
+
+
+def open_lake(url: str) -> Lake:
+    """The lake at `url`: `gs://bucket[/prefix]`, or a folder (made on the first write)."""
+    if url.startswith("gs://"):
+        from streaming_assets.lake.bucket import BucketLake  # the Google client costs seconds to import
+
+        return BucketLake(url)
+    from streaming_assets.lake.folder import FolderLake
+
+    return FolderLake(url)

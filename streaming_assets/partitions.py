@@ -1,0 +1,57 @@
+"""The hourly partitions (UTC, the lake's ingestion hours), and hour <-> key <-> range."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from streaming_assets.lake.names import HOUR
+from streaming_assets.settings import get_settings
+
+KEY_FORMAT = "%Y-%m-%d-%H:%M"
+Span = tuple[datetime, datetime]  # hours [start, end), UTC
+
+
+def hourly_partitions(first_hour: datetime) -> dg.HourlyPartitionsDefinition:
+    """Hours from `first_hour` up to and including the current one, whose objects are still arriving."""
+    return dg.HourlyPartitionsDefinition(
+        start_date=first_hour.strftime(KEY_FORMAT), fmt=KEY_FORMAT, timezone="UTC", end_offset=1
+    )
+
+
+HOURS = hourly_partitions(get_settings().first_hour)
+
+
+def key_of(hour: datetime) -> str:
+    """The partition key of a timezone-aware hour."""
+    return hour.astimezone(UTC).strftime(KEY_FORMAT)
+
+
+def hour_of(key: str) -> datetime:
+    """The hour of a partition key. Raises ValueError, naming it, if it is none."""
+    try:
+        return datetime.strptime(key, KEY_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError(f"{key!r} is no partition key; one looks like {key_of(datetime.now(UTC))}") from None
+
+
+def spans(hours: Iterable[datetime]) -> list[Span]:
+    """The contiguous spans that `hours` form, in order."""
+    found: list[Span] = []
+    for hour in sorted(set(hours)):
+        if found and found[-1][1] == hour:
+            found[-1] = (found[-1][0], hour + HOUR)
+        else:
+            found.append((hour, hour + HOUR))
+    return found
+
+
+def steps(span: Span, hours: int) -> list[Span]:
+    """`span` cut into pieces of at most `hours` hours."""
+    start, end = span
+    cuts = []
+    while start < end:
+        stop = min(start + hours * HOUR, end)
+        cuts.append((start, stop))
+        start = stop
+    return cuts

@@ -1,0 +1,227 @@
+"""Every setting of the project, typed, with its environment name and meaning.
+
+Nothing else reads the environment. Values come from, first wins: the environment
+(`STREAMING_ASSETS_<NAME>`), the file `.env` in the working directory, the default.
+"""
+
+import difflib
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+ENV_PREFIX = "STREAMING_ASSETS_"
+ENV_FILE = ".env"
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or impossible; the message names it and what is allowed."""
+
+
+def _utc_hour(value: datetime) -> datetime:
+    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if value.minute or value.second or value.microsecond:
+        raise ValueError("must be a whole hour, such as 2025-01-01T00:00Z")
+    return value
+
+
+UtcHour = Annotated[datetime, AfterValidator(_utc_hour)]
+
+
+class Settings(BaseSettings):
+    """The settings in force. Times are UTC, sizes bytes, intervals seconds unless named otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_file=ENV_FILE, extra="ignore")
+
+    target: Literal["local", "gcp"] = Field(
+        "local", description="Where lake and warehouse are: a folder and DuckDB, or GCS and BigQuery"
+    )
+    home: Path = Field(
+        PROJECT_ROOT / ".local",
+        description="Folder of all local state: lake/, warehouse.duckdb, dagster_home/",
+    )
+    first_hour: UtcHour = Field(
+        datetime(2025, 1, 1, tzinfo=UTC), description="First hourly partition, ISO time, UTC"
+    )
+    lake_url: str = Field(
+        "", description="Lake root: a folder or gs://bucket[/prefix]; empty means HOME/lake (local only)"
+    )
+    warehouse_path: Path | None = Field(
+        None, description="DuckDB file of target local; empty means HOME/warehouse.duckdb"
+    )
+    warehouse_lock_timeout_seconds: int = Field(
+        120, ge=0, description="How long a run waits, s, for another process to release the DuckDB file"
+    )
+    hours_per_step: int = Field(
+        744, ge=1, description="Hours that one dbt invocation covers at most; a longer range takes several"
+    )
+
+    gcp_project: str = Field("", description="Google Cloud project (target gcp)")
+    bigquery_dataset: str = Field("streaming_assets", description="BigQuery dataset (target gcp)")
+    bigquery_location: str = Field("US", description="BigQuery location (target gcp)")
+
+    kafka_bootstrap_servers: str = Field(
+        "", description="Address of a Kafka broker, host:port[,host:port]; empty means the embedded broker"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="Protocol of the connection to Kafka"
+    )
+    kafka_sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "", description="SASL mechanism, for a SASL_* protocol"
+    )
+    kafka_sasl_username: str = Field("", description="SASL user name")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="SASL password")
+    kafka_sasl_password_file: Path | None = Field(
+        None, description="File that holds the SASL password, instead of the variable"
+    )
+    kafka_ca_file: Path | None = Field(None, description="PEM file of the broker's certificate authority")
+    sink_group_id: str = Field("streaming-assets-sink", description="Consumer group of the Python sink")
+    sink_flush_seconds: float = Field(
+        15.0, gt=0, description="Greatest age, s, of a buffered record before the sink writes its object"
+    )
+    sink_flush_bytes: int = Field(
+        67_108_864, ge=65_536, description="Buffered bytes of events at which the sink writes all objects"
+    )
+    dead_letter_topic: str = Field(
+        "connect_sink_gcs", description="Topic and lake prefix of records that the sink can't write"
+    )
+
+    lookback_hours: int = Field(
+        48, ge=1, description="Ingestion hours before now that the object sensor watches"
+    )
+    sensor_interval_seconds: int = Field(
+        5, ge=5, description="Least time, s, between two looks of the object sensor"
+    )
+    quarantine_warn_share: float = Field(
+        0.01, ge=0, le=1, description="Share of an hour's rows in quarantine above which a check warns"
+    )
+
+    songs_source: str = Field(
+        "bundled", description="Songs file: https:// address, path (TSV, plain or gzip), or 'bundled'"
+    )
+    locations_source: str = Field(
+        "bundled", description="Postal codes: https:// address, path (GeoNames TSV), or 'bundled'"
+    )
+
+    simulator_config: Path | None = Field(
+        None, description="eventsim configuration (JSON) of `make dev`; empty means the bundled one"
+    )
+    simulator_users: int = Field(1000, ge=1, description="Users that `make dev` simulates at the start")
+    simulator_growth_rate: float = Field(0.5, ge=0, description="Yearly growth of those users")
+    simulator_seed: int = Field(42, description="Seed of that simulation")
+    simulator_history_hours: int = Field(
+        168, ge=0, description="Hours of history that the first `make dev` writes"
+    )
+
+    subscription_price_usd: float = Field(
+        4.99, ge=0, description="Price of a month on level paid, USD, for the KPI page"
+    )
+    stale_after_minutes: int = Field(
+        90, ge=1, description="Age, min, of the newest hour above which the dashboards warn"
+    )
+    bind_host: str = Field("127.0.0.1", description="Address that the web server and dashboards listen on")
+    dagster_port: int = Field(3000, ge=1, le=65535, description="Port of Dagster's web server")
+    dashboards_port: int = Field(8050, ge=1, le=65535, description="Port of the dashboards")
+
+    @model_validator(mode="after")
+    def _fill_and_check(self) -> "Settings":
+        self.home = self.home.expanduser().absolute()
+        if self.warehouse_path is None:
+            self.warehouse_path = self.home / "warehouse.duckdb"
+        if not self.lake_url:
+            if self.target == "gcp":
+                raise ValueError("LAKE_URL must be gs://bucket[/prefix] when TARGET is gcp")
+            self.lake_url = str(self.home / "lake")
+        if self.target == "gcp" and not self.gcp_project:
+            raise ValueError("GCP_PROJECT must be set when TARGET is gcp")
+        if self.kafka_sasl_password_file is not None:
+            try:
+                self.kafka_sasl_password = SecretStr(self.kafka_sasl_password_file.read_text().strip())
+            except OSError as error:
+                raise ValueError(f"KAFKA_SASL_PASSWORD_FILE can't be read: {error}") from error
+        if self.kafka_security_protocol.startswith("SASL") and not self.kafka_sasl_mechanism:
+            raise ValueError("KAFKA_SASL_MECHANISM must be set when KAFKA_SECURITY_PROTOCOL is SASL_*")
+        return self
+
+    @property
+    def dagster_home(self) -> Path:
+        """Folder of Dagster's instance (runs, event log, schedules)."""
+        return self.home / "dagster_home"
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The DuckDB file of target `local`."""
+        assert self.warehouse_path is not None  # filled by the validator
+        return self.warehouse_path
+
+    @property
+    def published_dir(self) -> Path:
+        """Folder of the snapshot that the dashboards read."""
+        return self.home / "published"
+
+    @property
+    def broker_file(self) -> Path:
+        """File in which a running embedded broker leaves its address and life."""
+        return self.home / "broker.json"
+
+
+def env_name(field: str) -> str:
+    """The environment variable of a setting."""
+    return ENV_PREFIX + field.upper()
+
+
+def load_settings() -> Settings:
+    """Read and check the settings.
+
+    Raises:
+        SettingsError: a variable with the project's prefix is no setting, or a value is impossible.
+    """
+    known = {env_name(field) for field in Settings.model_fields}
+    for name in _prefixed_names():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise SettingsError(f"{name} is no setting{hint} `streaming-assets settings` lists them all")
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_readable(error))) from None
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings, read once a process."""
+    return load_settings()
+
+
+def setting_rows() -> Iterator[tuple[str, str, str, str]]:
+    """(environment name, value in force, source, meaning) of each setting; secrets are masked."""
+    settings = load_settings()
+    in_file = dotenv_values(ENV_FILE) if Path(ENV_FILE).exists() else {}
+    for field, info in Settings.model_fields.items():
+        name = env_name(field)
+        source = "environment" if name in os.environ else ENV_FILE if name in in_file else "default"
+        yield name, str(getattr(settings, field)), source, info.description or ""
+
+
+def _prefixed_names() -> list[str]:
+    names = set(os.environ)
+    if Path(ENV_FILE).exists():
+        names |= set(dotenv_values(ENV_FILE))
+    return sorted(name for name in names if name.startswith(ENV_PREFIX))
+
+
+def _readable(error: ValidationError) -> Iterator[str]:
+    for issue in error.errors():
+        if issue["loc"]:
+            name = env_name(str(issue["loc"][0]))
+            yield f"{name}={issue.get('input')!r} is impossible: {issue['msg']}"
+        else:
+            yield ENV_PREFIX + issue["msg"].removeprefix("Value error, ")
