@@ -17,6 +17,11 @@ app = typer.Typer(
 )
 
 
+@app.callback()
+def _root() -> None:
+    pass
+
+
 @app.command("settings")
 def settings_command() -> None:
     """Print each setting: environment name, value in force, where it comes from, meaning."""

@@ -190,7 +190,7 @@ def load_settings() -> Settings:
             hint = f"; did you mean {close[0]}?" if close else ""
             raise SettingsError(f"{name} is no setting{hint} `streaming-assets settings` lists them all")
     try:
-        return Settings()
+        return Settings()  # pyright: ignore[reportCallIssue]  # the values come from the environment
     except ValidationError as error:
         raise SettingsError("\n".join(_readable(error))) from None
 

@@ -59,7 +59,7 @@ class BucketLake:
 
     def write_if_absent(self, name: str, data: bytes) -> bool:
         try:
-            self._upload(name, data, if_generation_match=0)
+            self._upload(name, data, generation=0)  # 0: only if there is none
         except PreconditionFailed:
             return False
         return True
@@ -67,9 +67,10 @@ class BucketLake:
     def uri(self, name: str) -> str:
         return f"{self._root}{self._prefix}{name}"
 
-    def _upload(self, name: str, data: bytes, **conditions: int) -> None:
+    def _upload(self, name: str, data: bytes, generation: int | None = None) -> None:
         try:
-            self._bucket.blob(self._prefix + name).upload_from_string(data, _content_type(name), **conditions)
+            blob = self._bucket.blob(self._prefix + name)
+            blob.upload_from_string(data, content_type=_CONTENT_TYPE, if_generation_match=generation)
         except PreconditionFailed:
             raise
         except (GoogleAPIError, GoogleAuthError) as error:
