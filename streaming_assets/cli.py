@@ -4,6 +4,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from streaming_assets.settings import SettingsError, setting_rows
@@ -27,7 +28,7 @@ def settings_command() -> None:
     """Print each setting: environment name, value in force, where it comes from, meaning."""
     table = Table("name", "value", "source", "meaning")
     for row in setting_rows():
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
