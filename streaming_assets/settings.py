@@ -82,6 +82,17 @@ class Settings(BaseSettings):
         None, description="File that holds the SASL password, instead of the variable"
     )
     kafka_ca_file: Path | None = Field(None, description="PEM file of the broker's certificate authority")
+    kafka_connect_url: str = Field(
+        "", description="REST address of Kafka Connect, http://host:port; empty where the Python sink is used"
+    )
+    kafka_plugins: Path | None = Field(
+        None,
+        description="Folder of Kafka Connect plugins of `kafka up`, one subfolder each; empty means HOME/kafka/plugins",
+    )
+    kafka_downloads: Path | None = Field(
+        None,
+        description="Folder of Kafka's jars and the GCS emulator for `kafka up`; empty means HOME/kafka/downloads",
+    )
     sink_group_id: str = Field("streaming-assets-sink", description="Consumer group of the Python sink")
     sink_flush_seconds: float = Field(
         15.0, gt=0, description="Greatest age, s, of a buffered record before the sink writes its object"
@@ -135,6 +146,8 @@ class Settings(BaseSettings):
         self.home = self.home.expanduser().absolute()
         if self.warehouse_path is None:
             self.warehouse_path = self.home / "warehouse.duckdb"
+        self.kafka_plugins = self.kafka_plugins or self.kafka_home / "plugins"
+        self.kafka_downloads = self.kafka_downloads or self.kafka_home / "downloads"
         if not self.lake_url:
             if self.target == "gcp":
                 raise ValueError("LAKE_URL must be gs://bucket[/prefix] when TARGET is gcp")
@@ -160,6 +173,11 @@ class Settings(BaseSettings):
         """The DuckDB file of target `local`."""
         assert self.warehouse_path is not None  # filled by the validator
         return self.warehouse_path
+
+    @property
+    def kafka_home(self) -> Path:
+        """Folder of what `kafka up` runs: state, data, logs, plugins, downloads."""
+        return self.home / "kafka"
 
     @property
     def published_dir(self) -> Path:
