@@ -87,11 +87,11 @@ class Settings(BaseSettings):
     )
     kafka_plugins: Path | None = Field(
         None,
-        description="Folder of Kafka Connect plugins of `kafka up`, one subfolder each; empty means HOME/kafka/plugins",
+        description="Folder of Kafka Connect plugins, one subfolder each; empty means HOME/kafka/plugins",
     )
     kafka_downloads: Path | None = Field(
         None,
-        description="Folder of Kafka's jars and the GCS emulator for `kafka up`; empty means HOME/kafka/downloads",
+        description="Folder of what `kafka up` downloads; empty means HOME/kafka/downloads",
     )
     sink_group_id: str = Field("streaming-assets-sink", description="Consumer group of the Python sink")
     sink_flush_seconds: float = Field(
