@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+
+from streaming_assets.dashboards.snapshot import publish
+from streaming_assets_tests.dashboards.world import AS_OF, Marts, World, make_world, marts_of
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return make_world()
+
+
+@pytest.fixture(scope="session")
+def marts(world: World) -> Marts:
+    return marts_of(world)
+
+
+@pytest.fixture(scope="session")
+def published(marts: Marts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the world's snapshot; read it only."""
+    folder = tmp_path_factory.mktemp("published")
+    publish(folder, marts, AS_OF)
+    return folder
