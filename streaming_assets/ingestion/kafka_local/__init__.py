@@ -1,0 +1,9 @@
+"""Kafka, Kafka Connect and a GCS emulator as processes of this machine, without Docker.
+
+`processes` starts and stops processes, `downloads` finds or fetches what they run, `services` says how each
+is run and when it is ready, `stack` brings them up and down together, `commands` is the command line.
+"""
+
+
+class KafkaLocalError(RuntimeError):
+    """Something can't be run here; the message says what and the way out."""
