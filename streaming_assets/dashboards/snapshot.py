@@ -218,15 +218,15 @@ def _one_publisher(folder: Path) -> Iterator[None]:
 class Snapshot:
     """One snapshot, seen through an in-memory DuckDB; it stays the same while later ones are published."""
 
-    def __init__(self, folder: Path, manifest: Manifest, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, database: "_Database") -> None:
         self.folder = folder
         self.manifest = manifest
-        self._connection = connection
+        self._database = database
 
     @staticmethod
     def open(folder: Path) -> "Snapshot":
         """The snapshot in force. Raises NoSnapshot or SnapshotError."""
-        return Snapshot(folder, Manifest.read(folder), duckdb.connect())
+        return Snapshot(folder, Manifest.read(folder), _Database())
 
     def days(self, table: str) -> list[date]:
         """The days that `table` has rows of, in order."""
@@ -248,7 +248,7 @@ class Snapshot:
         if not paths:
             return pa.table({})
         try:
-            with self._connection.cursor() as cursor:
+            with self.cursor() as cursor:
                 result = cursor.execute(
                     sql.format(rows="read_parquet($files)"), {**(params or {}), "files": paths}
                 )
@@ -256,13 +256,30 @@ class Snapshot:
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise SnapshotError(f"a file of the snapshot can't be read: {error}") from error
 
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the DuckDB, which the snapshots of one reader share; to be closed."""
+        return self._database.connection.cursor()
+
+    def alone(self) -> threading.Lock:
+        """The lock to hold while changing what is kept in that DuckDB."""
+        return self._database.lock
+
+
+class _Database:
+    """An in-memory DuckDB, where queries keep what outlives a snapshot, and the lock for changing it."""
+
+    def __init__(self) -> None:
+        self.connection = duckdb.connect()
+        self.connection.execute("SET parquet_metadata_cache = true")
+        self.lock = threading.Lock()
+
 
 class SnapshotReader:
     """Gives the snapshot in force, for as long as the process lives; safe to share between threads."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._connection = duckdb.connect()
+        self._database = _Database()
         self._lock = threading.Lock()
         self._seen: tuple[int, int] | None = None
         self._snapshot: Snapshot | None = None
@@ -281,6 +298,6 @@ class SnapshotReader:
         seen = (stat.st_ino, stat.st_mtime_ns)
         with self._lock:
             if self._snapshot is None or seen != self._seen:
-                self._snapshot = Snapshot(self.folder, Manifest.read(self.folder), self._connection)
+                self._snapshot = Snapshot(self.folder, Manifest.read(self.folder), self._database)
                 self._seen = seen
             return self._snapshot

@@ -1,0 +1,66 @@
+"""From an address to a view and back."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming_assets.dashboards.states import NAMES, TILES
+from streaming_assets.dashboards.views import Extent, View
+
+EXTENT = Extent(date(2025, 1, 6), date(2025, 2, 11))
+days = st.dates(EXTENT.first, EXTENT.last)
+
+
+@given(days, days, st.sampled_from(["ALL", *NAMES]), st.text(max_size=100))
+def test_an_address_gives_back_its_view(one: date, other: date, state: str, search: str) -> None:
+    view = View(min(one, other), max(one, other), state, search)
+    assert View.of_address(view.address(), EXTENT) == view
+
+
+@given(st.text())
+def test_any_address_gives_a_view_within_the_data(query: str) -> None:
+    view = View.of_address(query, EXTENT)
+    assert EXTENT.first <= view.first <= view.last <= EXTENT.last
+
+
+@pytest.mark.parametrize(
+    ("query", "view", "notice"),
+    [
+        ("", View(date(2025, 1, 13), date(2025, 2, 11)), None),
+        ("?from=2025-02-01", View(date(2025, 2, 1), date(2025, 2, 11)), None),
+        ("?from=2025-02-05&to=2025-02-01", View(date(2025, 2, 1), date(2025, 2, 5)), None),
+        ("?from=1999-01-01&to=2099-01-01", View(EXTENT.first, EXTENT.last), None),
+        ("?from=soon", View(date(2025, 1, 13), date(2025, 2, 11)), "“soon” is no date"),
+        ("?state=tx", View(date(2025, 1, 13), date(2025, 2, 11), "TX"), None),
+        ("?state=ZZ", View(date(2025, 1, 13), date(2025, 2, 11)), "“ZZ” is no state"),
+        ("?state=TX&state=CA", View(date(2025, 1, 13), date(2025, 2, 11), "TX"), None),
+    ],
+)
+def test_what_an_address_asks_for(query: str, view: View, notice: str | None) -> None:
+    found = View.of_address(query, EXTENT)
+    assert (found.first, found.last, found.state) == (view.first, view.last, view.state)
+    assert (
+        [notice in text for text in found.notices] == ([True] if notice else [])
+        if notice
+        else not found.notices
+    )
+
+
+@pytest.mark.parametrize(
+    ("range_", "view"),
+    [
+        (["2025-01-08", "2025-01-09"], View(date(2025, 1, 8), date(2025, 1, 9))),
+        (["2025-01-08", None], None),
+        ([None, None], View(date(2025, 1, 13), date(2025, 2, 11))),
+        (None, View(date(2025, 1, 13), date(2025, 2, 11))),
+    ],
+)
+def test_what_the_controls_ask_for(range_: list[str | None] | None, view: View | None) -> None:
+    assert View.of_controls(range_, EXTENT) == view
+
+
+def test_every_state_has_a_square_of_its_own_on_the_map() -> None:
+    assert set(TILES) == set(NAMES)
+    assert len(set(TILES.values())) == 51
