@@ -1,0 +1,16 @@
+{#
+    Rows of one ingestion hour that are the same event: the one that stands for all of them, and how many they are.
+    The order is total, so that the choice depends on the hour's rows alone.
+#}
+
+{% macro copies(identity='event_id') -%}
+    count(*) over (partition by bucket_ingestion_datetime, {{ identity }})
+{%- endmacro %}
+
+{% macro first_copy(identity='event_id', before='') -%}
+qualify
+    row_number() over (
+        partition by bucket_ingestion_datetime, {{ identity }}
+        order by {{ before }}coalesce(life, ''), kafka_partition, kafka_offset, raw_text, object_name
+    ) = 1
+{%- endmacro %}

@@ -1,0 +1,71 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy=append_strategy(),
+    partition_by=partitions('session_start_datetime', 'timestamp', 'day'),
+    pre_hook="{{ replace_sessions() }}",
+    post_hook="{{ rekey_users('session_start_datetime') }}"
+) }}
+
+-- One row a session: the page views of one (user, session id) with no more than a day between two of them.
+with ordered as (
+    select
+        *,
+        lag(event_datetime) over (
+            partition by user_id, session_id order by event_datetime, item_in_session, event_id
+        ) as previous_datetime
+    from {{ ref('int_touched_page_views') }}
+),
+
+numbered as (
+    select
+        *,
+        sum(
+            case
+                when event_datetime <= {{ add_hours('previous_datetime', var('session_gap_hours')) }} then 0
+                else 1
+            end
+        ) over (
+            partition by user_id, session_id
+            order by event_datetime, item_in_session, event_id
+            rows between unbounded preceding and current row
+        ) as session_number
+    from ordered
+),
+
+sessions as (
+    select
+        user_id,
+        session_id,
+        min(event_datetime) as session_start_datetime,
+        max(event_datetime) as session_end_datetime,
+        {{ first_by('page', 'event_datetime, item_in_session, event_id') }} as entry_page,
+        {{ first_by('level', 'event_datetime, item_in_session, event_id') }} as level,
+        {{ first_by('city', 'event_datetime, item_in_session, event_id') }} as city,
+        {{ first_by('state', 'event_datetime, item_in_session, event_id') }} as state,
+        {{ first_by("coalesce(postal_code, '')", 'event_datetime, item_in_session, event_id') }} as postal_code,
+        count(*) as num_pages_visited,
+        sum(case when page = 'PlayAd' then 1 else 0 end) as num_ads_served,
+        -- Nothing on level paid; on level free an absent ad is no revenue.
+        sum(case when level = 'free' then coalesce(ad_revenue, 0) end) as total_ad_revenue,
+        max(bucket_ingestion_datetime) as last_ingestion_datetime
+    from numbered
+    group by user_id, session_id, session_number
+)
+
+select
+    sessions.session_start_datetime,
+    sessions.session_id,
+    users.pk_user,
+    {{ location_key("'US'", "nullif(sessions.postal_code, '')", 'sessions.city', 'sessions.state') }} as pk_location,
+    {{ page_key('sessions.entry_page') }} as pk_entry_page,
+    {{ seconds_between('sessions.session_start_datetime', 'sessions.session_end_datetime') }} as session_seconds,
+    sessions.num_pages_visited,
+    cast(sessions.num_ads_served as {{ dbt.type_bigint() }}) as num_ads_served,
+    cast(sessions.total_ad_revenue as {{ decimal_type() }}) as total_ad_revenue,
+    sessions.session_end_datetime,
+    sessions.user_id,
+    sessions.level,
+    sessions.last_ingestion_datetime
+from sessions
+inner join {{ ref('dim_users') }} as users
+    on sessions.user_id = users.user_id and {{ in_force('users', 'sessions.session_start_datetime') }}

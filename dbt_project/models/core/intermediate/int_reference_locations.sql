@@ -1,0 +1,22 @@
+{{ config(materialized='table') }}
+
+-- The reference list of postal codes, keyed as events are.
+with cleaned as (
+    select
+        country_code,
+        postal_code,
+        {{ city_or_none('city') }} as city,
+        {{ state_or_none('state') }} as state,
+        {{ state_or_none('state_code') }} as state_code
+    from {{ source('external', 'locations_ext') }}
+)
+
+select
+    {{ location_key('country_code', 'postal_code', 'city', 'state_code') }} as pk_location,
+    country_code,
+    postal_code,
+    city,
+    state,
+    state_code
+from cleaned
+qualify row_number() over (partition by pk_location order by state) = 1

@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+{{ parsed_events('listen_events') }}

@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+{{ parsed_events('page_view_events') }}

@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+{{ parsed_events('status_change_events') }}

@@ -1,0 +1,35 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy=append_strategy(),
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour'),
+    pre_hook='{{ replace_hours() }}'
+) }}
+
+with keyed as (
+    select
+        *,
+        {{ event_key('page_view_events') }} as event_id
+    from {{ ref('base_page_view_events') }}
+    where disposition = 'staged'
+)
+
+select
+    {{ to_timestamp_ms('ts') }} as event_datetime,
+    bucket_ingestion_datetime,
+    user_id,
+    zip as postal_code,
+    {{ city_or_none('city') }} as city,
+    {{ state_or_none('state') }} as state,
+    lower(level) as level,
+    session_id,
+    item_in_session,
+    page,
+    trim(user_agent, '"') as user_agent,
+    cast(ad_revenue as {{ decimal_type() }}) as ad_revenue,
+    event_id,
+    life,
+    kafka_partition,
+    kafka_offset,
+    {{ copies() }} as copies
+from keyed
+{{ first_copy() }}

@@ -1,0 +1,29 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy=append_strategy(),
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour'),
+    pre_hook='{{ replace_hours() }}'
+) }}
+
+with keyed as (
+    select
+        *,
+        {{ event_key('status_change_events') }} as event_id
+    from {{ ref('base_status_change_events') }}
+    where disposition = 'staged'
+)
+
+select
+    {{ to_timestamp_ms('ts') }} as event_datetime,
+    bucket_ingestion_datetime,
+    user_id,
+    lower(level) as prev_level,
+    session_id,
+    item_in_session,
+    event_id,
+    life,
+    kafka_partition,
+    kafka_offset,
+    {{ copies() }} as copies
+from keyed
+{{ first_copy() }}

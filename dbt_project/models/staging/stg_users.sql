@@ -1,0 +1,32 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy=append_strategy(),
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour'),
+    pre_hook='{{ replace_hours() }}'
+) }}
+
+-- One row a user and ingestion hour, the first in it: the source repeats a user's record.
+with keyed as (
+    select
+        *,
+        {{ surrogate_key(["'user_info'", 'user_id', 'ts']) }} as event_id
+    from {{ ref('base_users') }}
+    where disposition = 'staged'
+)
+
+select
+    {{ to_timestamp_ms('ts') }} as event_datetime,
+    bucket_ingestion_datetime,
+    user_id,
+    first_name,
+    last_name,
+    gender,
+    lower(level) as level,
+    {{ to_timestamp_ms('registration') }} as registration_datetime,
+    event_id,
+    life,
+    kafka_partition,
+    kafka_offset,
+    {{ copies('user_id') }} as copies
+from keyed
+{{ first_copy('user_id', 'ts, ') }}

@@ -1,0 +1,199 @@
+"""The warehouse of target `local`: a DuckDB file with one writer at a time."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from streaming_assets.events import EventType
+from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.lake.store import Lake
+from streaming_assets.partitions import Span
+
+_POLL_SECONDS = 0.2
+
+_INVENTORY = """
+create table if not exists lake_objects (
+    topic varchar, bucket_ingestion_datetime timestamp, object_name varchar, uri varchar, kafka_partition bigint,
+    life varchar, size_bytes bigint, generation bigint, row_count bigint, error varchar
+)
+"""
+_INVENTORY_SCHEMA = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("bucket_ingestion_datetime", pa.timestamp("us")),
+        ("object_name", pa.string()),
+        ("uri", pa.string()),
+        ("kafka_partition", pa.int64()),
+        ("life", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("generation", pa.int64()),
+        ("row_count", pa.int64()),
+        ("error", pa.string()),
+    ]
+)
+
+
+class WarehouseLocked(Exception):
+    """Another process holds the warehouse; the message names the file, the process and the way out."""
+
+
+class DuckDbWarehouse:
+    """A DuckDB file. All writing happens under `exclusive()`, which other processes of the project respect."""
+
+    def __init__(self, path: Path, lock_timeout: float) -> None:
+        self.path = path
+        self._lock_timeout = lock_timeout
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the warehouse for this process.
+
+        Raises:
+            WarehouseLocked: another process kept it for longer than the lock timeout (seconds).
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + self._lock_timeout
+        with open(f"{self.path}.lock", "a+") as lock:
+            while not _try_lock(lock.fileno()):
+                if time.monotonic() > deadline:
+                    raise WarehouseLocked(self._in_use(f"process {_holder(lock)}"))
+                time.sleep(_POLL_SECONDS)
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            # Someone outside the project may have the file open: find out before work begins.
+            self._open(deadline).close()
+            yield
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to the file, for the time of the block."""
+        connection = self._open(time.monotonic() + self._lock_timeout)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple]:
+        """The rows of a query."""
+        with self.connect() as connection:
+            return connection.execute(sql, parameters or []).fetchall()
+
+    def arrow(self, sql: str, parameters: list[Any] | None = None) -> pa.Table:
+        """The rows of a query, as an Arrow table."""
+        with self.connect() as connection:
+            return connection.execute(sql, parameters or []).to_arrow_table()
+
+    def known_rows(self, topic: str, span: Span) -> dict[tuple[str, int, int], int]:
+        """Lines by (uri, size, generation) of the topic's objects that were counted before."""
+        with self.connect() as connection:
+            connection.execute(_INVENTORY)
+            found = connection.execute(
+                "select uri, size_bytes, generation, row_count from lake_objects where topic = ? and row_count is not null"
+                " and bucket_ingestion_datetime >= ? and bucket_ingestion_datetime < ?",
+                [topic, *map(naive, span)],
+            ).fetchall()
+        return {(uri, size, generation): rows for uri, size, generation, rows in found}
+
+    def record_objects(self, topic: str, span: Span, objects: list[InventoryRow]) -> None:
+        """Replace the inventory of the topic's hours in `span`."""
+        table = pa.Table.from_pylist([_inventory_row(row) for row in objects], schema=_INVENTORY_SCHEMA)
+        with self.connect() as connection:
+            connection.execute("begin")
+            connection.execute(
+                "delete from lake_objects where topic = ?"
+                " and bucket_ingestion_datetime >= ? and bucket_ingestion_datetime < ?",
+                [topic, *map(naive, span)],
+            )
+            connection.register("recorded", table)
+            connection.execute("insert into lake_objects select * from recorded")
+            connection.execute("commit")
+
+    def create_event_table(self, event_type: EventType, lake: Lake) -> None:
+        """Make the external table of a topic: a view over its objects, every field as text."""
+        fields = ", ".join(f'"{field.name}" varchar' for field in event_type.fields)
+        values = ", ".join(f'lines.value."{field.name}"' for field in event_type.fields)
+        name = event_type.external_table
+        with self.connect() as connection:
+            if _exists(connection, name):
+                return
+            if not connection.execute(
+                "select 1 from lake_objects where topic = ? limit 1", [event_type.topic]
+            ).fetchone():
+                return  # DuckDB can't make a view over a folder that holds no object
+            pattern = lake.uri(f"raw/{event_type.topic}/date=*/*.gz")
+            connection.execute(
+                f'create view {name} as select {values}, lines."offset", lines."timestamp", lines.filename,'
+                f" lines.date from read_json('{pattern}', format = 'newline_delimited',"
+                f" columns = {{'value': 'struct({fields})', 'offset': 'bigint', 'timestamp': 'varchar'}},"
+                " hive_partitioning = true, hive_types = {'date': 'timestamp'}, ignore_errors = true,"
+                " filename = true) as lines"
+            )
+
+    def create_reference_table(self, name: str, uri: str) -> None:
+        """Make the external table of a reference file: a view over its parquet."""
+        with self.connect() as connection:
+            connection.execute(f"create or replace view {name} as select * from read_parquet('{uri}')")
+
+    def _open(self, deadline: float) -> duckdb.DuckDBPyConnection:
+        while True:
+            try:
+                return duckdb.connect(str(self.path))
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise WarehouseLocked(self._in_use(str(error).splitlines()[0])) from None
+                time.sleep(_POLL_SECONDS)
+
+    def _in_use(self, by: str) -> str:
+        return (
+            f"{self.path} is in use: {by}. End what holds it (a DuckDB shell, another run), or raise "
+            f"STREAMING_ASSETS_WAREHOUSE_LOCK_TIMEOUT_SECONDS, now {self._lock_timeout:g}"
+        )
+
+
+def naive(moment: datetime) -> datetime:
+    """The same moment as the warehouse keeps it: UTC, without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _inventory_row(row: InventoryRow) -> dict[str, Any]:
+    return {
+        "topic": row.name.topic,
+        "bucket_ingestion_datetime": naive(row.name.hour),
+        "object_name": str(row.name),
+        "uri": row.uri,
+        "kafka_partition": row.name.partition,
+        "life": row.name.life,
+        "size_bytes": row.size,
+        "generation": row.generation,
+        "row_count": row.rows,
+        "error": row.error,
+    }
+
+
+def _exists(connection: duckdb.DuckDBPyConnection, table: str | None) -> bool:
+    found = connection.execute("select 1 from information_schema.tables where table_name = ?", [table])
+    return found.fetchone() is not None
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(lock) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "unknown"
