@@ -4,6 +4,8 @@
 is run and when it is ready, `stack` brings them up and down together, `commands` is the command line.
 """
 
+from streaming_assets.ingestion.kafka_files import KafkaSetupError
 
-class KafkaLocalError(RuntimeError):
+
+class KafkaLocalError(KafkaSetupError):
     """Something can't be run here; the message says what and the way out."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from streaming_assets.ingestion.kafka_files import KAFKA_DIR
 from streaming_assets.ingestion.kafka_local import KafkaLocalError
-from streaming_assets.settings import PROJECT_ROOT
 
-KAFKA_FILES = PROJECT_ROOT / "kafka" / "local"
+KAFKA_FILES = KAFKA_DIR / "local"
 EMULATOR_MODULE = "github.com/fsouza/fake-gcs-server"
 EMULATOR_VERSION = "v1.56.1"
 SINK_CLASS = "io.aiven.kafka.connect.gcs.GcsSinkConnector"
