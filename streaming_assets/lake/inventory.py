@@ -1,4 +1,4 @@
-"""What a topic's objects in a span of hours hold, found by reading them: lines, and whether they can be read at all."""
+"""What a topic's objects in a span of hours hold: their lines, and whether they can be read at all."""
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ _READERS = 2  # decompression releases the GIL
 
 @dataclass(frozen=True)
 class InventoryRow:
-    """One event object: its name's parts, size in bytes, generation, and lines (blank ones aside) or the error."""
+    """One event object: parts of its name, bytes, generation, and its lines (not blank) or the error."""
 
     name: ObjectName
     uri: str

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from streaming_assets.events import EventType
 from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.lake.names import HOUR
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
 
@@ -21,8 +22,9 @@ _POLL_SECONDS = 0.2
 
 _INVENTORY = """
 create table if not exists lake_objects (
-    topic varchar, bucket_ingestion_datetime timestamp, object_name varchar, uri varchar, kafka_partition bigint,
-    life varchar, size_bytes bigint, generation bigint, row_count bigint, error varchar
+    topic varchar, bucket_ingestion_datetime timestamp, object_name varchar, uri varchar,
+    kafka_partition bigint, life varchar, size_bytes bigint, generation bigint, row_count bigint,
+    error varchar, is_processed boolean
 )
 """
 _INVENTORY_SCHEMA = pa.schema(
@@ -37,8 +39,26 @@ _INVENTORY_SCHEMA = pa.schema(
         ("generation", pa.int64()),
         ("row_count", pa.int64()),
         ("error", pa.string()),
+        ("is_processed", pa.bool_()),
     ]
 )
+
+_REFERENCE = {
+    "songs_ext": (
+        ("track_id", "varchar"),
+        ("artist", "varchar"),
+        ("title", "varchar"),
+        ("duration", "double"),
+        ("genre", "varchar"),
+    ),
+    "locations_ext": (
+        ("country_code", "varchar"),
+        ("postal_code", "varchar"),
+        ("city", "varchar"),
+        ("state", "varchar"),
+        ("state_code", "varchar"),
+    ),
+}
 
 
 class WarehouseLocked(Exception):
@@ -46,7 +66,7 @@ class WarehouseLocked(Exception):
 
 
 class DuckDbWarehouse:
-    """A DuckDB file. All writing happens under `exclusive()`, which other processes of the project respect."""
+    """A DuckDB file. Writing happens under `exclusive()`, which the project's other processes respect."""
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
         self.path = path
@@ -97,7 +117,8 @@ class DuckDbWarehouse:
         with self.connect() as connection:
             connection.execute(_INVENTORY)
             found = connection.execute(
-                "select uri, size_bytes, generation, row_count from lake_objects where topic = ? and row_count is not null"
+                "select uri, size_bytes, generation, row_count from lake_objects"
+                " where topic = ? and row_count is not null"
                 " and bucket_ingestion_datetime >= ? and bucket_ingestion_datetime < ?",
                 [topic, *map(naive, span)],
             ).fetchall()
@@ -138,10 +159,88 @@ class DuckDbWarehouse:
                 " filename = true) as lines"
             )
 
-    def create_reference_table(self, name: str, uri: str) -> None:
-        """Make the external table of a reference file: a view over its parquet."""
+    def create_reference_table(self, name: str, lake: Lake, file: str) -> bool:
+        """Make the external table of a reference file: a view over its parquet, or an empty one without it.
+
+        Returns:
+            Whether the file is there.
+        """
+        folder = file.rpartition("/")[0] + "/"
+        found = any(listed.name == file for listed in lake.list(folder, start=file))
+        rows = (
+            f"select * from read_parquet('{lake.uri(file)}')"
+            if found
+            else "select "
+            + ", ".join(f"null::{kind} as {column}" for column, kind in _REFERENCE[name])
+            + " limit 0"
+        )
         with self.connect() as connection:
-            connection.execute(f"create or replace view {name} as select * from read_parquet('{uri}')")
+            connection.execute(f"create or replace view {name} as {rows}")
+        return found
+
+    def mark_processed(self, span: Span) -> None:
+        """Note that the hours' objects, as last listed, are in the tables."""
+        with self.connect() as connection:
+            connection.execute(
+                "update lake_objects set is_processed = true"
+                " where bucket_ingestion_datetime >= ? and bucket_ingestion_datetime < ?",
+                [*map(naive, span)],
+            )
+
+    def processed_hours(self, topic: str) -> dict[datetime, tuple[int, int, int]]:
+        """Objects, bytes and newest generation of each hour of the topic that is in the tables."""
+        with self.connect() as connection:
+            connection.execute(_INVENTORY)
+            found = connection.execute(
+                "select bucket_ingestion_datetime, count(*), sum(size_bytes), max(generation) from lake_objects"
+                " where topic = ? group by bucket_ingestion_datetime having bool_and(is_processed)",
+                [topic],
+            ).fetchall()
+        return {
+            hour.replace(tzinfo=UTC): (objects, int(size), generation)
+            for hour, objects, size, generation in found
+        }
+
+    def queue_all_days(self) -> None:
+        """Ask for all days of the streams to be published again."""
+        with self.connect() as connection:
+            if _exists(connection, "mart_daily_song_streams"):
+                connection.execute(
+                    "insert into publish_queue"
+                    " select distinct 'mart_daily_song_streams', event_date from mart_daily_song_streams"
+                )
+
+    def queued_days(self) -> dict[str, list[date]]:
+        """The days of each mart that wait to be published."""
+        with self.connect() as connection:
+            if not _exists(connection, "publish_queue"):
+                return {}
+            found = connection.execute(
+                "select mart, list(distinct day order by day) from publish_queue group by mart"
+            )
+            return dict(found.fetchall())
+
+    def forget_queued(self, queued: dict[str, list[date]]) -> None:
+        """Take published days off the queue."""
+        with self.connect() as connection:
+            for mart, days in queued.items():
+                connection.execute(
+                    "delete from publish_queue where mart = ? and list_contains(?, day)", [mart, days]
+                )
+
+    def newest_hour_end(self) -> datetime:
+        """End of the newest ingestion hour whose objects are in the tables; the epoch when there is none."""
+        newest = self.rows("select max(bucket_ingestion_datetime) from lake_objects where is_processed")[0][0]
+        return newest.replace(tzinfo=UTC) + HOUR if newest else datetime.fromtimestamp(0, UTC)
+
+    def hourly_profile(self, table: str, span: Span) -> list[tuple[datetime, int, datetime, datetime]]:
+        """(hour, rows, first event, last event) of a table that keeps the ingestion hour."""
+        return self.rows(
+            "select bucket_ingestion_datetime, count(*), min(event_datetime), max(event_datetime)"
+            f" from {table} where bucket_ingestion_datetime >= ? and bucket_ingestion_datetime < ?"
+            " group by bucket_ingestion_datetime",
+            [*map(naive, span)],
+        )
 
     def _open(self, deadline: float) -> duckdb.DuckDBPyConnection:
         while True:
@@ -178,6 +277,7 @@ def _inventory_row(row: InventoryRow) -> dict[str, Any]:
         "generation": row.generation,
         "row_count": row.rows,
         "error": row.error,
+        "is_processed": False,
     }
 
 

@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy=append_strategy(),
     partition_by=partitions('event_date', 'date', 'day'),
-    pre_hook="{{ replace_where(in_days('event_date', session_days(), 'date')) }}"
+    pre_hook="{{ replace_where(in_days('event_date', session_days(), 'date')) }}",
+    post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('event_date', session_days()) }}"]
 ) }}
 
 -- Distinct users that started a session, by day and the event's own level; 'all' counts each user once.

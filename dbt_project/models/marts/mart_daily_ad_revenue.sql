@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy=append_strategy(),
     partition_by=partitions('event_date', 'date', 'day'),
-    pre_hook="{{ replace_where(in_days('event_date', session_days(), 'date')) }}"
+    pre_hook="{{ replace_where(in_days('event_date', session_days(), 'date')) }}",
+    post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('event_date', session_days()) }}"]
 ) }}
 
 -- Advertisements and what they earned, by day of the session's start.

@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy=append_strategy(),
     partition_by=partitions('event_date', 'date', 'day'),
-    pre_hook="{{ replace_where(in_days('event_date', listen_days(), 'date')) }}"
+    pre_hook="{{ replace_where(in_days('event_date', listen_days(), 'date')) }}",
+    post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('event_date', listen_days()) }}"]
 ) }}
 
 -- Streams of each song by day and state; state_code 'ALL' is the roll-up over all states.

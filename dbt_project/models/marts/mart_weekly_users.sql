@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy=append_strategy(),
     partition_by=partitions('week_start', 'date', 'day'),
-    pre_hook="{{ replace_where(in_days('week_start', session_weeks(), 'date')) }}"
+    pre_hook="{{ replace_where(in_days('week_start', session_weeks(), 'date')) }}",
+    post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('week_start', session_weeks()) }}"]
 ) }}
 
 -- Distinct users that started a session in an ISO week; paid are those with a session on level paid.

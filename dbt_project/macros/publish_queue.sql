@@ -1,0 +1,16 @@
+{#
+    Post-hooks of the marts that change by the day: the days that the dashboards' snapshot must take over. They are
+    queued with the rows themselves, so that a run which dies before publishing leaves them to the next.
+#}
+{% macro publish_queue() %}{{ return(table('publish_queue')) }}{% endmacro %}
+
+{% macro ensure_publish_queue() %}
+    create table if not exists {{ publish_queue() }} (mart {{ dbt.type_string() }}, day date)
+{% endmacro %}
+
+{% macro queue_days(day_column, days) %}
+    insert into {{ publish_queue() }}
+    select distinct '{{ this.identifier }}' as mart, {{ day_column }} as day
+    from {{ this }}
+    {% if is_incremental() %}where {{ in_days(day_column, days, 'date') }}{% endif %}
+{% endmacro %}

@@ -1,0 +1,166 @@
+"""External tables over the lake. An hour's run lists and checks its objects here before anything reads them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from streaming_assets.assets.keys import LOCATIONS, OWNERS, SONGS, external_key, prefix_key
+from streaming_assets.assets.source import event_columns
+from streaming_assets.events import WAREHOUSE_TYPES, EventType
+from streaming_assets.lake.inventory import InventoryRow, list_hours, read_rows
+from streaming_assets.lake.names import LOCATIONS as LOCATIONS_FILE
+from streaming_assets.lake.names import SONGS as SONGS_FILE
+from streaming_assets.lake.store import Lake
+from streaming_assets.partitions import HOURS, Span, key_of
+from streaming_assets.resources.instance import WAREHOUSE_POOL
+from streaming_assets.resources.warehouse import DuckDbWarehouse
+
+BAD_HOURS = "unreadable_hours"  # metadata of the failure: keys of the hours that must be left out
+REFERENCE_TABLES = {"songs_ext": SONGS_FILE, "locations_ext": LOCATIONS_FILE}
+
+
+def build_event_tables(kind: str) -> dg.AssetsDefinition:
+    """The external tables of the topics, as one step over a range of hours.
+
+    Args:
+        kind: tag of the warehouse, such as `duckdb`.
+    """
+    specs = [
+        dg.AssetSpec(
+            external_key(event_type.external_table or ""),
+            deps=[prefix_key(event_type.topic)],
+            description=f"Events of topic {event_type.topic} as they lie in the lake; each field of `value` is "
+            "text, so that no mistyped one can break a read. Read it with a filter on `date`.",
+            group_name="external",
+            kinds={kind, "json"},
+            owners=OWNERS,
+            metadata={"dagster/column_schema": event_columns(event_type)},
+        )
+        for event_type in WAREHOUSE_TYPES
+    ]
+
+    @dg.multi_asset(
+        name="event_tables",
+        specs=specs,
+        partitions_def=HOURS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=WAREHOUSE_POOL,
+    )
+    def event_tables(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        warehouse: dg.ResourceParam[DuckDbWarehouse],
+    ) -> Iterator[dg.MaterializeResult]:
+        window = context.partition_time_window
+        span = (window.start, window.end)
+        with warehouse.exclusive():
+            for table, file in REFERENCE_TABLES.items():
+                if not warehouse.create_reference_table(table, lake, file):
+                    context.log.warning(
+                        f"{lake.uri(file)} is missing: all that events name becomes inferred members, "
+                        "until the reference assets are materialised"
+                    )
+            stock = {
+                event_type: _take_stock(context, lake, warehouse, event_type, span)
+                for event_type in WAREHOUSE_TYPES
+            }
+        _refuse_unreadable([row for objects in stock.values() for row in objects if row.error])
+        for event_type, objects in stock.items():
+            key = external_key(event_type.external_table or "")
+            _describe_hours(context, key, objects)
+            yield dg.MaterializeResult(asset_key=key)
+
+    return event_tables
+
+
+def build_reference_tables(kind: str) -> dg.AssetsDefinition:
+    """The external tables of the two reference files; unpartitioned, since these do not arrive by the hour."""
+    specs = [
+        dg.AssetSpec(
+            external_key("songs_ext"),
+            deps=[SONGS],
+            description="The reference catalogue of songs, as written to the lake.",
+            group_name="external",
+            kinds={kind, "parquet"},
+            owners=OWNERS,
+        ),
+        dg.AssetSpec(
+            external_key("locations_ext"),
+            deps=[LOCATIONS],
+            description="The reference list of postal codes, as written to the lake.",
+            group_name="external",
+            kinds={kind, "parquet"},
+            owners=OWNERS,
+        ),
+    ]
+
+    @dg.multi_asset(name="reference_tables", specs=specs, pool=WAREHOUSE_POOL)
+    def reference_tables(
+        lake: dg.ResourceParam[Lake], warehouse: dg.ResourceParam[DuckDbWarehouse]
+    ) -> Iterator[dg.MaterializeResult]:
+        with warehouse.exclusive():
+            for table, file in REFERENCE_TABLES.items():
+                if not warehouse.create_reference_table(table, lake, file):
+                    raise dg.Failure(f"{lake.uri(file)} is missing: materialise the reference assets first")
+            # Genres may have changed on any day: the next hour's run publishes them all.
+            warehouse.queue_all_days()
+            for table in REFERENCE_TABLES:
+                rows = warehouse.rows(f"select count(*) from {table}")[0][0]
+                yield dg.MaterializeResult(
+                    asset_key=external_key(table), metadata={"dagster/row_count": rows}
+                )
+
+    return reference_tables
+
+
+def _refuse_unreadable(unreadable: list[InventoryRow]) -> None:
+    if unreadable:
+        raise dg.Failure(
+            "Objects that can't be read; their hours fail, replace or remove them and run these hours again: "
+            + "; ".join(sorted(row.error or "" for row in unreadable)),
+            metadata={
+                BAD_HOURS: sorted({key_of(row.name.hour) for row in unreadable}),
+                "objects": sorted(row.uri for row in unreadable),
+            },
+            allow_retries=False,
+        )
+
+
+def _take_stock(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    warehouse: DuckDbWarehouse,
+    event_type: EventType,
+    span: Span,
+) -> list[InventoryRow]:
+    listing = list_hours(lake, event_type.topic, *span)
+    if listing.strays:
+        context.log.warning(f"No event objects, so left alone: {', '.join(map(lake.uri, listing.strays))}")
+    known = warehouse.known_rows(event_type.topic, span)
+    objects: list[InventoryRow] = []
+    told = datetime.now(UTC)
+    for row in read_rows(lake, listing.objects, known):
+        objects.append(row)
+        if datetime.now(UTC) - told > timedelta(seconds=10):
+            told = datetime.now(UTC)
+            context.log.info(f"{event_type.topic}: {len(objects):,} of {len(listing.objects):,} objects read")
+    warehouse.record_objects(event_type.topic, span, objects)
+    warehouse.create_event_table(event_type, lake)
+    return objects
+
+
+def _describe_hours(context: dg.AssetExecutionContext, key: dg.AssetKey, objects: list[InventoryRow]) -> None:
+    by_hour: dict[str, list[InventoryRow]] = {hour: [] for hour in context.partition_keys}
+    for row in objects:
+        by_hour[key_of(row.name.hour)].append(row)
+    for hour, rows in by_hour.items():
+        context.add_asset_metadata(
+            {
+                "dagster/partition_row_count": sum(row.rows or 0 for row in rows),
+                "objects": len(rows),
+                "bytes": sum(row.size for row in rows),
+            },
+            asset_key=key,
+            partition_key=hour,
+        )

@@ -1,0 +1,25 @@
+"""The keys of assets that more than one module names. A key is its layer and the thing."""
+
+import dagster as dg
+
+OWNERS = ["team:data-platform"]
+
+SIMULATOR = dg.AssetKey(["source", "simulator"])
+SONGS = dg.AssetKey(["reference", "songs"])
+LOCATIONS = dg.AssetKey(["reference", "locations"])
+SNAPSHOT = dg.AssetKey(["serving", "dashboard_snapshot"])
+
+
+def topic_key(topic: str) -> dg.AssetKey:
+    """The Kafka topic's asset."""
+    return dg.AssetKey(["kafka", topic])
+
+
+def prefix_key(topic: str) -> dg.AssetKey:
+    """The asset of a topic's prefix in the lake; its partitions are the ingestion hours."""
+    return dg.AssetKey(["lake", topic])
+
+
+def external_key(table: str) -> dg.AssetKey:
+    """The asset of an external table."""
+    return dg.AssetKey(["external", table])

@@ -1,0 +1,25 @@
+"""The lake's prefixes, one for each topic. The sink fills them; the object sensor reports what arrived."""
+
+import dagster as dg
+
+from streaming_assets.assets.keys import OWNERS, prefix_key, topic_key
+from streaming_assets.events import WAREHOUSE_TYPES
+from streaming_assets.lake.names import topic_prefix
+from streaming_assets.partitions import HOURS
+
+
+def lake_specs() -> list[dg.AssetSpec]:
+    """A spec for each topic's prefix, partitioned by ingestion hour."""
+    return [
+        dg.AssetSpec(
+            prefix_key(event_type.topic),
+            deps=[topic_key(event_type.topic)],
+            description=f"Objects under `{topic_prefix(event_type.topic)}date=<hour>/`: gzip, JSON lines, "
+            "written by the sink. A partition is reported each time its objects change.",
+            group_name="lake",
+            kinds={"gzip", "json"},
+            owners=OWNERS,
+            partitions_def=HOURS,
+        )
+        for event_type in WAREHOUSE_TYPES
+    ]

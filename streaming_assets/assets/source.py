@@ -1,0 +1,43 @@
+"""Where events come from: the site (here its simulator) and the Kafka topics. Dagster sees them, it makes neither."""
+
+import dagster as dg
+
+from streaming_assets.assets.keys import OWNERS, SIMULATOR, topic_key
+from streaming_assets.events import WAREHOUSE_TYPES, EventType
+
+
+def event_columns(event_type: EventType) -> dg.TableSchema:
+    """The fields of an event as columns."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                field.name, field.kind, constraints=dg.TableColumnConstraints(nullable=not field.required)
+            )
+            for field in event_type.fields
+        ]
+    )
+
+
+def source_specs() -> list[dg.AssetSpec]:
+    """The simulator and a spec for each Kafka topic that the warehouse reads."""
+    simulator = dg.AssetSpec(
+        SIMULATOR,
+        description="The music-streaming site: users walk through its pages and leave events. "
+        "`streaming-assets simulate` stands in for it.",
+        group_name="source",
+        kinds={"python"},
+        owners=OWNERS,
+    )
+    topics = [
+        dg.AssetSpec(
+            topic_key(event_type.topic),
+            deps=[SIMULATOR],
+            description=f"Kafka topic {event_type.topic}: JSON events, stamped with the broker's append time.",
+            group_name="source",
+            kinds={"kafka"},
+            owners=OWNERS,
+            metadata={"dagster/column_schema": event_columns(event_type)},
+        )
+        for event_type in WAREHOUSE_TYPES
+    ]
+    return [simulator, *topics]

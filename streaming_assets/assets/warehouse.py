@@ -1,0 +1,125 @@
+"""The dbt models as assets: one definition, one step, an hour or a range of hours alike."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from streaming_assets.assets.keys import OWNERS
+from streaming_assets.partitions import HOURS, Span, key_of, steps
+from streaming_assets.resources.dbt import DbtRunner
+from streaming_assets.resources.instance import WAREHOUSE_POOL
+from streaming_assets.resources.warehouse import DuckDbWarehouse
+
+
+class Translator(DagsterDbtTranslator):
+    """Keys and groups by layer; tests are checks of the model that they test."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        if dbt_resource_props["resource_type"] == "model":
+            return dg.AssetKey([_layer(dbt_resource_props), dbt_resource_props["name"]])
+        return super().get_asset_key(dbt_resource_props)
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return _layer(dbt_resource_props)
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        return OWNERS
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> dict[str, str]:
+        return {f"dagster/kind/{kind}": "" for kind in ("dbt", self._kind)}
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return dbt_resource_props["description"]  # without the SQL, which Dagster would append
+
+
+def build_warehouse_models(dbt: DbtRunner, manifest: Mapping[str, Any], kind: str, hours_per_step: int):
+    """All dbt models over the hours of a run.
+
+    Args:
+        dbt: runs the project.
+        manifest: the project's, without the models that are no assets.
+        kind: tag of the warehouse, such as `duckdb`.
+        hours_per_step: the longest span, h, of one dbt invocation; a longer range takes several.
+    """
+    translator = Translator(kind)
+
+    @dbt_assets(
+        manifest=manifest,
+        name="warehouse_models",
+        partitions_def=HOURS,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        dagster_dbt_translator=translator,
+        pool=WAREHOUSE_POOL,
+    )
+    def warehouse_models(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[DuckDbWarehouse]
+    ) -> Iterator[Any]:
+        window = context.partition_time_window
+        span = (window.start.astimezone(UTC), window.end.astimezone(UTC))
+        # Keyed by node: of several steps, the last tells of all that the range built.
+        events: dict[str, dict[str, Any]] = {}
+        failed_tests: dict[str, dict[str, Any]] = {}
+        with warehouse.exclusive():
+            for step in steps(span, hours_per_step):
+                context.log.info(f"dbt: hours {step[0]:%Y-%m-%d %H:%M} to {step[1]:%Y-%m-%d %H:%M}")
+                events |= {_node(event): event for event in dbt.run(step)}
+                tested = {_node(event): event for event in dbt.test(step)}
+                failed_tests |= {node: event for node, event in tested.items() if _has_failed(event)}
+                events |= tested
+                warehouse.mark_processed(step)
+            profiles = _profiles(warehouse, manifest, translator, span)
+        for key, profile in profiles.items():
+            for hour, metadata in profile.items():
+                context.add_asset_metadata(metadata, asset_key=key, partition_key=hour)
+        for event in (events | failed_tests).values():
+            message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+            if message.is_result_event:
+                yield from message.to_default_asset_events(
+                    manifest=manifest,
+                    dagster_dbt_translator=translator,
+                    context=context,
+                    target_path=dbt.target_path,
+                )
+
+    return warehouse_models
+
+
+def _layer(props: Mapping[str, Any]) -> str:
+    return props["fqn"][1]
+
+
+def _node(event: Mapping[str, Any]) -> str:
+    return event["data"]["node_info"]["unique_id"]
+
+
+def _has_failed(event: Mapping[str, Any]) -> bool:
+    return event["data"]["node_info"]["node_status"] not in ("pass", "success")
+
+
+def _profiles(
+    warehouse: DuckDbWarehouse, manifest: Mapping[str, Any], translator: Translator, span: Span
+) -> dict[dg.AssetKey, dict[str, dict[str, Any]]]:
+    """Rows and event times of each hour, for the models that keep both."""
+    profiles = {}
+    for node in manifest["nodes"].values():
+        if node["resource_type"] != "model" or not {"bucket_ingestion_datetime", "event_datetime"} <= set(
+            node["columns"]
+        ):
+            continue
+        profiles[translator.get_asset_key(node)] = {
+            key_of(hour.replace(tzinfo=UTC)): {
+                "dagster/partition_row_count": rows,
+                "first_event": dg.MetadataValue.timestamp(first.replace(tzinfo=UTC)),
+                "last_event": dg.MetadataValue.timestamp(last.replace(tzinfo=UTC)),
+            }
+            for hour, rows, first, last in warehouse.hourly_profile(node["name"], span)
+        }
+    return profiles
