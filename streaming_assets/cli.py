@@ -7,6 +7,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from streaming_assets.dashboards import command as dashboards_command
+from streaming_assets.ingestion import command as ingestion_commands
+from streaming_assets.ingestion import kafka_command
+from streaming_assets.ingestion.kafka_files import KafkaSetupError
 from streaming_assets.settings import SettingsError, setting_rows
 
 app = typer.Typer(
@@ -32,6 +36,11 @@ def settings_command() -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
+ingestion_commands.register(app)
+kafka_command.register(app)
+dashboards_command.register(app)
+
+
 def main() -> None:
     """Run the command line; a bad setting ends it with a message, not a trace."""
     try:
@@ -39,6 +48,9 @@ def main() -> None:
     except SettingsError as error:
         print(f"settings: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KafkaSetupError as error:
+        print(f"kafka: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -39,6 +39,25 @@ class ObjectName:
         return f"{hour_prefix(self.topic, self.hour)}{self.partition:010d}-{self.start_offset:020d}{life}.gz"
 
 
+def dead_letter_object(
+    dead_letter_topic: str, topic: str, hour: datetime, partition: int, offset: int, life: str | None
+) -> ObjectName:
+    """The object of the Python sink's dead letters: topic, partition, offset and life are their source's.
+
+    Source topic and life share the place of the life, so no two sources ever share a name.
+    """
+    source = f"{topic}-{life}" if life else topic
+    return ObjectName(dead_letter_topic, hour, partition, offset, source)
+
+
+def dead_letter_source(name: ObjectName) -> tuple[str, str | None] | None:
+    """(source topic, source life) of such an object; None for one by Kafka Connect, whose headers tell."""
+    if name.life is None:
+        return None
+    topic, _, life = name.life.partition("-")
+    return topic, life or None
+
+
 def topic_prefix(topic: str) -> str:
     """`raw/<topic>/`."""
     return f"{RAW}/{topic}/"

@@ -1,0 +1,181 @@
+"""`streaming-assets broker`, `sink` and `replay`: arguments and output only."""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streaming_assets.settings import get_settings
+
+TIME_FORMATS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d")
+BROKER_GRACE_SECONDS = 3.0  # in which producers and sink can finish when all are stopped together
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("broker")(broker)
+    app.command("sink")(sink)
+    app.command("replay")(replay)
+
+
+def broker() -> None:
+    """Run the embedded broker until Ctrl-C: loopback only, in memory only.
+
+    It has each topic, with 4 partitions. A partition holds 5 MiB or 100,000 batches; beyond that the OLDEST
+    RECORDS ARE DROPPED without a word, so run `streaming-assets sink` beside it: the sink reports what was
+    dropped before it came. For anything durable, set STREAMING_ASSETS_KAFKA_BOOTSTRAP_SERVERS to a real broker.
+    """
+    from streaming_assets.ingestion.broker import embedded_cluster
+    from streaming_assets.ingestion.clients import BrokerError
+
+    stop = _stop_on_signal()
+    try:
+        with embedded_cluster(get_settings()) as info:
+            print(
+                f"broker: {info.bootstrap_servers}, life {info.life}; in memory only, 5 MiB a partition, "
+                "oldest records dropped beyond that",
+                flush=True,
+            )
+            stop.wait()
+            # The sink, told to stop at the same time, still fetches what producers sent last.
+            stop.clear()
+            stop.wait(BROKER_GRACE_SECONDS)
+    except BrokerError as error:
+        _fail("broker", error)
+
+
+def sink(
+    instance: Annotated[
+        str,
+        typer.Option(
+            help="Name of this instance, if several run on one machine: its state is in HOME/sink-NAME.json "
+            "instead of HOME/sink.json.",
+            metavar="NAME",
+        ),
+    ] = "",
+) -> None:
+    """Carry records from Kafka to the lake until Ctrl-C.
+
+    Writes objects when records are STREAMING_ASSETS_SINK_FLUSH_SECONDS old or fill
+    STREAMING_ASSETS_SINK_FLUSH_BYTES, and commits their offsets after that. Several instances share the work of
+    one consumer group.
+    """
+    from streaming_assets.ingestion.clients import BrokerError
+    from streaming_assets.ingestion.sink import run_sink
+    from streaming_assets.lake.store import LakeError, open_lake
+
+    logging.basicConfig(format="%(asctime)s sink: %(message)s", level=logging.INFO, stream=sys.stdout)
+    settings = get_settings()
+    stop = _stop_on_signal()
+    try:
+        run_sink(settings, open_lake(settings.lake_url), stop, f"sink-{instance}" if instance else "sink")
+    except (BrokerError, LakeError) as error:
+        _fail("sink", error)
+
+
+def replay(
+    topic: Annotated[str, typer.Argument(help="Topic of the events, such as listen_events.")],
+    files: Annotated[list[Path], typer.Argument(help="JSON lines, plain or gzip.", metavar="FILE...")],
+    to: Annotated[
+        Literal["kafka", "lake"],
+        typer.Option(
+            help="kafka: send each line as it is; lake: write it under the hour of its ts, as if ingested "
+            "then."
+        ),
+    ],
+    not_before: Annotated[
+        datetime | None,
+        typer.Option(
+            help="With --to lake: ISO time, UTC, before which no event is filed; earlier ones go to its hour. "
+            "Default: STREAMING_ASSETS_FIRST_HOUR.",
+            formats=[
+                "%Y-%m-%dT%H:%M:%S",
+                "%Y-%m-%dT%H:%M",
+                "%Y-%m-%dT%H:%MZ",
+                "%Y-%m-%dT%H:%M:%SZ",
+                "%Y-%m-%d",
+            ],
+        ),
+    ] = None,
+) -> None:
+    """Deliver recorded events to a topic. A line that is no JSON object is delivered too, and counted.
+
+    Into the lake, the same files give the same objects again, so repeating a replay adds nothing.
+    """
+    from streaming_assets.ingestion.clients import BrokerError
+    from streaming_assets.ingestion.producer import DeliveryError, EventProducer
+    from streaming_assets.ingestion.replay import (
+        ReplayError,
+        check_topic,
+        read_lines,
+        replay_life,
+        replay_to_kafka,
+        replay_to_lake,
+    )
+    from streaming_assets.lake.store import LakeError, open_lake
+
+    settings = get_settings()
+    console = Console(stderr=True)
+    try:
+        check_topic(topic)
+        if to == "kafka" and not_before is not None:
+            raise ReplayError("--not-before goes with --to lake only: a broker stamps records itself")
+        floor = max(_utc(not_before) if not_before else settings.first_hour, settings.first_hour)
+        life = replay_life(topic, files, floor)  # reads all files once, so a missing one is told first
+        with _progress(console) as progress:
+            total = sum(path.stat().st_size for path in files)
+            task = progress.add_task(f"{topic} to {to}", total=total)
+
+            def lines() -> Iterator[bytes]:
+                for path in files:
+                    yield from read_lines(path, lambda count: progress.advance(task, count))
+
+            if to == "kafka":
+                counts = replay_to_kafka(topic, lines(), EventProducer(settings, progress.console.print))
+            else:
+                lake = open_lake(settings.lake_url)
+                counts = replay_to_lake(topic, lines(), lake, life, floor, settings.dead_letter_topic)
+    except (ReplayError, BrokerError, DeliveryError, LakeError) as error:
+        _fail("replay", error)
+    print(f"{topic}: {counts.records:,} records delivered, {counts.faulty:,} of them no JSON object")
+    if to == "lake":
+        print(f"{counts.objects:,} objects of life {life}")
+        if counts.moved:
+            print(
+                f"{counts.moved:,} records have no usable ts or one before {floor:%Y-%m-%dT%H:%M}Z, "
+                "and were filed under the next hour that has partitions"
+            )
+
+
+def _stop_on_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _fail(command: str, error: Exception) -> NoReturn:
+    print(f"{command}: {error}", file=sys.stderr)
+    raise typer.Exit(1) from None

@@ -1,0 +1,110 @@
+"""Producing events without losing any: back-pressure, delivery reports, and the embedded broker's limits."""
+
+import time
+from collections.abc import Callable
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from streaming_assets.ingestion.broker import PARTITION_BYTES, PARTITIONS
+from streaming_assets.ingestion.clients import client_config, embedded_broker, producer_config
+from streaming_assets.settings import Settings
+
+FLUSH_SECONDS = 60.0
+LOOK_BYTES = 1024 * 1024  # produced between two looks at how far the sink is
+BACKLOG_BYTES = PARTITION_BYTES // 2  # of a partition, above which the embedded broker gets nothing more
+PATIENCE_SECONDS = 5.0
+
+
+class DeliveryError(Exception):
+    """The broker did not take some records; the message says how many and why."""
+
+
+class EventProducer:
+    """Sends events, their bytes as they are, without a key.
+
+    The embedded broker forgets its oldest records when a partition exceeds 5 MiB, so sending to it waits for
+    the sink; `on_wait` is told, once, if that takes long.
+
+    Attributes:
+        delivered: records that the broker has acknowledged.
+    """
+
+    def __init__(self, settings: Settings, on_wait: Callable[[str], None] = lambda _: None) -> None:
+        self.delivered = 0
+        self._failed = 0
+        self._reason = ""
+        self._producer = Producer(producer_config(settings))
+        self._pace = _Pace(settings, on_wait) if embedded_broker(settings) else None
+
+    def send(self, topic: str, value: bytes) -> None:
+        """Queue one event; waits while the queue is full or the embedded broker is. Raises DeliveryError."""
+        if self._pace and self._pace.due(topic, len(value)):
+            self.flush()
+            self._pace.wait()
+        while True:
+            try:
+                self._producer.produce(topic, value, on_delivery=self._delivered)
+                break
+            except BufferError:
+                self._producer.poll(0.1)
+                self._check()
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Wait until all queued events are acknowledged. Raises DeliveryError if some are not."""
+        left = self._producer.flush(FLUSH_SECONDS)
+        self._check()
+        if left:
+            raise DeliveryError(f"{left} records are not acknowledged after {FLUSH_SECONDS:g} s")
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is None:
+            self.delivered += 1
+        else:
+            self._failed += 1
+            self._reason = error.str()
+
+    def _check(self) -> None:
+        if self._failed:
+            raise DeliveryError(f"{self._failed} records were not delivered: {self._reason}")
+
+
+class _Pace:
+    """Keeps what the sink has not committed yet within what a partition of the embedded broker holds."""
+
+    def __init__(self, settings: Settings, on_wait: Callable[[str], None]) -> None:
+        self._on_wait = on_wait
+        self._observer = Consumer(client_config(settings) | {"group.id": settings.sink_group_id})
+        self._bytes: dict[str, int] = {}
+        self._records: dict[str, int] = {}
+        self._since_look = 0
+
+    def due(self, topic: str, size: int) -> bool:
+        """Count an event; whether it is time to look."""
+        self._bytes[topic] = self._bytes.get(topic, 0) + size
+        self._records[topic] = self._records.get(topic, 0) + 1
+        self._since_look += size
+        return self._since_look >= LOOK_BYTES
+
+    def wait(self) -> None:
+        """Return when the sink has caught up enough. Everything counted so far must be acknowledged."""
+        self._since_look = 0
+        complain_at = time.monotonic() + PATIENCE_SECONDS
+        while any(self._backlog(topic) > BACKLOG_BYTES for topic in self._bytes):
+            if time.monotonic() >= complain_at:
+                self._on_wait(
+                    "the embedded broker is full and waits for the sink: is `streaming-assets sink` running?"
+                )
+                complain_at = float("inf")
+            time.sleep(0.05)
+
+    def _backlog(self, topic: str) -> float:
+        """Bytes of the fullest partition that are not in the lake yet, about."""
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        try:
+            committed = self._observer.committed(partitions, timeout=5)
+            ends = [self._observer.get_watermark_offsets(one, timeout=5)[1] for one in partitions]
+        except KafkaException:
+            return 0  # the broker is gone, which delivery reports tell
+        behind = max(end - max(one.offset, 0) for one, end in zip(committed, ends, strict=True))
+        return behind * self._bytes[topic] / self._records[topic]

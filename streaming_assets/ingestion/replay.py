@@ -1,0 +1,172 @@
+"""Recorded events (JSON lines, plain or gzip) into Kafka, or into the lake by the hour of their own time."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+from isal import igzip
+
+from streaming_assets.events import BY_TOPIC
+from streaming_assets.ingestion.buffer import HOUR_MS, LAST_MS, Buffer, Slot
+from streaming_assets.ingestion.lines import data_line, dead_letter_line, fault
+from streaming_assets.ingestion.packing import DAMAGED, compress
+from streaming_assets.ingestion.producer import EventProducer
+from streaming_assets.lake.names import floor_hour
+from streaming_assets.lake.store import Lake
+
+BUFFER_BYTES = 64 * 1024 * 1024  # lines at which all hours' objects are written
+
+
+class ReplayError(Exception):
+    """The recording can't be read, or its topic does not exist; the message names it and the way out."""
+
+
+@dataclass
+class ReplayCounts:
+    """What a replay delivered.
+
+    Attributes:
+        records: lines delivered, good or not.
+        faulty: those of them that are no JSON object.
+        moved: those whose hour is not that of their time, since that is too early or unusable (lake only).
+        objects: objects written (lake only).
+    """
+
+    records: int = 0
+    faulty: int = 0
+    moved: int = 0
+    objects: int = 0
+
+    def count(self, reason: str | None, moved: bool = False) -> None:
+        """Count one line, faulty for that reason."""
+        self.records += 1
+        self.faulty += reason is not None
+        self.moved += moved
+
+
+def check_topic(topic: str) -> None:
+    """Raises ReplayError, with the topics there are, if `topic` is none of them."""
+    if topic not in BY_TOPIC:
+        raise ReplayError(f"{topic!r} is no topic; the topics are {', '.join(BY_TOPIC)}")
+
+
+def read_lines(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
+    r"""The lines of a file, split on \n only, without it; empty lines are left out.
+
+    Args:
+        path: plain or gzip, told apart by content.
+        on_bytes: told how many bytes of the file have been read since the last call.
+
+    Raises:
+        ReplayError: it can't be read to its end; all lines before that point have been yielded.
+    """
+    try:
+        with open(path, "rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            position = 0
+            with igzip.IGzipFile(fileobj=raw, mode="rb") if packed else open(path, "rb") as file:
+                progress = raw if packed else file
+                for number, line in enumerate(file):
+                    if number % 1000 == 0:
+                        here = progress.tell()
+                        on_bytes(here - position)
+                        position = here
+                    line = line.rstrip(b"\r\n")
+                    if line:
+                        yield line
+                on_bytes(path.stat().st_size - position)
+    except OSError as error:
+        raise ReplayError(f"{path}: {error.strerror or error}") from error
+    except DAMAGED as error:
+        raise ReplayError(f"{path}: the gzip data is cut off or damaged ({error})") from error
+
+
+def replay_to_kafka(topic: str, lines: Iterable[bytes], producer: EventProducer) -> ReplayCounts:
+    """Send each line as it is. Whatever happens, all sent lines are acknowledged at the end.
+
+    Raises:
+        DeliveryError: the broker did not take some.
+        ReplayError: `lines` can't be read to their end.
+    """
+    counts = ReplayCounts()
+    try:
+        for line in lines:
+            producer.send(topic, line)
+            counts.count(fault(line))
+    finally:
+        producer.flush()
+    return counts
+
+
+def replay_life(topic: str, files: Sequence[Path], not_before: datetime) -> str:
+    """The life of such a replay's offsets, the same for the same input. Raises ReplayError for a missing file."""
+    digest = hashlib.sha256(f"{topic} {not_before.isoformat()}".encode())
+    for path in files:
+        try:
+            with open(path, "rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise ReplayError(f"{path}: {error.strerror}") from error
+    return f"replay-{digest.hexdigest()[:16]}"
+
+
+def replay_to_lake(
+    topic: str, lines: Iterable[bytes], lake: Lake, life: str, not_before: datetime, dead_letter_topic: str
+) -> ReplayCounts:
+    """Write each line under the hour of its `ts`, as if ingested then, but not before `not_before`.
+
+    A line without a usable `ts` goes where the line before it went. One that is no JSON object is written as
+    it is, for the warehouse to quarantine, or as a dead letter if it is no text at all. Offsets count lines.
+    The same lines and life give the same objects, so a repetition changes nothing.
+
+    Raises:
+        LakeError: an object can't be written.
+        ReplayError: `lines` can't be read to their end; all before that point is in place.
+    """
+    counts = ReplayCounts()
+    buffer = Buffer(floor_hour(not_before))
+    floor_ms = timestamp_ms = int(not_before.timestamp() * 1000)
+
+    def write() -> None:
+        for slot, rows in list(buffer.slots.items()):
+            name = slot.object_name(life, dead_letter_topic)
+            lake.write(str(replace(name, start_offset=rows.offsets[0])), compress(b"".join(rows.lines)))
+            buffer.remove(slot)
+            counts.objects += 1
+
+    try:
+        for offset, line in enumerate(lines):
+            reason = fault(line)
+            event_ms = None if reason else event_time(line)
+            if event_ms is not None:
+                timestamp_ms = max(event_ms, floor_ms)
+            counts.count(reason, moved=timestamp_ms != event_ms)
+            dead = reason is not None and not _is_text(line)
+            packed = (
+                dead_letter_line(line, reason or "", topic, 0, offset, timestamp_ms)
+                if dead
+                else data_line(line, offset, timestamp_ms)
+            )
+            buffer.add_line(Slot(topic, 0, timestamp_ms // HOUR_MS, dead), offset, packed)
+            if buffer.size >= BUFFER_BYTES:
+                write()
+    finally:
+        write()
+    return counts
+
+
+def event_time(line: bytes) -> int | None:
+    """Field `ts` of a JSON object, ms since 1970; None if it is no such number."""
+    ts = orjson.loads(line).get("ts")
+    return ts if type(ts) is int and 0 <= ts <= LAST_MS else None
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        return "\0" not in line.decode()
+    except UnicodeDecodeError:
+        return False
