@@ -1,0 +1,137 @@
+# Service accounts, and exactly the rights that each part uses. No keys are made: machines carry their account.
+
+resource "google_service_account" "this" {
+  for_each = local.accounts
+
+  account_id   = "${var.name}-${each.key}" # at most 30 characters
+  display_name = each.value
+  depends_on   = [google_project_service.used]
+}
+
+locals {
+  member = { for key, account in google_service_account.this : key => "serviceAccount:${account.email}" }
+
+  # What the machines' accounts need of the project itself.
+  project_roles = merge(
+    { for pair in setproduct(distinct([for machine in local.machines : machine.account]), ["roles/logging.logWriter", "roles/monitoring.metricWriter"]) :
+    "${pair[0]} ${pair[1]}" => { role = pair[1], member = local.member[pair[0]] } },
+    {
+      "dagster runs queries"  = { role = "roles/bigquery.jobUser", member = local.member.dagster }
+      "dagster reads results" = { role = "roles/bigquery.readSessionUser", member = local.member.dagster }
+      "reports run queries"   = { role = "roles/bigquery.jobUser", member = local.member.reports }
+    },
+    { for reader in var.readers : "${reader} runs queries" => { role = "roles/bigquery.jobUser", member = reader } },
+    local.managed.kafka ? {
+      for account in distinct([local.sink_account, "dagster"]) :
+      "${account} uses Kafka" => { role = "roles/managedkafka.client", member = local.member[account] }
+    } : {},
+  )
+}
+
+resource "google_project_iam_member" "this" {
+  for_each = local.project_roles
+
+  project = var.project_id
+  role    = each.value.role
+  member  = each.value.member
+}
+
+# The lake: the sink writes event objects and nothing else, Dagster reads all and writes the reference files.
+
+resource "google_storage_bucket_iam_member" "sink_writes" {
+  bucket = google_storage_bucket.this["lake"].name
+  role   = "roles/storage.objectUser" # delete too: a replay overwrites
+  member = local.member[local.sink_account]
+
+  condition {
+    title      = "event objects"
+    expression = "resource.name.startsWith(\"projects/_/buckets/${local.bucket}/objects/raw/\")"
+  }
+}
+
+resource "google_storage_bucket_iam_member" "dagster_reads" {
+  bucket = google_storage_bucket.this["lake"].name
+  role   = "roles/storage.objectViewer"
+  member = local.member.dagster
+}
+
+resource "google_storage_bucket_iam_member" "dagster_writes_reference" {
+  bucket = google_storage_bucket.this["lake"].name
+  role   = "roles/storage.objectUser"
+  member = local.member.dagster
+
+  condition {
+    title      = "reference files"
+    expression = "resource.name.startsWith(\"projects/_/buckets/${local.bucket}/objects/raw/flat_files/\")"
+  }
+}
+
+resource "google_storage_bucket_iam_member" "dagster_logs" {
+  # The compute log manager asks whether the bucket is there before it writes.
+  for_each = toset(["roles/storage.objectUser", "roles/storage.legacyBucketReader"])
+
+  bucket = google_storage_bucket.this["logs"].name
+  role   = each.key
+  member = local.member.dagster
+}
+
+# The warehouse.
+
+resource "google_bigquery_dataset_iam_member" "dagster" {
+  for_each = google_bigquery_dataset.this
+
+  dataset_id = each.value.dataset_id
+  role       = "roles/bigquery.dataEditor"
+  member     = local.member.dagster
+}
+
+resource "google_bigquery_dataset_iam_member" "readers" {
+  for_each = merge({ reports = local.member.reports }, { for reader in var.readers : reader => reader })
+
+  dataset_id = google_bigquery_dataset.this["models"].dataset_id
+  role       = "roles/bigquery.dataViewer"
+  member     = each.value
+}
+
+# Images are pulled by the machines.
+
+resource "google_artifact_registry_repository_iam_member" "pull" {
+  for_each = toset([for machine in local.machines : machine.account])
+
+  location   = google_artifact_registry_repository.this.location
+  repository = google_artifact_registry_repository.this.name
+  role       = "roles/artifactregistry.reader"
+  member     = local.member[each.key]
+}
+
+# People: through the tunnel, by their own account, onto these machines only.
+
+resource "google_iap_tunnel_instance_iam_member" "operators" {
+  for_each = { for pair in setproduct(keys(local.machines), var.operators) : join(" ", pair) => pair }
+
+  zone     = local.zone
+  instance = google_compute_instance.this[each.value[0]].name
+  role     = "roles/iap.tunnelResourceAccessor"
+  member   = each.value[1]
+}
+
+resource "google_compute_instance_iam_member" "operators" {
+  for_each = { for pair in setproduct(keys(local.machines), var.operators) : join(" ", pair) => pair }
+
+  zone          = local.zone
+  instance_name = google_compute_instance.this[each.value[0]].name
+  role          = "roles/compute.osAdminLogin"
+  member        = each.value[1]
+}
+
+resource "google_service_account_iam_member" "operators" {
+  # Logging in to a machine means acting as its account.
+  for_each = {
+    for pair in setproduct(distinct([for machine in local.machines : machine.account]), var.operators) :
+    join(" ", pair) => pair
+  }
+
+  service_account_id = google_service_account.this[each.value[0]].name
+  role               = "roles/iam.serviceAccountUser"
+  member             = each.value[1]
+}
