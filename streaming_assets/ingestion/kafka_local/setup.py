@@ -1,7 +1,6 @@
 """From the settings to a stack, and from a running one to topics, connectors, addresses for the rest."""
 
 import re
-import shlex
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -99,9 +98,9 @@ def environment_file(place: Place) -> Path:
 
 
 def write_environment(stack: Stack) -> None:
-    """Put `environment` in its file, as a shell and python-dotenv read it; none if nothing runs."""
+    """Put `environment` in its file, which a shell and python-dotenv can read; none if nothing runs."""
     file, variables = environment_file(stack.place), environment(stack)
     if not variables:
         file.unlink(missing_ok=True)
         return
-    file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()))
+    file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
