@@ -8,23 +8,23 @@ import dagster as dg
 from streaming_assets.lake.names import HOUR
 from streaming_assets.settings import get_settings
 
-KEY_FORMAT = "%Y-%m-%d-%H:%M"
+KEY_FORMAT = "%Y-%m-%d-%H:00"  # Dagster's own for hours, with minutes that can't be others
 Span = tuple[datetime, datetime]  # hours [start, end), UTC
+
+
+def key_of(hour: datetime) -> str:
+    """The partition key of the hour that holds a timezone-aware moment."""
+    return hour.astimezone(UTC).strftime(KEY_FORMAT)
 
 
 def hourly_partitions(first_hour: datetime) -> dg.HourlyPartitionsDefinition:
     """Hours from `first_hour` up to and including the current one, whose objects are still arriving."""
     return dg.HourlyPartitionsDefinition(
-        start_date=first_hour.strftime(KEY_FORMAT), fmt=KEY_FORMAT, timezone="UTC", end_offset=1
+        start_date=key_of(first_hour), fmt=KEY_FORMAT, timezone="UTC", end_offset=1
     )
 
 
 HOURS = hourly_partitions(get_settings().first_hour)
-
-
-def key_of(hour: datetime) -> str:
-    """The partition key of a timezone-aware hour."""
-    return hour.astimezone(UTC).strftime(KEY_FORMAT)
 
 
 def hour_of(key: str) -> datetime:
