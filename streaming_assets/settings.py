@@ -1,12 +1,13 @@
 """Every setting of the project, typed, with its environment name and meaning.
 
 Nothing else reads the environment. Values come from, first wins: the environment
-(`STREAMING_ASSETS_<NAME>`), the file `.env` in the working directory, the default.
+(`STREAMING_ASSETS_<NAME>`), the file `.env` in the working directory, the default. An empty value is none.
 """
 
 import difflib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -29,31 +30,53 @@ def _utc_hour(value: datetime) -> datetime:
     value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if value.minute or value.second or value.microsecond:
         raise ValueError("must be a whole hour, such as 2025-01-01T00:00Z")
+    if value > datetime.now(UTC):
+        raise ValueError("must not lie in the future")
+    return value
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _absolute_unless_address(place: str) -> str:
+    return place if place in ("", "bundled") or "://" in place else str(_absolute(Path(place)))
+
+
+def _brokers(value: str) -> str:
+    if value and not re.fullmatch(r"[^\s,]+:\d+(,[^\s,]+:\d+)*", value):
+        raise ValueError("must be host:port[,host:port]")
     return value
 
 
 UtcHour = Annotated[datetime, AfterValidator(_utc_hour)]
+# Processes of one system run in different folders, so a relative path is made absolute when it is read.
+LocalPath = Annotated[Path, AfterValidator(_absolute)]
+Place = Annotated[str, AfterValidator(_absolute_unless_address)]
+Brokers = Annotated[str, AfterValidator(_brokers)]
 
 
 class Settings(BaseSettings):
     """The settings in force. Times are UTC, sizes bytes, intervals seconds unless named otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_file=ENV_FILE, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore"
+    )
 
     target: Literal["local", "gcp"] = Field(
         "local", description="Where lake and warehouse are: a folder and DuckDB, or GCS and BigQuery"
     )
-    home: Path = Field(
+    home: LocalPath = Field(
         PROJECT_ROOT / ".local",
         description="Folder of all local state: lake/, warehouse.duckdb, dagster_home/",
     )
     first_hour: UtcHour = Field(
         datetime(2025, 1, 1, tzinfo=UTC), description="First hourly partition, ISO time, UTC"
     )
-    lake_url: str = Field(
+    lake_url: Place = Field(
         "", description="Lake root: a folder or gs://bucket[/prefix]; empty means HOME/lake (local only)"
     )
-    warehouse_path: Path | None = Field(
+    warehouse_path: LocalPath | None = Field(
         None, description="DuckDB file of target local; empty means HOME/warehouse.duckdb"
     )
     warehouse_lock_timeout_seconds: int = Field(
@@ -67,7 +90,7 @@ class Settings(BaseSettings):
     bigquery_dataset: str = Field("streaming_assets", description="BigQuery dataset (target gcp)")
     bigquery_location: str = Field("US", description="BigQuery location (target gcp)")
 
-    kafka_bootstrap_servers: str = Field(
+    kafka_bootstrap_servers: Brokers = Field(
         "", description="Address of a Kafka broker, host:port[,host:port]; empty means the embedded broker"
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -78,18 +101,20 @@ class Settings(BaseSettings):
     )
     kafka_sasl_username: str = Field("", description="SASL user name")
     kafka_sasl_password: SecretStr = Field(SecretStr(""), description="SASL password")
-    kafka_sasl_password_file: Path | None = Field(
+    kafka_sasl_password_file: LocalPath | None = Field(
         None, description="File that holds the SASL password, instead of the variable"
     )
-    kafka_ca_file: Path | None = Field(None, description="PEM file of the broker's certificate authority")
+    kafka_ca_file: LocalPath | None = Field(
+        None, description="PEM file of the broker's certificate authority"
+    )
     kafka_connect_url: str = Field(
         "", description="REST address of Kafka Connect, http://host:port; empty where the Python sink is used"
     )
-    kafka_plugins: Path | None = Field(
+    kafka_plugins: LocalPath | None = Field(
         None,
         description="Folder of Kafka Connect plugins, one subfolder each; empty means HOME/kafka/plugins",
     )
-    kafka_downloads: Path | None = Field(
+    kafka_downloads: LocalPath | None = Field(
         None,
         description="Folder of what `kafka up` downloads; empty means HOME/kafka/downloads",
     )
@@ -114,14 +139,14 @@ class Settings(BaseSettings):
         0.01, ge=0, le=1, description="Share of an hour's rows in quarantine above which a check warns"
     )
 
-    songs_source: str = Field(
+    songs_source: Place = Field(
         "bundled", description="Songs file: https:// address, path (TSV, plain or gzip), or 'bundled'"
     )
-    locations_source: str = Field(
+    locations_source: Place = Field(
         "bundled", description="Postal codes: https:// address, path (GeoNames TSV), or 'bundled'"
     )
 
-    simulator_config: Path | None = Field(
+    simulator_config: LocalPath | None = Field(
         None, description="eventsim configuration (JSON) of `make dev`; empty means the bundled one"
     )
     simulator_users: int = Field(1000, ge=1, description="Users that `make dev` simulates at the start")
@@ -143,15 +168,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fill_and_check(self) -> "Settings":
-        self.home = self.home.expanduser().absolute()
         if self.warehouse_path is None:
             self.warehouse_path = self.home / "warehouse.duckdb"
         self.kafka_plugins = self.kafka_plugins or self.kafka_home / "plugins"
         self.kafka_downloads = self.kafka_downloads or self.kafka_home / "downloads"
-        if not self.lake_url:
-            if self.target == "gcp":
-                raise ValueError("LAKE_URL must be gs://bucket[/prefix] when TARGET is gcp")
-            self.lake_url = str(self.home / "lake")
+        if self.target == "gcp" and not self.lake_url.startswith("gs://"):
+            raise ValueError("LAKE_URL must be gs://bucket[/prefix] when TARGET is gcp")
+        self.lake_url = self.lake_url or str(self.home / "lake")
         if self.target == "gcp" and not self.gcp_project:
             raise ValueError("GCP_PROJECT must be set when TARGET is gcp")
         if self.kafka_sasl_password_file is not None:
@@ -202,10 +225,11 @@ def load_settings() -> Settings:
         SettingsError: a variable with the project's prefix is no setting, or a value is impossible.
     """
     known = {env_name(field) for field in Settings.model_fields}
-    for name in _prefixed_names():
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+    for name in sorted(_given(os.environ) | _given(_env_file())):
+        if name.upper() not in known:
+            own_part = name.upper().removeprefix(ENV_PREFIX).lower()
+            close = difflib.get_close_matches(own_part, Settings.model_fields, n=1)
+            hint = f"; did you mean {env_name(close[0])}?" if close else ";"
             raise SettingsError(f"{name} is no setting{hint} `streaming-assets settings` lists them all")
     try:
         return Settings()  # pyright: ignore[reportCallIssue]  # the values come from the environment
@@ -222,18 +246,20 @@ def get_settings() -> Settings:
 def setting_rows() -> Iterator[tuple[str, str, str, str]]:
     """(environment name, value in force, source, meaning) of each setting; secrets are masked."""
     settings = load_settings()
-    in_file = dotenv_values(ENV_FILE) if Path(ENV_FILE).exists() else {}
+    sources = dict.fromkeys(map(str.upper, _given(_env_file())), ENV_FILE)
+    sources |= dict.fromkeys(map(str.upper, _given(os.environ)), "environment")
     for field, info in Settings.model_fields.items():
         name = env_name(field)
-        source = "environment" if name in os.environ else ENV_FILE if name in in_file else "default"
-        yield name, str(getattr(settings, field)), source, info.description or ""
+        yield name, str(getattr(settings, field)), sources.get(name, "default"), info.description or ""
 
 
-def _prefixed_names() -> list[str]:
-    names = set(os.environ)
-    if Path(ENV_FILE).exists():
-        names |= set(dotenv_values(ENV_FILE))
-    return sorted(name for name in names if name.startswith(ENV_PREFIX))
+def _env_file() -> Mapping[str, str | None]:
+    return dotenv_values(ENV_FILE) if Path(ENV_FILE).exists() else {}
+
+
+def _given(variables: Mapping[str, str | None]) -> set[str]:
+    """The names of the project's variables that have a value; names count in any case, as pydantic reads them."""
+    return {name for name, value in variables.items() if value and name.upper().startswith(ENV_PREFIX)}
 
 
 def _readable(error: ValidationError) -> Iterator[str]:
