@@ -143,7 +143,18 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
 )
 
+# Records that the sink could not write: their bytes in base64, and headers that say where they came from.
+DEAD_LETTERS = EventType(
+    topic="connect_sink_gcs",
+    fields=(EventField("value", "string"), EventField("headers", "string")),
+    identity=(),
+    external_table="dead_letters_ext",
+    by_default=False,
+)
+
 BY_TOPIC: dict[str, EventType] = {event_type.topic: event_type for event_type in EVENT_TYPES}
 TOPICS: tuple[str, ...] = tuple(BY_TOPIC)
 DEFAULT_TOPICS: tuple[str, ...] = tuple(e.topic for e in EVENT_TYPES if e.by_default)
 WAREHOUSE_TYPES: tuple[EventType, ...] = tuple(e for e in EVENT_TYPES if e.external_table)
+# What the warehouse reads of the lake by the hour.
+LAKE_TYPES: tuple[EventType, ...] = (*WAREHOUSE_TYPES, DEAD_LETTERS)

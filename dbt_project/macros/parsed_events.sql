@@ -5,54 +5,26 @@
 #}
 {% macro topic_lines(topic, fields) %}{{ return(adapter.dispatch('topic_lines')(topic, fields)) }}{% endmacro %}
 
-{#
-    Objects are read as lines of text, so that a malformed line keeps its bytes. The inventory names the objects of the
-    window's hours that can be read: no folder of another hour is opened, however long the history.
-#}
 {% macro default__topic_lines(topic, fields) %}
-    {%- set readable -%}
-        from {{ target.schema }}.lake_objects
-        where topic = '{{ topic }}' and row_count > 0 and {{ in_window('bucket_ingestion_datetime') }}
-    {%- endset -%}
-    {%- set found = execute and run_query('select count(*) ' ~ readable).rows[0][0] > 0 -%}
-    {%- if found -%}
-        {%- do run_query('set variable ' ~ topic ~ '_objects = (select list(uri order by uri) ' ~ readable ~ ')') -%}
-    {%- endif -%}
     select
-        lines.line as raw_text,
-        case
-            when lines.parsed is not null then coalesce(json_type(lines.parsed, '$.value') = 'OBJECT', false)
-        end as is_object,
-        json_extract_string(lines.parsed, '$.offset') as offset_text,
-        objects.object_name,
-        objects.kafka_partition,
-        objects.life,
-        objects.bucket_ingestion_datetime,
+        raw_text,
+        case when parsed is not null then coalesce(json_type(parsed, '$.value') = 'OBJECT', false) end as is_object,
+        json_extract_string(parsed, '$.offset') as offset_text,
+        object_name,
+        kafka_partition,
+        life,
+        bucket_ingestion_datetime,
         {%- for field in fields %}
-        lines.texts[{{ loop.index }}] as {{ field.column }}_text{{ ',' if not loop.last }}
+        texts[{{ loop.index }}] as {{ field.column }}_text{{ ',' if not loop.last }}
         {%- endfor %}
     from (
         select
-            filename,
-            line,
-            case when json_valid(line) then line::json end as parsed,
-            case
-                when json_valid(line)
-                    then json_extract_string(line, [{% for field in fields %}'$.value.{{ field.name }}'{{ ', ' if not loop.last }}{% endfor %}])
-            end as texts
-        from {% if found -%}
-        read_csv(
-            getvariable('{{ topic }}_objects'),
-            columns = {'line': 'VARCHAR'},
-            auto_detect = false, header = false, delim = chr(0), quote = '', escape = '',
-            new_line = '\n', strict_mode = false, max_line_size = 16777216, filename = true
-        )
-        {%- else -%}
-        (select null::varchar as filename, null::varchar as line where false)
-        {%- endif %}
-        where trim(line) <> ''
-    ) as lines
-    inner join {{ target.schema }}.lake_objects as objects on lines.filename = objects.uri
+            *,
+            json_extract_string(
+                parsed, [{% for field in fields %}'$.value.{{ field.name }}'{{ ', ' if not loop.last }}{% endfor %}]
+            ) as texts
+        from ({{ lake_lines(topic) }}) as lines
+    ) as extracted
 {% endmacro %}
 
 {# BigQuery drops a malformed line of an external table itself; the offsets show the gap. #}

@@ -7,7 +7,7 @@ import dagster as dg
 
 from streaming_assets.assets.keys import LOCATIONS, OWNERS, SONGS, external_key, prefix_key
 from streaming_assets.assets.source import event_columns
-from streaming_assets.events import WAREHOUSE_TYPES, EventType
+from streaming_assets.events import LAKE_TYPES, EventType
 from streaming_assets.lake.inventory import InventoryRow, list_hours, read_rows
 from streaming_assets.lake.names import LOCATIONS as LOCATIONS_FILE
 from streaming_assets.lake.names import SONGS as SONGS_FILE
@@ -37,7 +37,7 @@ def build_event_tables(kind: str) -> dg.AssetsDefinition:
             owners=OWNERS,
             metadata={"dagster/column_schema": event_columns(event_type)},
         )
-        for event_type in WAREHOUSE_TYPES
+        for event_type in LAKE_TYPES
     ]
 
     @dg.multi_asset(
@@ -63,7 +63,7 @@ def build_event_tables(kind: str) -> dg.AssetsDefinition:
                     )
             stock = {
                 event_type: _take_stock(context, lake, warehouse, event_type, span)
-                for event_type in WAREHOUSE_TYPES
+                for event_type in LAKE_TYPES
             }
         _refuse_unreadable([row for objects in stock.values() for row in objects if row.error])
         for event_type, objects in stock.items():

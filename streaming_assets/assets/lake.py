@@ -3,7 +3,7 @@
 import dagster as dg
 
 from streaming_assets.assets.keys import OWNERS, prefix_key, topic_key
-from streaming_assets.events import WAREHOUSE_TYPES
+from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.names import topic_prefix
 from streaming_assets.partitions import HOURS
 
@@ -21,5 +21,5 @@ def lake_specs() -> list[dg.AssetSpec]:
             owners=OWNERS,
             partitions_def=HOURS,
         )
-        for event_type in WAREHOUSE_TYPES
+        for event_type in LAKE_TYPES
     ]

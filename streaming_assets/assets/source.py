@@ -3,7 +3,7 @@
 import dagster as dg
 
 from streaming_assets.assets.keys import OWNERS, SIMULATOR, topic_key
-from streaming_assets.events import WAREHOUSE_TYPES, EventType
+from streaming_assets.events import LAKE_TYPES, EventType
 
 
 def event_columns(event_type: EventType) -> dg.TableSchema:
@@ -38,6 +38,6 @@ def source_specs() -> list[dg.AssetSpec]:
             owners=OWNERS,
             metadata={"dagster/column_schema": event_columns(event_type)},
         )
-        for event_type in WAREHOUSE_TYPES
+        for event_type in LAKE_TYPES
     ]
     return [simulator, *topics]

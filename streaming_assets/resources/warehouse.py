@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from streaming_assets.events import EventType
+from streaming_assets.events import DEAD_LETTERS, EventType
 from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.lake.names import HOUR
 from streaming_assets.lake.store import Lake
@@ -140,8 +140,7 @@ class DuckDbWarehouse:
 
     def create_event_table(self, event_type: EventType, lake: Lake) -> None:
         """Make the external table of a topic: a view over its objects, every field as text."""
-        fields = ", ".join(f'"{field.name}" varchar' for field in event_type.fields)
-        values = ", ".join(f'lines.value."{field.name}"' for field in event_type.fields)
+        columns, values = _view_columns(event_type)
         name = event_type.external_table
         with self.connect() as connection:
             if _exists(connection, name):
@@ -154,7 +153,7 @@ class DuckDbWarehouse:
             connection.execute(
                 f'create view {name} as select {values}, lines."offset", lines."timestamp", lines.filename,'
                 f" lines.date from read_json('{pattern}', format = 'newline_delimited',"
-                f" columns = {{'value': 'struct({fields})', 'offset': 'bigint', 'timestamp': 'varchar'}},"
+                f" columns = {{{columns}, 'offset': 'bigint', 'timestamp': 'varchar'}},"
                 " hive_partitioning = true, hive_types = {'date': 'timestamp'}, ignore_errors = true,"
                 " filename = true) as lines"
             )
@@ -263,6 +262,17 @@ class DuckDbWarehouse:
 def naive(moment: datetime) -> datetime:
     """The same moment as the warehouse keeps it: UTC, without a zone."""
     return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _view_columns(event_type: EventType) -> tuple[str, str]:
+    """The columns of a topic's JSON lines, and what a view selects of them."""
+    names = [field.name for field in event_type.fields]
+    if event_type is DEAD_LETTERS:  # their lines carry the fields themselves
+        return ", ".join(f"'{name}': 'varchar'" for name in names), ", ".join(
+            f"lines.{name}" for name in names
+        )
+    struct = ", ".join(f'"{name}" varchar' for name in names)
+    return f"'value': 'struct({struct})'", ", ".join(f'lines.value."{name}"' for name in names)
 
 
 def _inventory_row(row: InventoryRow) -> dict[str, Any]:

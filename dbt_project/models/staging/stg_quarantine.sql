@@ -5,7 +5,7 @@
     pre_hook='{{ replace_hours() }}'
 ) }}
 
--- Rows that no staging table can hold, with the reason and the bytes.
+-- Rows that no staging table can hold, and records that the sink could not write, with the reason and the bytes.
 {% for topic, model in base_models() %}
 select
     '{{ topic }}' as topic,
@@ -13,10 +13,22 @@ select
     life,
     kafka_partition,
     kafka_offset,
+    cast(null as {{ dbt.type_bigint() }}) as dead_letter_offset,
     object_name,
     reason,
     raw_text
 from {{ ref(model) }}
 where disposition = 'quarantined'
-{% if not loop.last %}union all{% endif %}
+union all
 {% endfor %}
+select
+    coalesce(topic, '{{ var("dead_letter_topic") }}') as topic,
+    bucket_ingestion_datetime,
+    life,
+    kafka_partition,
+    kafka_offset,
+    coalesce(dead_letter_offset, -1) as dead_letter_offset,
+    object_name,
+    reason,
+    raw_text
+from {{ ref('base_dead_letters') }}

@@ -1,0 +1,45 @@
+{#
+    Records that the sink could not write, each with its original bytes and with headers that say where it came from.
+    Columns: topic, kafka_partition, kafka_offset, life (of the source), reason, raw_text, dead_letter_offset, object_name,
+    bucket_ingestion_datetime.
+#}
+{% macro dead_letters() %}{{ return(adapter.dispatch('dead_letters')()) }}{% endmacro %}
+
+{% macro default__dead_letters() %}
+    {%- set header = "list_filter(headers, lambda header: header.key = '__connect.errors.%s')[1].value" -%}
+    select
+        {{ header % 'topic' }} as topic,
+        {{ to_integer(header % 'partition') }} as kafka_partition,
+        {{ to_integer(header % 'offset') }} as kafka_offset,
+        -- The Python sink names its objects <topic>-<life of the source>; Kafka Connect knows no lives.
+        nullif(regexp_replace(coalesce(life, ''), '^[^-]*-?', ''), '') as life,
+        'dead letter: ' || coalesce({{ header % 'exception.message' }}, 'no reason given') as reason,
+        coalesce(try(decode(from_base64(value))), value, raw_text) as raw_text,
+        dead_letter_offset,
+        object_name,
+        bucket_ingestion_datetime
+    from (
+        select
+            *,
+            json_extract_string(parsed, '$.value') as value,
+            from_json(json_extract(parsed, '$.headers'), '[{"key": "VARCHAR", "value": "VARCHAR"}]') as headers,
+            {{ to_integer("json_extract_string(parsed, '$.offset')") }} as dead_letter_offset
+        from ({{ lake_lines(var('dead_letter_topic')) }}) as lines
+    ) as letters
+{% endmacro %}
+
+{% macro bigquery__dead_letters() %}
+    {%- set header = "(select value from unnest(headers) where key = '__connect.errors.%s' limit 1)" -%}
+    select
+        {{ header % 'topic' }} as topic,
+        {{ to_integer(header % 'partition') }} as kafka_partition,
+        {{ to_integer(header % 'offset') }} as kafka_offset,
+        cast(null as string) as life,
+        concat('dead letter: ', coalesce({{ header % 'exception.message' }}, 'no reason given')) as reason,
+        coalesce(safe_convert_bytes_to_string(from_base64(value)), value) as raw_text,
+        cast(`offset` as int64) as dead_letter_offset,
+        _file_name as object_name,
+        `date` as bucket_ingestion_datetime
+    from {{ source('external', 'dead_letters_ext') }}
+    where {{ in_window('`date`') }}
+{% endmacro %}

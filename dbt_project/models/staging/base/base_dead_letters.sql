@@ -1,0 +1,3 @@
+{{ config(materialized='table') }}
+-- reads {{ source('external', 'dead_letters_ext') }}
+{{ dead_letters() }}

@@ -1,0 +1,77 @@
+"""A range of hours from a shell: the same job that the sensors ask for, run in this process."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from streaming_assets.assets.external_tables import REFERENCE_TABLES
+from streaming_assets.automation.jobs import HOURLY_JOB, REFERENCE_JOB, checked_span, span_tags
+from streaming_assets.automation.sensors import ask_again, unreadable_hours
+from streaming_assets.lake.store import open_lake
+from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
+from streaming_assets.settings import Settings
+
+LOG = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
+
+
+def backfill(start: datetime, end: datetime, settings: Settings) -> list[str]:
+    """Materialise the hours [start, end), from external tables to the snapshot, in one run.
+
+    Hours with unreadable objects fail; the hours around them are run without them. The reference files are read
+    first if the lake has none.
+
+    Returns:
+        What failed, in words; empty if nothing did.
+
+    Raises:
+        ValueError: the range is empty, not of whole hours, or has hours that are no partitions.
+    """
+    span = checked_span((start, end), settings.first_hour, datetime.now(UTC) + timedelta(seconds=1))
+    prepare_dagster_home(settings)
+    os.environ.update(dagster_environment(settings))
+    from streaming_assets.definitions import defs  # reads the project, which takes seconds
+
+    with dg.DagsterInstance.get() as instance:
+        if _is_reference_missing(settings):
+            reference = _execute(defs, REFERENCE_JOB, {}, instance)
+            if not reference.success:
+                return [*_failures(reference)]
+        result = _execute(defs, HOURLY_JOB, span_tags(span), instance)
+        if result.success:
+            return []
+        failed = _failures(result)
+        unreadable = unreadable_hours(result.all_events)
+        for around in ask_again(span, unreadable, has_failed_step=True):
+            again = _execute(defs, HOURLY_JOB, span_tags(around), instance)
+            failed += [] if again.success else _failures(again)
+        return failed
+
+
+def _execute(
+    defs: dg.Definitions, job: str, tags: Mapping[str, str], instance: dg.DagsterInstance
+) -> dg.ExecuteInProcessResult:
+    return defs.resolve_job_def(job).execute_in_process(
+        instance=instance, tags=dict(tags), run_config=LOG, raise_on_error=False
+    )
+
+
+def _is_reference_missing(settings: Settings) -> bool:
+    lake = open_lake(settings.lake_url)
+    folders = {file.rpartition("/")[0] + "/" for file in REFERENCE_TABLES.values()}
+    present = {found.name for folder in folders for found in lake.list(folder)}
+    return not set(REFERENCE_TABLES.values()) <= present
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    failures = [event for event in result.all_events if event.is_step_failure]
+    return [_reason(event) for event in failures] or ["the run failed before its first step"]
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    causes = [error] if error else []
+    while causes and causes[-1].cause:
+        causes.append(causes[-1].cause)
+    return f"{event.step_key}: {causes[-1].message.strip() if causes else event.message}"

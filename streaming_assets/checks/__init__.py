@@ -1,0 +1,1 @@
+"""Asset checks: reconciliation, offsets, quarantine, freshness. They name hours and rows, and stop nothing."""

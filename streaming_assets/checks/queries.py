@@ -1,0 +1,122 @@
+"""The questions that checks ask the warehouse, as SQL over a span of hours. Each finding is a row.
+
+`{start}`, `{end}` are timestamp literals; `{topic}`, `{staging}` name a topic and its staging table.
+"""
+
+# Hours in which the rows of the objects are not all staged (repeats included), quarantined or filtered.
+UNACCOUNTED_ROWS = """
+with objects as (
+    select bucket_ingestion_datetime as hour, sum(row_count) as row_count
+    from lake_objects
+    where topic = '{topic}' and bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+    group by bucket_ingestion_datetime
+),
+staged as (
+    select bucket_ingestion_datetime as hour, count(*) as row_count, sum(copies) as copies
+    from {staging}
+    where bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+    group by bucket_ingestion_datetime
+),
+quarantined as (
+    select bucket_ingestion_datetime as hour, count(*) as row_count
+    from stg_quarantine
+    where topic = '{topic}' and dead_letter_offset is null
+        and bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+    group by bucket_ingestion_datetime
+),
+filtered as (
+    select bucket_ingestion_datetime as hour, sum(row_count) as row_count
+    from stg_filtered_rows
+    where topic = '{topic}' and bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+    group by bucket_ingestion_datetime
+)
+select
+    coalesce(objects.hour, staged.hour) as hour,
+    coalesce(objects.row_count, 0) as in_objects,
+    coalesce(staged.row_count, 0) as staged,
+    coalesce(staged.copies, 0) - coalesce(staged.row_count, 0) as duplicates,
+    coalesce(quarantined.row_count, 0) as quarantined,
+    coalesce(filtered.row_count, 0) as filtered
+from objects
+full join staged on objects.hour = staged.hour
+left join quarantined on coalesce(objects.hour, staged.hour) = quarantined.hour
+left join filtered on coalesce(objects.hour, staged.hour) = filtered.hour
+"""
+
+# Offsets that the hours, or the step into them from the hour before, leave out, less those of dead letters.
+OFFSET_GAPS = """
+with ranges as (
+    select bucket_ingestion_datetime as hour, coalesce(life, '') as life, kafka_partition, first_offset, last_offset
+    from stg_offset_ranges
+    where topic = '{topic}' and first_offset is not null
+        and bucket_ingestion_datetime >= {lookback} and bucket_ingestion_datetime < {end}
+),
+neighbours as (
+    select
+        *,
+        max(last_offset) over (
+            partition by life, kafka_partition order by first_offset, last_offset
+            rows between unbounded preceding and 1 preceding
+        ) as previous_offset
+    from ranges
+),
+gaps as (
+    select hour, life, kafka_partition, previous_offset + 1 as first_missing, first_offset - 1 as last_missing
+    from neighbours
+    where hour >= {start} and first_offset > previous_offset + 1
+),
+explained as (
+    select gaps.hour, gaps.life, gaps.kafka_partition, gaps.first_missing,
+        count(distinct dead.kafka_offset) as dead_letters
+    from gaps
+    inner join stg_quarantine as dead
+        on dead.topic = '{topic}' and dead.dead_letter_offset is not null
+        and coalesce(dead.life, '') = gaps.life and dead.kafka_partition = gaps.kafka_partition
+        and dead.kafka_offset between gaps.first_missing and gaps.last_missing
+    group by gaps.hour, gaps.life, gaps.kafka_partition, gaps.first_missing
+)
+select
+    gaps.hour,
+    gaps.life,
+    gaps.kafka_partition,
+    gaps.first_missing,
+    gaps.last_missing,
+    coalesce(explained.dead_letters, 0) as dead_letters
+from gaps
+left join explained
+    on gaps.hour = explained.hour and gaps.life = explained.life
+    and gaps.kafka_partition = explained.kafka_partition and gaps.first_missing = explained.first_missing
+where gaps.last_missing - gaps.first_missing + 1 > coalesce(explained.dead_letters, 0)
+order by gaps.hour, gaps.life, gaps.kafka_partition, gaps.first_missing
+"""
+
+# Hours with rows in quarantine: topic, reason, rows, and all rows of that topic and hour.
+QUARANTINE = """
+with quarantined as (
+    select bucket_ingestion_datetime as hour, topic, reason, count(*) as row_count
+    from stg_quarantine
+    where bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+    group by bucket_ingestion_datetime, topic, reason
+),
+totals as (
+    select bucket_ingestion_datetime as hour, topic, sum(row_count) as row_count
+    from lake_objects
+    where bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+    group by bucket_ingestion_datetime, topic
+)
+select quarantined.hour, quarantined.topic, quarantined.reason, quarantined.row_count,
+    coalesce(totals.row_count, quarantined.row_count) as total
+from quarantined
+left join totals on quarantined.hour = totals.hour and quarantined.topic = totals.topic
+order by quarantined.hour, quarantined.topic, quarantined.reason
+"""
+
+# Listens of the hours, and those whose own level differs from the one that the user's history announces.
+LEVELS = """
+select
+    count(*) as listens,
+    count(case when users.level is not null and users.level <> listens.level then 1 end) as disagreeing
+from fact_listen_events as listens
+inner join dim_users as users on listens.pk_user = users.pk_user
+where listens.bucket_ingestion_datetime >= {start} and listens.bucket_ingestion_datetime < {end}
+"""

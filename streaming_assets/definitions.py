@@ -1,0 +1,58 @@
+"""The graph, assembled; no logic."""
+
+import dagster as dg
+
+from streaming_assets.assets.external_tables import build_event_tables, build_reference_tables
+from streaming_assets.assets.lake import lake_specs
+from streaming_assets.assets.reference import build_reference_files
+from streaming_assets.assets.serving import build_snapshot, dashboard_specs
+from streaming_assets.assets.source import source_specs
+from streaming_assets.assets.warehouse import build_warehouse_models
+from streaming_assets.automation.jobs import build_jobs
+from streaming_assets.automation.schedules import build_reconcile_schedule, build_reference_schedule
+from streaming_assets.automation.sensors import build_failed_run_sensor, build_object_sensor
+from streaming_assets.checks.freshness import build_freshness_checks, build_freshness_sensor
+from streaming_assets.checks.hourly import FACT, build_hourly_checks
+from streaming_assets.lake.store import open_lake
+from streaming_assets.resources.dbt import DbtRunner, without_scratch
+from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.settings import Settings, get_settings
+
+
+def build_defs(settings: Settings) -> dg.Definitions:
+    """The whole graph for these settings; tests call it with their own."""
+    kind = "duckdb"
+    dbt = DbtRunner(settings)
+    models = build_warehouse_models(dbt, without_scratch(dbt.manifest), kind, settings.hours_per_step)
+    marts = sorted(key for key in models.keys if key.path[0] == "marts")
+    jobs = build_jobs()
+    freshness = build_freshness_checks([FACT])
+    return dg.Definitions(
+        assets=[
+            *source_specs(),
+            *lake_specs(),
+            *build_reference_files(settings),
+            build_event_tables(kind),
+            build_reference_tables(kind),
+            models,
+            build_snapshot(marts, settings),
+            *dashboard_specs(settings),
+        ],
+        asset_checks=[build_hourly_checks(settings), *freshness],
+        jobs=jobs,
+        sensors=[
+            build_object_sensor(settings),
+            build_failed_run_sensor(jobs[0]),
+            build_freshness_sensor(freshness),
+        ],
+        schedules=[build_reconcile_schedule(settings), build_reference_schedule()],
+        resources={
+            "lake": open_lake(settings.lake_url),
+            "warehouse": DuckDbWarehouse(settings.warehouse_file, settings.warehouse_lock_timeout_seconds),
+        },
+        # A process for each step would import everything again, which takes longer than an hour's work.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs(get_settings())
