@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from streaming_assets.automation import command as backfill_command
 from streaming_assets.dashboards import command as dashboards_command
 from streaming_assets.ingestion import command as ingestion_commands
 from streaming_assets.ingestion import kafka_command
@@ -39,6 +40,7 @@ def settings_command() -> None:
 ingestion_commands.register(app)
 kafka_command.register(app)
 dashboards_command.register(app)
+backfill_command.register(app)
 
 
 def main() -> None:
