@@ -1,15 +1,18 @@
 """A lake in a Google Cloud Storage bucket."""
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from google.api_core.exceptions import GoogleAPIError, PreconditionFailed
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
 
 from streaming_assets.lake.store import LakeError, LakeObject
 
 _CONTENT_TYPE = "application/octet-stream"  # gzip is the content here, not an encoding of it
 _FIELDS = "items(name,size,generation),nextPageToken"
+_ERRORS = (GoogleAPIError, GoogleAuthError, OSError)  # OSError: the connection's own
 
 
 class BucketLake:
@@ -21,17 +24,14 @@ class BucketLake:
         self._prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
         self._bucket_name = bucket
         self._client = client
-        self._opened: storage.Bucket | None = None
 
-    @property
+    @cached_property
     def _bucket(self) -> storage.Bucket:
-        if self._opened is None:
-            try:
-                self._client = self._client or storage.Client()
-            except (GoogleAuthError, OSError) as error:
-                raise LakeError(f"can't open {self._root}: {error}") from error
-            self._opened = self._client.bucket(self._bucket_name)
-        return self._opened
+        try:
+            client = self._client or storage.Client()
+        except _ERRORS as error:
+            raise LakeError(f"can't open {self._root}: {error}") from error
+        return client.bucket(self._bucket_name)
 
     def list(self, prefix: str, start: str = "", end: str = "") -> Iterator[LakeObject]:
         try:
@@ -45,13 +45,13 @@ class BucketLake:
             for blob in blobs:
                 name = str(blob.name).removeprefix(self._prefix)
                 yield LakeObject(name, int(blob.size or 0), int(blob.generation or 0))
-        except (GoogleAPIError, GoogleAuthError) as error:
+        except _ERRORS as error:
             raise LakeError(f"can't list {self.uri(prefix)}: {error}") from error
 
     def read(self, name: str) -> bytes:
         try:
             return self._bucket.blob(self._prefix + name).download_as_bytes(raw_download=True)
-        except (GoogleAPIError, GoogleAuthError) as error:
+        except _ERRORS as error:
             raise LakeError(f"can't read {self.uri(name)}: {error}") from error
 
     def write(self, name: str, data: bytes) -> None:
@@ -70,8 +70,11 @@ class BucketLake:
     def _upload(self, name: str, data: bytes, generation: int | None = None) -> None:
         try:
             blob = self._bucket.blob(self._prefix + name)
-            blob.upload_from_string(data, content_type=_CONTENT_TYPE, if_generation_match=generation)
+            # Writing the same bytes again does no harm, so any upload may be repeated.
+            blob.upload_from_string(
+                data, content_type=_CONTENT_TYPE, if_generation_match=generation, retry=DEFAULT_RETRY
+            )
         except PreconditionFailed:
             raise
-        except (GoogleAPIError, GoogleAuthError) as error:
+        except _ERRORS as error:
             raise LakeError(f"can't write {self.uri(name)}: {error}") from error

@@ -1,7 +1,9 @@
 """A lake in a folder of the local file system."""
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +18,7 @@ class FolderLake:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser().absolute()
+        self._swept = False
 
     def list(self, prefix: str, start: str = "", end: str = "") -> Iterator[LakeObject]:
         folder = self.root / prefix
@@ -68,12 +71,13 @@ class FolderLake:
     def uri(self, name: str) -> str:
         return str(self.root / name)
 
-    def _place(self, name: str, data: bytes, into_place) -> None:
+    def _place(self, name: str, data: bytes, into_place: Callable[[Path, Path], None]) -> None:
         final = self.root / name
         incoming = self.root / INCOMING / f"{os.getpid()}-{next(_serial)}"
         try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            incoming.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(incoming.parent)
+            _make_folder(final.parent)
+            self._remove_leftovers()
             with open(incoming, "wb") as file:
                 file.write(data)
                 file.flush()
@@ -85,7 +89,30 @@ class FolderLake:
         except OSError as error:
             raise LakeError(f"can't write {final}: {error.strerror}") from error
         finally:
-            incoming.unlink(missing_ok=True)
+            with suppress(OSError):  # it may not be there, or never have been
+                incoming.unlink()
+
+    def _remove_leftovers(self) -> None:
+        """Once an instance: remove what writers that are gone were writing when they were killed."""
+        if self._swept:
+            return
+        self._swept = True
+        for leftover in (self.root / INCOMING).iterdir():
+            writer = leftover.name.partition("-")[0]
+            if writer.isdecimal() and not _is_alive(int(writer)):
+                leftover.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, durably: each new one is synced into its parent."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if not folder.is_dir():  # else another writer was faster
+                raise NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder") from None
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -94,3 +121,13 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True

@@ -52,8 +52,15 @@ class Lake(Protocol):
 
 
 def open_lake(url: str) -> Lake:
-    """The lake at `url`: `gs://bucket[/prefix]`, or a folder (made on the first write)."""
-    if url.startswith("gs://"):
+    """The lake at `url`: `gs://bucket[/prefix]`, or a folder (made on the first write).
+
+    Raises:
+        LakeError: it is the address of something else.
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and (scheme != "gs" or not rest.partition("/")[0]):
+        raise LakeError(f"{url!r} is no lake: it must be a folder or gs://bucket[/prefix]")
+    if separator:
         from streaming_assets.lake.bucket import BucketLake  # the Google client costs seconds to import
 
         return BucketLake(url)

@@ -1,0 +1,48 @@
+"""The lake in a bucket, against a real server of the storage API."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from streaming_assets.lake.store import Lake, LakeError, open_lake
+from streaming_assets_tests.integration.conftest import FakeGcs
+from streaming_assets_tests.lake.contract import A, LakeContract
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def emulator(fake_gcs: FakeGcs, monkeypatch: pytest.MonkeyPatch) -> FakeGcs:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", fake_gcs.url)
+    return fake_gcs
+
+
+class TestBucket(LakeContract):
+    @pytest.fixture
+    def lake(self, emulator: FakeGcs) -> Lake:
+        return open_lake(f"gs://{emulator.bucket}/{uuid.uuid4().hex}")
+
+
+class TestBucketRoot:
+    def test_objects_are_plain_files_of_their_names(self, emulator: FakeGcs) -> None:
+        lake = open_lake(f"gs://{emulator.bucket}")
+        name = A.replace("listen_events", f"topic-{uuid.uuid4().hex}")
+        lake.write(name, b"content")
+        assert (emulator.buckets / emulator.bucket / name).read_bytes() == b"content"
+
+
+def test_an_absent_bucket_is_named(emulator: FakeGcs) -> None:
+    absent = open_lake("gs://absent-bucket")
+    with pytest.raises(LakeError, match="gs://absent-bucket/raw"):
+        list(absent.list("raw/"))
+    with pytest.raises(LakeError, match="gs://absent-bucket/raw"):
+        absent.write(A, b"")
+
+
+def test_more_objects_than_a_page_come_in_one_ordered_listing(emulator: FakeGcs) -> None:
+    lake = open_lake(f"gs://{emulator.bucket}/{uuid.uuid4().hex}")
+    names = [f"raw/many/{number:04d}" for number in range(1005)]  # the service gives 1000 on one page
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(lambda name: lake.write(name, b""), reversed(names)))
+    assert [entry.name for entry in lake.list("raw/many/", "raw/many/01")] == names[100:]
