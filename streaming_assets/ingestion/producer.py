@@ -12,7 +12,7 @@ from streaming_assets.settings import Settings
 FLUSH_SECONDS = 60.0
 LOOK_BYTES = 1024 * 1024  # produced between two looks at how far the sink is
 BACKLOG_BYTES = PARTITION_BYTES // 2  # of a partition, above which the embedded broker gets nothing more
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 10.0
 
 
 class DeliveryError(Exception):

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from streaming_assets.events import TOPICS
 from streaming_assets.ingestion.broker_file import read_broker_file
 from streaming_assets.ingestion.buffer import Buffer, Rows, Slot
-from streaming_assets.ingestion.clients import consumer_config, life
+from streaming_assets.ingestion.clients import answers, consumer_config, life
 from streaming_assets.ingestion.placing import Placed, place
 from streaming_assets.ingestion.sink_state import PartitionState, SinkState
 from streaming_assets.lake.store import Lake, LakeError
@@ -33,6 +33,8 @@ EMBEDDED_FLUSH_BYTES = 4 * 1024 * 1024
 WRITERS = 8  # objects written at the same time
 
 _log = logging.getLogger(__name__)
+_client_log = logging.getLogger(f"{__name__}.client")
+_client_log.setLevel(logging.CRITICAL)  # what matters comes through the error callback
 
 
 def run_sink(settings: Settings, lake: Lake, stop: threading.Event, name: str = "sink") -> SinkState:
@@ -69,7 +71,8 @@ class _Session:
         self._oldest = 0.0  # when the buffer got its first record
         self._covered: dict[Slot, int] = {}  # last offset in place, where that is beyond what was flushed
         self._retry_at: float | None = None  # set while the lake can't be written
-        self._consumer = Consumer(consumer_config(settings) | {"error_cb": _log_client_error}, logger=_log)
+        self._consumer = Consumer(consumer_config(settings) | {"error_cb": self._note}, logger=_client_log)
+        self._noted = ""
 
     def run(self, stop: threading.Event) -> None:
         """Carry records until `stop` is set or the broker's life ends, then flush."""
@@ -226,7 +229,7 @@ class _Session:
         if self._state.life is None:
             return False
         broker = read_broker_file(self._settings.broker_file)
-        return broker is None or broker.life != self._state.life
+        return broker is None or broker.life != self._state.life or not answers(broker.bootstrap_servers)
 
     def _report(self) -> None:
         for own in self._state.partitions.values():
@@ -239,12 +242,12 @@ class _Session:
 
     def _note(self, error: KafkaError) -> None:
         # A topic that nobody has made yet is no fault: it is read from its beginning once it is there.
-        quiet = error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
-        _log.log(logging.DEBUG if quiet else logging.WARNING, "%s", error.str())
-
-
-def _log_client_error(error: KafkaError) -> None:
-    _log.warning("%s", error.str())
+        # The client reconnects by itself, many times a second; that all brokers are down, it says once.
+        if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._TRANSPORT):
+            return
+        if error.str() != self._noted:
+            self._noted = error.str()
+            _log.warning("%s", self._noted)
 
 
 def _listed(partitions: list[TopicPartition]) -> str:
