@@ -8,7 +8,6 @@ do not count anew.
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Literal
 
 import pyarrow as pa
 
@@ -27,7 +26,7 @@ GENRES_SHOWN = 5
 OTHERS = "Others"
 ARTISTS_SHOWN = 10
 RANKINGS_KEPT = 24  # at most some 6 MB each, with 400,000 songs
-SortKey = Literal["rank", "title", "artist", "streams"]
+SORTED_BY = {"rank": "rank", "title": "lower(title)", "artist": "lower(artist)", "streams": "streams"}
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def songs(
     view: View,
     start: int,
     end: int | None,
-    sort: SortKey = "rank",
+    sort: str = "rank",
     descending: bool = False,
 ) -> SongPage:
     """Rows [start, end) of the songs whose title or artist contains the view's search text.
@@ -117,8 +116,11 @@ def songs(
         view: range, state, and search text, in which case and surrounding blanks do not matter.
         start: first row, from 0.
         end: row after the last; None means all that follow.
-        sort: the column to sort by; rows that it leaves equal are in the order of rank.
+        sort: a key of `SORTED_BY`; rows that it leaves equal are in the order of rank.
         descending: the other way round.
+
+    Raises:
+        KeyError: `sort` is none of them.
     """
     ranking = _ranking(snapshot, view.first, view.last, view.state)
     if not ranking.num_rows:
@@ -135,14 +137,13 @@ def songs(
             ).to_arrow_table()
             found = ranking.num_rows
         else:
-            key = f"lower({sort})" if sort in ("title", "artist") else sort
             cursor.register("ranking", ranking)
             rows = cursor.execute(
                 f"""
                 SELECT rank, title, artist, streams, count(*) OVER () AS found
                 FROM ranking JOIN songs USING (song_id)
                 WHERE contains(searched, $sought)
-                ORDER BY {key} {"DESC" if descending else "ASC"}, rank
+                ORDER BY {SORTED_BY[sort]} {"DESC" if descending else "ASC"}, rank
                 LIMIT $limit OFFSET $start
                 """,
                 {"sought": sought, "limit": limit, "start": start},

@@ -18,9 +18,14 @@ FIRST_DAY = date(2025, 1, 6)  # a Monday
 LAST_DAY = date(2025, 2, 11)  # a Tuesday: its week is still running
 MISSING_DAY = date(2025, 1, 22)  # nothing happened
 QUIET_STATES = ("VT", "WY")  # nobody lives there
+LARGE_STATES = {
+    "CA": 39, "TX": 30, "FL": 22, "NY": 20, "PA": 13, "IL": 13, "OH": 12, "GA": 11, "NC": 11, "MI": 10, "NJ": 9,
+    "VA": 9, "WA": 8, "AZ": 7, "MA": 7, "TN": 7, "IN": 7, "MO": 6, "MD": 6, "CO": 6, "WI": 6, "MN": 6,
+}  # fmt: skip
 AS_OF = datetime(2025, 2, 12, tzinfo=UTC)
 
 GENRES = ("Rock", "Pop", "Hip Hop", "Electronic", "Country", "Jazz", "Soul", "Folk", "Classical")
+GENRE_SHARES = (0.26, 0.2, 0.15, 0.12, 0.09, 0.06, 0.05, 0.04, 0.03)
 FIRST = ("Velvet", "Paper", "Northern", "Golden", "Silent", "Electric", "Distant", "Copper", "Little", "Wild")
 SECOND = ("Harbor", "Lanterns", "Foxes", "Avenue", "Orchard", "Satellites", "Rivers", "Monarchs")
 VERB = ("Leaving", "Finding", "Chasing", "Under", "Beyond", "Waiting for", "Dancing on", "Letters to")
@@ -39,7 +44,7 @@ def make_world(users: int = 900, seed: int = 7) -> World:
     rng = np.random.default_rng(seed)
     days = [FIRST_DAY + timedelta(days=n) for n in range((LAST_DAY - FIRST_DAY).days + 1)]
     homes = [code for code in NAMES if code not in QUIET_STATES]
-    weight = rng.pareto(1.1, len(homes)) + 0.3
+    weight = np.array([LARGE_STATES.get(code, 3) for code in homes]) * rng.uniform(0.6, 1.4, len(homes))
     home = rng.choice(homes, users, p=weight / weight.sum())
     upgrade_day = np.where(rng.random(users) < 0.25, rng.integers(-10, 60, users), 999)
     joined = np.where(rng.random(users) < 0.7, 0, rng.integers(0, len(days), users))
@@ -83,7 +88,7 @@ def _songs(rng: np.random.Generator, count: int = 260) -> pd.DataFrame:
             "pk_song": [f"{n:032x}" for n in rng.permutation(count)],
             "title": rng.permutation(titles),
             "artist": [artists[n] for n in of_artist],
-            "genre": [GENRES[min(n % 13, 8)] for n in of_artist],
+            "genre": rng.choice(GENRES, len(artists), p=GENRE_SHARES)[of_artist],
         }
     )
 

@@ -1,0 +1,172 @@
+"""The Dash app, assembled: both pages, their shell, the downloads, and `/healthz`."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import dash
+import dash_mantine_components as dmc
+import flask
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+
+from streaming_assets.dashboards import downloads, kpi_page, music_page, parts, shell
+from streaming_assets.dashboards.site import Site, status
+from streaming_assets.dashboards.snapshot import SnapshotError
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 10  # how often an open page looks for another snapshot
+PAGES = {"/": (kpi_page, "light"), "/music": (music_page, "dark")}
+# Mantine's shades of dark, from text to background, in the music page's blue.
+DARK = [
+    "#f1f4fa", "#c3cbdb", "#aab4c8", "#8591aa", "#2f3750", "#262d42", "#171c2c", "#141826", "#10131f", "#0a0c13",
+]  # fmt: skip
+# Nothing may come from anywhere else: the browser itself refuses a request to another host.
+CONTENT_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self' data:; frame-ancestors 'self'"
+)
+PAGE_HTML = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<title>{%title%}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
+{%css%}
+</head>
+<body>
+{%app_entry%}
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>"""
+
+
+class _Pages(Dash):
+    """Dash, with the page's colours in its first bytes, so that the dark page does not flash white."""
+
+    def interpolate_index(self, *args: Any, **kwargs: Any) -> str:
+        scheme = PAGES.get(flask.request.path, PAGES["/"])[1]
+        colored = f'<html lang="en" data-mantine-color-scheme="{scheme}">'
+        return super().interpolate_index(*args, **kwargs).replace('<html lang="en">', colored, 1)
+
+
+def create_app(site: Site) -> Dash:
+    """The app; `app.server` is its WSGI application."""
+    app = _Pages(
+        __name__,
+        title="Streaming dashboards",
+        update_title="",
+        index_string=PAGE_HTML,
+        assets_folder=str(Path(__file__).parent / "assets"),
+        serve_locally=True,
+        suppress_callback_exceptions=True,
+        on_error=_on_error,
+    )
+    app.layout = lambda: _layout(site)
+    _register_shell(app, site)
+    kpi_page.register(app, site)
+    music_page.register(app, site)
+    downloads.register(app.server, site)
+
+    @app.server.get("/healthz")
+    def healthz() -> tuple[dict[str, Any], int]:
+        state = status(site)
+        return {"status": state.kind, "snapshot": state.snapshot}, 200
+
+    @app.server.after_request
+    def guard(response: flask.Response) -> flask.Response:
+        response.headers["Content-Security-Policy"] = CONTENT_POLICY
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return app
+
+
+def _layout(site: Site) -> Any:
+    state = status(site)
+    return dmc.MantineProvider(
+        [
+            dcc.Location(id="url", refresh="callback-nav"),
+            dcc.Interval(id="poll", interval=POLL_SECONDS * 1000),
+            dcc.Store(id="kind", data=state.kind),
+            html.A("Skip to content", href="#page", className="skip-link"),
+            shell.header(state),
+            html.Main(
+                [
+                    html.Div(shell.stale_warning(state, site), id="stale", role="status"),
+                    html.Div(id="failure"),
+                    html.Div(id="page"),
+                ],
+                className="main",
+            ),
+        ],
+        id="provider",
+        theme={
+            "primaryColor": "indigo",
+            "fontFamily": "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, Ubuntu, sans-serif",
+            "defaultRadius": "md",
+            "colors": {"dark": DARK},
+        },
+    )
+
+
+def _register_shell(app: Dash, site: Site) -> None:
+    @app.callback(
+        Output("page", "children"),
+        Output("nav", "children"),
+        Output("provider", "forceColorScheme"),
+        Output("failure", "children"),
+        Input("url", "pathname"),
+        Input("kind", "data"),
+        State("url", "search"),
+    )
+    def show(path: str, _kind: str, query: str | None) -> tuple[Any, ...]:
+        state = status(site)
+        page, scheme = PAGES.get(path, (None, "light"))
+        if page is None:
+            content = shell.not_found(path)
+        elif state.kind != "ready":
+            content = shell.in_place_of_page(state)
+        else:
+            try:
+                content = page.render(site, site.reader.current(), query or "")
+            except SnapshotError as error:
+                log.error("%s", error)
+                content = shell.failure(str(error))
+        return content, shell.links(path), scheme, None
+
+    @app.callback(
+        Output("kind", "data"),
+        Output(parts.SNAPSHOT | {"page": ALL}, "data"),
+        Output("freshness", "children"),
+        Output("stale", "children"),
+        Input("poll", "n_intervals"),
+        State("kind", "data"),
+        State(parts.SNAPSHOT | {"page": ALL}, "data"),
+        prevent_initial_call=True,
+    )
+    def poll(_n: int, kind: str, drawn: list[int]) -> tuple[Any, ...]:
+        state = status(site)
+        return (
+            no_update if state.kind == kind else state.kind,
+            [no_update if state.snapshot == snapshot else state.snapshot for snapshot in drawn],
+            shell.freshness(state),
+            shell.stale_warning(state, site),
+        )
+
+    app.clientside_callback(
+        ClientsideFunction("pages", "keepAddress"),
+        Input(parts.ADDRESS | {"page": ALL}, "data"),
+        prevent_initial_call=True,
+    )
+
+
+def _on_error(error: Exception) -> None:
+    """A callback failed: say so above the page, which keeps what it showed."""
+    if isinstance(error, SnapshotError):
+        log.error("%s", error)
+        message = f"{error}. Materialise the published snapshot in Dagster once more."
+    else:
+        log.exception("a callback failed", exc_info=error)
+        message = "The log of the dashboards says why. Try again, or reload the page."
+    dash.set_props("failure", {"children": shell.hiccup(message)})

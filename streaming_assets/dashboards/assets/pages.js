@@ -1,0 +1,49 @@
+/* What the pages do in the browser: formats of the charts, cells of the grid, address and map. */
+
+window.dashMantineFunctions = Object.assign({}, window.dashMantineFunctions, {
+  count: (value) => (value == null ? "" : Number(value).toLocaleString("en-US")),
+  dollars: (value) =>
+    value == null
+      ? ""
+      : "$" + Number(value).toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 }),
+  /* "Mon 6 Jan 2025" as "6 Jan" */
+  shortDay: (label) => String(label).split(" ").slice(1, 3).join(" "),
+});
+
+window.dashAgGridFunctions = Object.assign({}, window.dashAgGridFunctions, {
+  grouped: (value) => (value == null ? "" : value.toLocaleString("en-US")),
+  shaded: (params) => {
+    const share = params.data ? params.data.share : 0;
+    return { backgroundColor: `rgba(139, 92, 246, ${(0.06 + 0.5 * share).toFixed(3)})` };
+  },
+});
+
+window.dash_clientside = Object.assign({}, window.dash_clientside, {
+  pages: {
+    /* The address bar follows the filters, so that a copied link shows the same view. */
+    keepAddress: ([query]) => {
+      if (query && query !== window.location.search) {
+        window.history.replaceState(window.history.state, "", window.location.pathname + query);
+      }
+    },
+
+    /* Another view or snapshot: the grid's rows are no longer its rows. */
+    reloadSongs: (_query, _snapshot, grid) => {
+      const api = grid && window.dash_ag_grid.getApi(grid);
+      if (api) {
+        api.paginationGoToFirstPage();
+        api.purgeInfiniteCache();
+      }
+    },
+
+    /* A click on a state shows it; a click on the state shown shows all. */
+    chooseState: (_clicks, shown) => {
+      const cause = window.dash_clientside.callback_context.triggered[0];
+      if (!cause || !cause.value) {
+        return window.dash_clientside.no_update;
+      }
+      const code = JSON.parse(cause.prop_id.replace(/\.n_clicks$/, "")).code;
+      return code === shown ? null : code;
+    },
+  },
+});

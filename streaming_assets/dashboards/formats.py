@@ -1,0 +1,67 @@
+"""Numbers, days and ages as the pages write them."""
+
+from datetime import date, datetime, timedelta
+
+NONE = "–"
+
+
+def count(value: float) -> str:
+    """123456 as `123,456`."""
+    return f"{value:,.0f}"
+
+
+def compact(value: float) -> str:
+    """Four significant digits at most: 950, 12.35K, 617.2K, 1.235M."""
+    for size, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if abs(value) >= size * 0.99995:
+            return f"{value / size:.4g}{suffix}"
+    return f"{value:,.4g}"
+
+
+def dollars(value: float) -> str:
+    """USD: cents up to a thousand, then compact; three digits of what is less than a dollar."""
+    if abs(value) >= 1000:
+        return "$" + compact(value)
+    return f"${value:,.2f}" if abs(value) >= 1 or not value else f"${value:.3f}"
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """0.1611 as `16.11%`."""
+    return f"{share:.{digits}%}"
+
+
+def day(value: date) -> str:
+    """`6 Jan 2025`."""
+    return f"{value.day} {value:%b %Y}"
+
+
+def weekday(value: date) -> str:
+    """`Mon 6 Jan 2025`."""
+    return f"{value:%a} {day(value)}"
+
+
+def span(first: date, last: date) -> str:
+    """`27 Jan to 2 Feb 2025`, with as few years and months as are needed."""
+    if first == last:
+        return day(first)
+    if first.year != last.year:
+        return f"{day(first)} to {day(last)}"
+    start = f"{first.day}" if first.month == last.month else f"{first.day} {first:%b}"
+    return f"{start} to {day(last)}"
+
+
+def moment(value: datetime) -> str:
+    """`12 Feb 2025, 14:00 UTC`, of a time in UTC."""
+    return f"{day(value)}, {value:%H:%M} UTC"
+
+
+def age(value: timedelta) -> str:
+    """The largest unit that says it: `just now`, `5 min`, `3 h`, `2 days`."""
+    minutes = int(value.total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 120:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h"
+    return f"{minutes // (24 * 60)} days"

@@ -1,0 +1,49 @@
+"""Serving the app: a production WSGI server that a signal ends at once."""
+
+import errno
+import signal
+import sys
+from datetime import timedelta
+
+from waitress.server import create_server
+
+from streaming_assets.dashboards.app import create_app
+from streaming_assets.dashboards.site import Site
+from streaming_assets.dashboards.snapshot import SnapshotReader
+from streaming_assets.settings import Settings, env_name
+
+THREADS = 8
+
+
+class PortTaken(RuntimeError):
+    """Another program listens there; the message says how to choose another port."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve the dashboards until SIGTERM or SIGINT.
+
+    Raises:
+        PortTaken: the port is in use.
+    """
+    site = Site(
+        SnapshotReader(settings.published_dir),
+        settings.subscription_price_usd,
+        timedelta(minutes=settings.stale_after_minutes),
+    )
+    host, port = settings.bind_host, settings.dashboards_port
+    try:
+        server = create_server(create_app(site).server, host=host, port=port, threads=THREADS, ident=None)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise PortTaken(
+            f"port {port} of {host} is in use; end what listens there, or choose another with "
+            f"{env_name('dashboards_port')} or --port"
+        ) from None
+    signal.signal(signal.SIGTERM, _end)
+    print(f"dashboards: http://{host}:{port}/ (KPIs), http://{host}:{port}/music", flush=True)
+    server.run()
+
+
+def _end(_signal: int, _frame: object) -> None:
+    sys.exit(0)  # waitress lets go of its threads on this, as it does on Ctrl-C

@@ -1,0 +1,129 @@
+"""What surrounds the pages: header, freshness, and what stands in their place when there is no data."""
+
+from typing import Any
+
+from dash import dcc, html
+
+from streaming_assets.dashboards import formats, parts
+from streaming_assets.dashboards.site import Site, Status
+
+PAGES = {"/": "KPIs", "/music": "Music"}
+
+
+def links(active: str) -> list[dcc.Link]:
+    """The links to the pages. `active` is the path of the page shown."""
+    return [
+        dcc.Link(
+            title,
+            href=path,
+            id=f"nav-{title.lower()}",
+            className="nav-link" + (" nav-active" if path == active else ""),
+        )
+        for path, title in PAGES.items()
+    ]
+
+
+def header(state: Status) -> html.Header:
+    """The bar above the pages."""
+    return html.Header(
+        [
+            html.Div(
+                [html.Span(className="logo"), html.Span("Streaming", className="brand-name")],
+                className="brand",
+            ),
+            html.Nav(id="nav", className="nav", **parts.aria(label="Pages")),
+            html.Div(freshness(state), id="freshness", className="freshness"),
+        ],
+        className="header",
+    )
+
+
+def freshness(state: Status) -> list[Any]:
+    """How old the data is."""
+    if state.as_of is None:
+        return []
+    age = formats.age(state.age)
+    return [
+        html.Span(className="dot dot-stale" if state.stale else "dot"),
+        html.Span(["Data as of ", html.Time(formats.moment(state.as_of), dateTime=state.as_of.isoformat())]),
+        html.Span(age if age == "just now" else f"{age} old", className="age"),
+    ]
+
+
+def stale_warning(state: Status, site: Site) -> list[Any]:
+    """The warning above a page whose data is too old; empty otherwise."""
+    if not state.stale:
+        return []
+    return [
+        html.Div(
+            [
+                parts.icon("warning"),
+                html.P(
+                    [
+                        html.Strong(f"The data is {formats.age(state.age)} old. "),
+                        f"New hours should arrive within {formats.age(site.stale_after)}. Check in Dagster "
+                        "that events arrive in the lake and that the hourly runs succeed; the page catches "
+                        "up by itself.",
+                    ]
+                ),
+            ],
+            className="banner banner-warning",
+        )
+    ]
+
+
+def in_place_of_page(state: Status) -> html.Div:
+    """What a page shows when there is no snapshot to read."""
+    if state.kind == "empty":
+        return _panel(
+            "waiting",
+            "No data has been published yet",
+            [
+                html.P("The pages fill as soon as the first hour of events has gone through the pipeline."),
+                html.Ol(
+                    [
+                        html.Li(["Start the whole system with ", html.Code("make dev"), "; or,"]),
+                        html.Li("if it runs, materialise the published snapshot in Dagster."),
+                    ]
+                ),
+                html.P("This page looks for it every few seconds; there is no need to reload."),
+            ],
+        )
+    return failure(state.message)
+
+
+def failure(message: str) -> html.Div:
+    """What a page shows when the snapshot can't be read."""
+    return _panel(
+        "broken",
+        "The published data can't be read",
+        [
+            html.P(html.Code(message, className="message")),
+            html.P(
+                "Materialise the published snapshot in Dagster once more, for all days, to write it anew. "
+                "This page looks again every few seconds."
+            ),
+        ],
+    )
+
+
+def _panel(icon: str, title: str, content: list[Any]) -> html.Div:
+    return html.Div([parts.icon(icon), html.H1(title), *content], className="card panel")
+
+
+def not_found(path: str) -> html.Div:
+    """What an address shows that is no page's."""
+    return _panel(
+        "broken",
+        "There is no such page",
+        [html.P([html.Code(path, className="message")]), html.P(dcc.Link("To the KPIs", href="/"))],
+    )
+
+
+def hiccup(message: str) -> html.Div:
+    """Told above a page when a change of filters failed; the page keeps what it showed."""
+    return html.Div(
+        [parts.icon("warning"), html.P([html.Strong("This could not be shown. "), message])],
+        className="banner banner-error",
+        role="alert",
+    )

@@ -1,0 +1,62 @@
+"""What the pages work with: the snapshot in force, the settings they need, and how fresh the data is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from streaming_assets.dashboards.snapshot import NoSnapshot, SnapshotError, SnapshotReader
+
+Kind = Literal["ready", "empty", "failed"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the pages' data comes from, and by what they judge it.
+
+    Attributes:
+        reader: gives the snapshot in force.
+        monthly_price: of a subscription, USD.
+        stale_after: age of the newest hour above which the pages warn.
+        now: the time, UTC.
+    """
+
+    reader: SnapshotReader
+    monthly_price: float
+    stale_after: timedelta
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of the data.
+
+    Attributes:
+        kind: whether there is a snapshot that can be read.
+        message: why not.
+        snapshot: its serial number; 0 without one.
+        as_of: the time up to which it has data, UTC.
+        age: how long ago that was.
+        stale: whether that is too long.
+    """
+
+    kind: Kind
+    message: str = ""
+    snapshot: int = 0
+    as_of: datetime | None = None
+    age: timedelta = timedelta(0)
+    stale: bool = False
+
+
+def status(site: Site) -> Status:
+    """How the data stands now; never raises for what is wrong with the snapshot."""
+    try:
+        manifest = site.reader.current().manifest
+    except NoSnapshot as error:
+        return Status("empty", str(error))
+    except SnapshotError as error:
+        return Status("failed", str(error))
+    # The newest hour may still be running: then there is data up to the publication.
+    as_of = min(manifest.as_of, manifest.published_at)
+    age = max(site.now() - as_of, timedelta(0))
+    return Status("ready", "", manifest.snapshot, as_of, age, age > site.stale_after)

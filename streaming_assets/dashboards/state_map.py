@@ -1,0 +1,76 @@
+"""The map of the USA by state: one square button a state, coloured by its streams."""
+
+from typing import Any
+
+from dash import html
+
+from streaming_assets.dashboards import formats, parts
+from streaming_assets.dashboards.music_queries import Slice
+from streaming_assets.dashboards.states import NAMES, TILES
+
+NO_STREAMS = "#1a2032"
+SHADES = ("#2b2f55", "#3d3a78", "#55479f", "#7357c4", "#9874e3", "#c3a6fb")
+DARK_TEXT_FROM = 4  # the first shade that is light enough to need dark text
+DARK_TEXT, LIGHT_TEXT, FAINT_TEXT = "#0b0d14", "#f4f6fb", "#94a0b8"
+
+
+def state_map(by_state: list[Slice], chosen: str) -> html.Div:
+    """The map.
+
+    Args:
+        by_state: streams of each state, by code; states without streams may be left out.
+        chosen: code of the state that the page shows, or anything else if it shows all.
+    """
+    streams = {part.name: part for part in by_state}
+    most = max((part.streams for part in by_state), default=0)
+    return html.Div(
+        [
+            html.Div(
+                [_tile(code, streams.get(code), most, code == chosen) for code in TILES],
+                className="state-map",
+                role="group",
+                **parts.aria(label="States of the USA"),
+            ),
+            html.Div(
+                [
+                    html.Span("0"),
+                    html.Div([html.Span(style={"background": shade}) for shade in (NO_STREAMS, *SHADES)]),
+                    html.Span(f"{formats.count(most)} streams"),
+                ],
+                className="map-scale",
+                **parts.aria(hidden="true"),
+            ),
+        ]
+    )
+
+
+def _tile(code: str, part: Slice | None, most: int, chosen: bool) -> html.Button:
+    column, row = TILES[code]
+    background, ink = _colors(part.streams if part else 0, most)
+    told = f"{formats.count(part.streams)} streams, {part.share:.1%}" if part else "no streams"
+    attributes: dict[str, Any] = {
+        "aria-pressed": str(chosen).lower(),
+        "aria-label": f"{NAMES[code]}: {told}",
+        "data-tip": f"{NAMES[code]}\n{told}",
+    }
+    return html.Button(
+        code,
+        id={"type": "state", "code": code},
+        className="state" + (" state-left" if column < 2 else " state-right" if column > 8 else ""),
+        type="button",
+        style={
+            "gridColumn": column + 1,
+            "gridRow": row + 1,
+            "backgroundColor": background,
+            "color": ink,
+        },
+        **attributes,
+    )
+
+
+def _colors(streams: int, most: int) -> tuple[str, str]:
+    """Background and text: equal steps of the square root, since a few states have most of the streams."""
+    if not streams:
+        return NO_STREAMS, FAINT_TEXT
+    step = min(int((streams / most) ** 0.5 * len(SHADES)), len(SHADES) - 1)
+    return SHADES[step], DARK_TEXT if step >= DARK_TEXT_FROM else LIGHT_TEXT
