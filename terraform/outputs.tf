@@ -42,6 +42,10 @@ locals {
     for key, machine in local.machines : key => merge(local.settings, local.deployment, {
       COMPOSE_PROFILES      = join(",", machine.profiles)
       KAFKA_ADVERTISED_HOST = var.separate_ingestion ? local.ingestion_host : "localhost"
+      HOST_BIND_ADDRESS     = key == "ingestion" ? "0.0.0.0" : "127.0.0.1" # the firewall lets Dagster's machine in
+      STREAMING_ASSETS_KAFKA_CONNECT_URL = (
+        contains(machine.profiles, "ingestion") ? "http://connect:8083" : "http://${local.ingestion_host}:8083"
+      )
       STREAMING_ASSETS_KAFKA_BOOTSTRAP_SERVERS = (
         local.managed.kafka ? local.kafka_managed :
         contains(machine.profiles, "brokers") ? local.kafka_local : local.kafka_remote

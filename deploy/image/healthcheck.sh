@@ -1,0 +1,15 @@
+#!/bin/sh
+# Is the part that runs in this container able to do its work? Exit code 0 if so.
+set -eu
+
+answers() {
+    exec python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=8)' "$1"
+}
+
+case $(cat /tmp/part) in
+    code) exec dagster api grpc-health-check --port 4000 ;;
+    webserver) answers http://127.0.0.1:3000/server_info ;;
+    daemon) exec dagster-daemon liveness-check ;;
+    dashboards) answers http://127.0.0.1:8050/healthz ;;
+    *) exit 0 ;; # a command that ends when it fails
+esac

@@ -1,0 +1,37 @@
+#!/bin/bash
+# Brings the machines to a tag: the first installation, an upgrade and a roll-back alike.
+# Usage: deploy/release.sh TAG
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tag=${1:?the tag that deploy/build.sh pushed}
+here=$(mktemp -d)
+trap 'rm -rf "$here"' EXIT
+
+env=$(terraform -chdir=terraform output -json env)
+machines=$(terraform -chdir=terraform output -json machines)
+# The machine with the brokers goes first: the other one needs them.
+for machine in $(jq -r 'keys | reverse[]' <<<"$machines"); do
+  name=$(jq -r --arg m "$machine" '.[$m].name' <<<"$machines")
+  zone=$(jq -r --arg m "$machine" '.[$m].zone' <<<"$machines")
+  {
+    jq -r --arg m "$machine" '.[$m]' <<<"$env"
+    echo "IMAGE_TAG=$tag"
+  } >"$here/env"
+
+  echo "$name: files"
+  tar -cz kafka deploy/compose.yaml -C "$here" env |
+    gcloud compute ssh "$name" --zone "$zone" --tunnel-through-iap --quiet --command \
+      'sudo tar -xz -C /opt/streaming-assets && sudo mv /opt/streaming-assets/env /opt/streaming-assets/deploy/.env'
+
+  echo "$name: images, then the parts, one after another as they get healthy"
+  gcloud compute ssh "$name" --zone "$zone" --tunnel-through-iap --quiet --command "
+    set -e
+    cd /opt/streaming-assets/deploy
+    sudo docker compose pull --quiet
+    if sudo docker compose ps --services --status running | grep -qx code; then
+      sudo docker compose stop daemon # no run starts from here on
+      sudo docker compose exec -T code python /opt/image/drain.py 900
+    fi
+    sudo docker compose up --detach --remove-orphans --wait --wait-timeout 600
+    echo \"\$(date --utc --iso-8601=seconds) $tag\" | sudo tee --append /opt/streaming-assets/releases"
+done
