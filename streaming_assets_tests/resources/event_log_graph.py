@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,7 +66,7 @@ DEFINITIONS = dg.Definitions(
     ],
     jobs=[HOURLY_JOB, PLAIN_JOB],
 )
-ASSETS = [dg.AssetKey(name) for name in (*HOURLY, "plain", "outside")]
+ASSETS = [dg.AssetKey(name) for name in (*HOURLY, "plain", "outside", "wiped")]
 CHECKS = [
     dg.AssetCheckKey(dg.AssetKey(asset), check)
     for asset in HOURLY
@@ -85,11 +85,15 @@ def ranged_run(instance: dg.DagsterInstance, first: int, count: int) -> bool:
 
 
 def a_varied_history(instance: dg.DagsterInstance) -> None:
-    """Ranged runs that succeed, overlap and fail, a plain run, and events without a run."""
+    """Ranged runs that succeed, overlap, fail and are deleted, a plain one, events without a run, a wipe."""
     ranged_run(instance, 0, 6)
     ranged_run(instance, 4, 3)
     ranged_run(instance, 29, 3)
     DEFINITIONS.resolve_job_def("plain_job").execute_in_process(instance=instance)
+    ranged_run(instance, 10, 2)
+    instance.delete_run(instance.get_runs(limit=1)[0].run_id)
+    instance.report_runless_asset_event(dg.AssetMaterialization("wiped"))
+    instance.wipe_assets([dg.AssetKey("wiped")])
     for hour in KEYS[:2]:
         instance.report_runless_asset_event(
             dg.AssetMaterialization(
@@ -110,7 +114,8 @@ def answers(instance: dg.DagsterInstance) -> dict[str, Any]:
     """What the instance says of its events, without ids and times, which differ between any two instances."""
     log = instance.event_log_storage
     runs = instance.get_runs()[::-1]
-    position = {run.run_id: number for number, run in enumerate(runs)} | {"": "runless"}
+    position: Any = defaultdict(lambda: "deleted", {run.run_id: number for number, run in enumerate(runs)})
+    position[""] = "runless"
     entries = [(run.run_id, entry) for run in runs for entry in instance.all_logs(run.run_id)]
     partition_of_id: dict[int, str | None] = {}
     said: dict[str, Any] = {
@@ -141,6 +146,10 @@ def answers(instance: dg.DagsterInstance) -> dict[str, Any]:
         )
     for key in ASSETS:
         said[f"{key} partitions"] = log.get_materialized_partitions(key)
+        statuses = instance.get_status_by_partition(key, KEYS[:48], HOURS) or {}
+        said[f"{key} status by partition"] = {
+            hour: str(status) for hour, status in statuses.items() if status
+        }
         said[f"{key} tags by partition"] = log.get_latest_tags_by_partition(
             key, DagsterEventType.ASSET_MATERIALIZATION, ["dagster/data_version"]
         )

@@ -77,6 +77,7 @@ def stock_answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     answers = history_of(make_home(tmp_path_factory.mktemp("stock") / "home", STOCK))
     # The history is worth comparing: it has what the storages treat differently.
     assert answers["AssetKey(['last']) attempts without result"]
+    assert len(set(answers["AssetKey(['last']) status by partition"].values())) > 1
     assert answers["AssetKey(['first']) observations"]
     assert answers["AssetKey(['first']) event tags"]
     statuses = {record[1] for question in answers if "records" in question for record in answers[question]}
