@@ -1,0 +1,310 @@
+"""`streaming-assets simulate`: options, checked and handed on. Imports what is heavy only when it runs."""
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from streaming_assets.simulator.run import Span
+    from streaming_assets.simulator.simulation import Plan
+    from streaming_assets.simulator.writers import Writer
+
+
+class Destination(StrEnum):
+    """Where the events go."""
+
+    KAFKA = "kafka"
+    FILES = "files"
+    LAKE = "lake"
+
+
+_TIME = "ISO time, UTC; or `now`, or `15d`, `6h`, `30m` ago"
+
+
+def simulate(
+    to: Annotated[
+        Destination | None, typer.Option(help="Where the events go; must be given unless --explain is.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="EVENTSIM_CONFIG_FILE",
+            help="Configuration in eventsim's JSON format; the bundled one if not given.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    users: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="EVENTSIM_NUM_USERS", help="Users at the start. [configuration, else 1]"),
+    ] = None,
+    growth_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            envvar="EVENTSIM_GROWTH_RATE",
+            help="Users who join, a year, per user: 1 makes e times as many in a year. [configuration, else 0]",
+        ),
+    ] = None,
+    attrition_rate: Annotated[
+        float,
+        typer.Option(min=0.0, help="Users who leave for good, a year, per user, besides cancellations."),
+    ] = 0.0,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EVENTSIM_START_TIME",
+            help=f"Start: {_TIME}. [configuration, else 15d; now if --continuous]",
+        ),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EVENTSIM_END_TIME",
+            help=f"End, exclusive: {_TIME}. [configuration, else 1d; never if --continuous]",
+        ),
+    ] = None,
+    resume_from: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Deliver only the events from here on, of the same simulation: {_TIME}. For a run that was stopped."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            envvar="EVENTSIM_RANDOM_SEED",
+            help="Seed: the same gives the same events. [configuration, else 0]",
+        ),
+    ] = None,
+    continuous: Annotated[
+        bool,
+        typer.Option(
+            "--continuous", help="Deliver each event when its time has come; the past at full speed."
+        ),
+    ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(help="Folder of the files [output], or the lake to write to [the settings' lake]."),
+    ] = None,
+    all_topics: Annotated[
+        bool, typer.Option("--all-topics", help="Also auth_events and session_start_end_events.")
+    ] = False,
+    topics: Annotated[
+        str | None, typer.Option(help="Just these topics, separated by commas, instead of the default ones.")
+    ] = None,
+    save_daily: Annotated[
+        bool, typer.Option("--save-daily", help="A file a day, TOPIC_YYYY-MM-DD.json (with --to files).")
+    ] = False,
+    first_user_id: Annotated[
+        int | None, typer.Option(min=0, help="The first user's id is one more. [configuration, else 1]")
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option(help="Label that each event with a user carries. [configuration, else none]")
+    ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Processes that simulate, each a share of the users; the events are the same."
+        ),
+    ] = 1,
+    kafka_brokers: Annotated[
+        str | None,
+        typer.Option(help="Kafka brokers, host:port[,...], instead of the settings' (with --to kafka)."),
+    ] = None,
+    songs: Annotated[
+        Path | None, typer.Option(help="Songs: eventsim's listen_counts, TSV.", exists=True, dir_okay=False)
+    ] = None,
+    similar_songs: Annotated[
+        Path | None,
+        typer.Option(help="Similar songs: track,similar; CSV. [none]", exists=True, dir_okay=False),
+    ] = None,
+    places: Annotated[
+        Path | None, typer.Option(help="Postal codes: GeoNames TSV.", exists=True, dir_okay=False)
+    ] = None,
+    population: Annotated[
+        Path | None, typer.Option(help="People by ZIP code area: gazetteer TSV.", exists=True, dir_okay=False)
+    ] = None,
+    first_names: Annotated[
+        Path | None, typer.Option(help="First names: name,sex,count.", exists=True, dir_okay=False)
+    ] = None,
+    surnames: Annotated[
+        Path | None, typer.Option(help="Surnames: name,rank,count; CSV.", exists=True, dir_okay=False)
+    ] = None,
+    user_agents: Annotated[
+        Path | None,
+        typer.Option(help="User agents: percent, weight, agent; TSV.", exists=True, dir_okay=False),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Print what the configuration leads to, solved exactly; simulate nothing."
+        ),
+    ] = False,
+) -> None:
+    """Simulate the site's users and write their events, as eventsim does."""
+    from streaming_assets.events import DEFAULT_TOPICS, TOPICS
+    from streaming_assets.simulator.catalogue import CatalogueError, Files
+    from streaming_assets.simulator.config import DEFAULT_CONFIG, ConfigError, read_config
+    from streaming_assets.simulator.run import Span
+    from streaming_assets.simulator.simulation import Plan
+    from streaming_assets.simulator.times import milliseconds, parse_time
+    from streaming_assets.simulator.writers import WriteError
+
+    try:
+        settings_of = read_config(config or DEFAULT_CONFIG)
+    except ConfigError as error:
+        _fail(str(error))
+    now = datetime.now(UTC)
+
+    def moment(text: str | None, configured: datetime | None, otherwise: str, option: str) -> int:
+        if text is None and configured is not None:
+            return milliseconds(configured)
+        try:
+            return parse_time(text or otherwise, now)
+        except ValueError as error:
+            _fail(f"--{option}: {error}")
+
+    given = {
+        "songs": songs,
+        "similar_songs": similar_songs,
+        "places": places,
+        "population": population,
+        "first_names": first_names,
+        "surnames": surnames,
+        "user_agents": user_agents,
+    }
+    plan = Plan(
+        config=settings_of,
+        files=Files(**{name: path for name, path in given.items() if path}),
+        users=_first(users, settings_of.users, 1),
+        growth=_first(growth_rate, settings_of.growth_rate, 0.0),
+        attrition=attrition_rate,
+        seed=_first(seed, settings_of.seed, 0),
+        start=moment(start, settings_of.start, "now" if continuous else "15d", "start"),
+        first_user_id=_first(first_user_id, settings_of.first_user_id, 1),
+        tag=_first(tag, settings_of.tag, None),
+    )
+    endless = continuous and end is None and settings_of.end is None
+    until = None if endless else moment(end, settings_of.end, "1d", "end")
+    if until is not None and until <= plan.start:
+        _fail("--end must be later than --start")
+    wanted = _topics(topics, TOPICS if all_topics else DEFAULT_TOPICS, TOPICS)
+    span = Span(
+        start=plan.start_second,
+        deliver_from=plan.second(
+            moment(resume_from, None, "now", "resume-from") if resume_from else plan.start
+        ),
+        end=None if until is None else plan.second(until),
+        real_time=continuous,
+    )
+    if to is None:
+        _fail("--to must say where the events go: kafka, files or lake")
+    try:
+        stop = _stop_on_signals()
+        _run(
+            plan,
+            span,
+            wanted,
+            _writer(to, output, plan, span, wanted, save_daily, kafka_brokers, stop),
+            processes,
+            stop,
+        )
+    except (CatalogueError, ConfigError) as error:
+        _fail(str(error))
+    except WriteError as error:
+        print(f"simulate: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _run(
+    plan: "Plan", span: "Span", topics: tuple[str, ...], writer: "Writer", processes: int, stop: Event
+) -> None:
+    from streaming_assets.simulator.processes import open_source
+    from streaming_assets.simulator.progress import Reporter
+    from streaming_assets.simulator.run import batches
+    from streaming_assets.simulator.times import as_iso
+
+    with Reporter(span) as reporter:
+        source = open_source(plan, topics, writer.line_end, processes)
+        try:
+            for batch in batches(source, span, stop):
+                if batch.rendered:
+                    writer.write(batch.lines)
+                else:
+                    writer.skip(batch.counts)
+                reporter.batch(batch)
+        finally:
+            source.close()
+            writer.close()
+    print(reporter.summary(), file=sys.stderr)
+    if stop.is_set():
+        reached = as_iso(reporter.reached * 1000 + plan.start % 1000)
+        print(f"stopped; the same command with --resume-from {reached} goes on from here", file=sys.stderr)
+
+
+def _writer(
+    to: Destination,
+    output: str | None,
+    plan: "Plan",
+    span: "Span",
+    topics: tuple[str, ...],
+    save_daily: bool,
+    kafka_brokers: str | None,
+    stop: Event,
+) -> "Writer":
+    from streaming_assets.settings import env_name, load_settings
+
+    if to is Destination.FILES:
+        from streaming_assets.simulator.writers.files import FilesWriter
+
+        append = span.deliver_from > span.start
+        return FilesWriter(Path(output or "output"), topics, append=append, daily=save_daily)
+    if to is Destination.LAKE:
+        from streaming_assets.lake.store import open_lake
+        from streaming_assets.simulator.writers.lake import LakeWriter, life
+
+        return LakeWriter(open_lake(output or load_settings().lake_url), life(plan), plan.start)
+    from streaming_assets.ingestion.clients import BrokerError, producer_config
+    from streaming_assets.simulator.writers.kafka import KafkaWriter
+
+    if kafka_brokers:
+        os.environ[env_name("kafka_bootstrap_servers")] = kafka_brokers
+    try:
+        return KafkaWriter(producer_config(load_settings()), stop)
+    except BrokerError as error:
+        _fail(str(error))
+
+
+def _topics(text: str | None, otherwise: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    if text is None:
+        return otherwise
+    chosen = tuple(name.strip() for name in text.split(","))
+    for name in chosen:
+        if name not in known:
+            _fail(f"--topics: {name!r} is no topic; there are {', '.join(known)}")
+    return chosen
+
+
+def _first(*values):
+    """The first that is not None; the last otherwise."""
+    return next((value for value in values if value is not None), values[-1])
+
+
+def _stop_on_signals() -> Event:
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"simulate: {message}", file=sys.stderr)
+    raise typer.Exit(2)

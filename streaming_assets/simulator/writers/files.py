@@ -1,0 +1,76 @@
+"""Events into files: `TOPIC.json`, or one a day, JSON lines as the original writes them."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from streaming_assets.simulator.render import Lines
+from streaming_assets.simulator.writers import WriteError
+from streaming_assets.simulator.writers.text import contiguous
+
+_DAY = 86_400_000  # milliseconds
+
+
+class FilesWriter:
+    """Writes below `folder`.
+
+    Args:
+        topics: each gets a file, even if it has no event.
+        append: go on at the end of existing files, instead of replacing them.
+        daily: a file a day, `TOPIC_YYYY-MM-DD.json`; an event is in the file of its own day.
+    """
+
+    line_end = "\n"
+
+    def __init__(self, folder: Path, topics: Sequence[str], append: bool, daily: bool) -> None:
+        self._folder, self._mode, self._daily = folder, "ab" if append else "wb", daily
+        self._open: dict[str, tuple[str, IO[bytes]]] = {}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not daily:
+                for topic in topics:
+                    self._file(topic, "")
+        except OSError as error:
+            raise WriteError(f"can't write to {folder}: {error.strerror}") from error
+
+    def skip(self, counts: Mapping[str, int]) -> None:
+        """Files do not number their lines."""
+
+    def write(self, lines: Mapping[str, Lines]) -> None:
+        """Write each topic's lines to its file."""
+        try:
+            for topic, part in lines.items():
+                if self._daily:
+                    self._write_days(topic, part)
+                else:
+                    self._file(topic, "").write(contiguous(part.text))
+        except OSError as error:
+            raise WriteError(f"can't write to {self._folder}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close the files."""
+        with ExitStack() as stack:
+            for _, file in self._open.values():
+                stack.enter_context(file)
+
+    def _write_days(self, topic: str, part: Lines) -> None:
+        days = part.time // _DAY
+        cuts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
+        for first, last in pairwise(cuts):
+            if last > first:
+                day = np.datetime64(int(days[first]), "D")
+                self._file(topic, f"_{day}").write(contiguous(part.text[first:last]))
+
+    def _file(self, topic: str, suffix: str) -> IO[bytes]:
+        current = self._open.get(topic)
+        if current is None or current[0] != suffix:
+            if current is not None:
+                current[1].close()
+            path = self._folder / f"{topic}{suffix}.json"
+            current = suffix, open(path, self._mode)  # noqa: SIM115  # closed in close()
+            self._open[topic] = current
+        return current[1]

@@ -1,0 +1,52 @@
+"""Each topic's fields, their order and types are those that events.py lists."""
+
+from typing import Any
+
+import pytest
+
+from streaming_assets.events import BY_TOPIC, TOPICS, USER, EventType
+from streaming_assets_tests.simulator.runs import Output, plan, run
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+
+
+@pytest.fixture(scope="module")
+def tagged() -> Output:
+    return run(plan(users=1500, growth=20.0, tag="blue"))
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_fields_in_order(tagged: Output, topic: str) -> None:
+    events = tagged.events(topic)
+    assert events
+    hidden = [f.name for f in USER]
+    seen: set[str] = set()
+    for event in events:
+        allowed = [f.name for f in BY_TOPIC[topic].fields]
+        if "userId" not in event:
+            assert event.get("auth") in (None, "Guest", "Logged Out")
+            allowed = [name for name in allowed if name not in hidden]
+        if topic == "page_view_events" and event["page"] != "PlayAd":
+            allowed.remove("ad_revenue")
+        assert list(event) == allowed
+        seen |= set(event)
+        _check_types(BY_TOPIC[topic], event)
+    assert seen == {f.name for f in BY_TOPIC[topic].fields}
+
+
+def _check_types(event_type: EventType, event: dict[str, Any]) -> None:
+    for f in event_type.fields:
+        if f.name in event:
+            value = event[f.name]
+            assert isinstance(value, TYPES[f.kind]), (f, value)
+            assert f.kind == "boolean" or not isinstance(value, bool)
+
+
+def test_no_tag_no_field() -> None:
+    output = run(plan(users=50))
+    assert not any("tag" in event for topic in TOPICS for event in output.events(topic))
