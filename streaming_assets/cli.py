@@ -13,6 +13,7 @@ from streaming_assets.ingestion import command as ingestion_commands
 from streaming_assets.ingestion import kafka_command
 from streaming_assets.ingestion.kafka_files import KafkaSetupError
 from streaming_assets.settings import SettingsError, setting_rows
+from streaming_assets.simulator.command import simulate
 
 app = typer.Typer(
     name="streaming-assets",
@@ -41,6 +42,7 @@ ingestion_commands.register(app)
 kafka_command.register(app)
 dashboards_command.register(app)
 backfill_command.register(app)
+app.command("simulate")(simulate)
 
 
 def main() -> None:
