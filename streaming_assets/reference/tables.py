@@ -56,16 +56,17 @@ def read_reference(lake: Lake, name: str) -> pa.Table | None:
 
     Raises:
         LakeError: the lake can't be read.
-        ReferenceSourceError: the object is no parquet file.
+        ReferenceSourceError: the object is no whole parquet file.
     """
     folder = f"{name.rpartition('/')[0]}/"
     if not any(found.name == name for found in lake.list(folder, start=name)):
         return None
+    data = lake.read(name)
     try:
-        return pq.read_table(io.BytesIO(lake.read(name)))
-    except pa.ArrowInvalid as error:
+        return pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:  # Arrow calls damaged pages an OSError
         raise ReferenceSourceError(
-            f"{lake.uri(name)} is no parquet file ({error}); remove it to start anew"
+            f"{lake.uri(name)} is no whole parquet file ({error}); remove it to start anew"
         ) from error
 
 
@@ -75,7 +76,8 @@ def write_reference(lake: Lake, name: str, table: pa.Table) -> int:
     Equal rows give equal bytes.
     """
     buffer = io.BytesIO()
-    pq.write_table(_in_order(table, _layout_of(table)), buffer, compression="zstd")
+    ordered = _in_order(table, _layout_of(table))
+    pq.write_table(ordered, buffer, compression="zstd", write_page_checksum=True)
     lake.write(name, buffer.getvalue())
     return buffer.tell()
 
@@ -93,9 +95,8 @@ def _load(source: str, bundled: str, layout: Layout) -> pa.Table:
             rows[tuple(values[at] for at in key_at)] = values
     if problems:
         shown = "\n  ".join(problems[:SHOWN_PROBLEMS])
-        more = (
-            f"\n  and {len(problems) - SHOWN_PROBLEMS} more lines" if len(problems) > SHOWN_PROBLEMS else ""
-        )
+        others = len(problems) - SHOWN_PROBLEMS
+        more = f"\n  and {others} more lines" if others > 0 else ""
         raise ReferenceSourceError(f"{file} is not as it should be ({layout.format}):\n  {shown}{more}")
     if not rows:
         raise ReferenceSourceError(f"{file} has no rows; expected: {layout.format}")

@@ -21,7 +21,6 @@ from streaming_assets.reference import (
     read_reference,
     write_reference,
 )
-from streaming_assets.simulator import catalogue
 
 ROOT = Path(__file__).parents[2]
 TEST_DATA = Path(os.environ.get("STREAMING_ASSETS_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -228,21 +227,25 @@ def test_a_bad_source_leaves_the_lake_as_it_was(tmp_path: Path) -> None:
     assert lake.read(SONGS) == before
 
 
-def test_a_damaged_or_foreign_file_in_the_lake_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_in_the_lake_is_named(tmp_path: Path) -> None:
     lake = FolderLake(tmp_path / "lake")
-    lake.write(SONGS, b"PAR1 but not really")
-    with pytest.raises(ReferenceSourceError, match=r"songs\.parquet is no parquet file"):
-        read_reference(lake, SONGS)
-    foreign = pa.table({"a": [1]})
+    write_reference(lake, SONGS, load_songs(file_of(tmp_path, *(f"T{n}\tA\tB\t1\t1" for n in range(999)))))
+    whole = lake.read(SONGS)
+    for damaged in (b"PAR1 but not really", whole[:-10], whole[:100] + b"?" * 20 + whole[120:]):
+        lake.write(SONGS, damaged)
+        with pytest.raises(ReferenceSourceError, match=r"songs\.parquet is no whole parquet file.*remove it"):
+            read_reference(lake, SONGS)
+
+
+def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
+    other = pa.table({"a": [1]})
     with pytest.raises(ReferenceSourceError, match="remove it from the lake"):
-        merge_previous(load_songs(file_of(tmp_path, SONG)), foreign)
+        merge_previous(load_songs(file_of(tmp_path, SONG)), other)
     with pytest.raises(ReferenceSourceError, match="neither songs nor locations"):
-        write_reference(lake, SONGS, foreign)
+        write_reference(FolderLake(tmp_path / "lake"), SONGS, other)
 
 
 def test_the_bundled_files_need_no_network(tmp_path: Path) -> None:
-    if not catalogue.SONGS.exists() or not catalogue.PLACES.exists():
-        pytest.skip("the simulator's bundled songs and places are not generated")
     songs, places = load_songs("bundled"), load_locations("bundled")
     assert songs.num_rows > 100
     assert places.num_rows > 100
