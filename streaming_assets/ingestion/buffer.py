@@ -1,6 +1,5 @@
 """Records between Kafka and the lake, by the object that they will be part of. No input or output here."""
 
-import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,11 +38,6 @@ class Rows:
 
     offsets: list[int] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
-
-    def after(self, offset: int) -> "Rows":
-        """The rows beyond `offset`."""
-        start = bisect.bisect_right(self.offsets, offset)
-        return Rows(self.offsets[start:], self.lines[start:]) if start else self
 
 
 class Buffer:

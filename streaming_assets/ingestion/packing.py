@@ -1,15 +1,46 @@
-"""Gzip, as the lake's objects are packed."""
+"""Gzip: how the lake's objects are packed, and how recordings are unpacked."""
 
 import zlib
-from typing import cast
+from collections.abc import Callable, Iterator
+from typing import IO, cast
 
 from isal import isal_zlib
 
 # What reading a damaged or cut-off gzip stream raises. The library's own stub mistypes its error class.
 DAMAGED: tuple[type[Exception], ...] = (EOFError, zlib.error, cast(type[Exception], isal_zlib.error))
 
+CHUNK = 65_536
+
 
 def compress(data: bytes) -> bytes:
     """Gzip, level 1; equal data gives equal bytes, since no time of day goes in."""
     packer = isal_zlib.compressobj(1, wbits=31)
     return packer.compress(data) + packer.flush()
+
+
+def unpacked(file: IO[bytes], on_bytes: Callable[[int], None]) -> Iterator[bytes]:
+    """The content of a file, in chunks; gzip, of one or several members, is told apart by its first bytes.
+
+    Args:
+        file: at its start.
+        on_bytes: told how many bytes of the file have been taken since the last call.
+
+    Raises:
+        One of `DAMAGED`, after all that could be unpacked before the damage.
+    """
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    member = None  # the one that is being unpacked
+    while chunk := file.read(CHUNK):
+        on_bytes(len(chunk))
+        if not packed:
+            yield chunk
+            continue
+        while chunk:
+            member = member or isal_zlib.decompressobj(wbits=31)
+            yield member.decompress(chunk)
+            chunk = member.unused_data
+            if member.eof:
+                member = None
+    if member:
+        raise EOFError("it ends in the middle")

@@ -7,12 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 import orjson
-from isal import igzip
 
 from streaming_assets.events import BY_TOPIC
 from streaming_assets.ingestion.buffer import HOUR_MS, LAST_MS, Buffer, Slot
 from streaming_assets.ingestion.lines import data_line, dead_letter_line, fault
-from streaming_assets.ingestion.packing import DAMAGED, compress
+from streaming_assets.ingestion.packing import DAMAGED, compress, unpacked
 from streaming_assets.ingestion.producer import EventProducer
 from streaming_assets.lake.names import floor_hour
 from streaming_assets.lake.store import Lake
@@ -63,26 +62,18 @@ def read_lines(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> 
     Raises:
         ReplayError: it can't be read to its end; all lines before that point have been yielded.
     """
+    rest = b""
     try:
-        with open(path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            position = 0
-            with igzip.IGzipFile(fileobj=raw, mode="rb") if packed else open(path, "rb") as file:
-                progress = raw if packed else file
-                for number, line in enumerate(file):
-                    if number % 1000 == 0:
-                        here = progress.tell()
-                        on_bytes(here - position)
-                        position = here
-                    line = line.rstrip(b"\r\n")
-                    if line:
-                        yield line
-                on_bytes(path.stat().st_size - position)
+        with open(path, "rb") as file:
+            for chunk in unpacked(file, on_bytes):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from filter(None, (line.rstrip(b"\r") for line in lines))
     except OSError as error:
         raise ReplayError(f"{path}: {error.strerror or error}") from error
     except DAMAGED as error:
         raise ReplayError(f"{path}: the gzip data is cut off or damaged ({error})") from error
+    if rest := rest.rstrip(b"\r"):
+        yield rest
 
 
 def replay_to_kafka(topic: str, lines: Iterable[bytes], producer: EventProducer) -> ReplayCounts:

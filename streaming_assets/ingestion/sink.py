@@ -30,6 +30,7 @@ DRAIN_SECONDS = 1.5
 COMMITTED_SECONDS = 10.0
 # The embedded broker drops what exceeds 5 MiB a partition: commit before that can be uncommitted records.
 EMBEDDED_FLUSH_BYTES = 4 * 1024 * 1024
+REMEMBERED_SLOTS = 10_000
 WRITERS = 8  # objects written at the same time
 
 _log = logging.getLogger(__name__)
@@ -69,10 +70,10 @@ class _Session:
             self._flush_bytes = min(self._flush_bytes, EMBEDDED_FLUSH_BYTES)
         self._buffer = Buffer(settings.first_hour)
         self._oldest = 0.0  # when the buffer got its first record
-        self._covered: dict[Slot, int] = {}  # last offset in place, where that is beyond what was flushed
+        self._reached: dict[Slot, int] = {}  # last offset in place, of slots that were flushed lately
         self._retry_at: float | None = None  # set while the lake can't be written
         self._consumer = Consumer(consumer_config(settings) | {"error_cb": self._note}, logger=_client_log)
-        self._noted = ""
+        self._noted = self._reported = ""  # the last of each, not to say the same again
 
     def run(self, stop: threading.Event) -> None:
         """Carry records until `stop` is set or the broker's life ends, then flush."""
@@ -99,6 +100,7 @@ class _Session:
                     raise LakeError(self._state.error)
             finally:
                 self._report()
+                self._buffer.drop(list(self._state.partitions))  # what the lake did not take stays in Kafka
                 self._consumer.close()
 
     def _take(self, messages: list[Message]) -> None:
@@ -114,20 +116,31 @@ class _Session:
             partition: int = message.partition()  # pyright: ignore[reportAssignmentType]
             offset: int = message.offset()  # pyright: ignore[reportAssignmentType]
             own = partitions.get((topic, partition))
-            if own is None or (own.position is not None and offset < own.position):
-                continue  # moved to another instance while this batch was collected, or read already
-            if own.position is not None and offset > own.position:
-                state.add_lost(topic, partition, own.position, offset - 1)
-                _log.error(
-                    "the broker dropped records of %s, partition %d, before they were read: offsets %d to %d",
-                    *(topic, partition, own.position, offset - 1),
-                )
+            if own is None:
+                continue  # moved to another instance while this batch was collected
+            if offset != own.position and own.position is not None:
+                self._jump(own, own.position, offset)
             own.position = offset + 1
             value = message.value()
             state.records += 1
             state.bytes_read += len(value or b"")
             if not buffer.add(topic, partition, offset, message.timestamp()[1], value):
                 state.dead_letters += 1
+
+    def _jump(self, own: PartitionState, position: int, offset: int) -> None:
+        if offset > position:
+            self._state.add_lost(own.topic, own.partition, position, offset - 1)
+            _log.error(
+                "the broker dropped records of %s, partition %d, before they were read: offsets %d to %d",
+                *(own.topic, own.partition, position, offset - 1),
+            )
+            return
+        _log.warning(
+            "offsets of %s, partition %d, went back from %d to %d: the topic was made anew or cut short",
+            *(own.topic, own.partition, position, offset),
+        )
+        if not self._flush():  # rows are buffered in offset order
+            raise LakeError(str(self._state.error))
 
     def _flush_if_due(self, now: float) -> None:
         if self._retry_at is not None:
@@ -143,16 +156,17 @@ class _Session:
 
     def _flush(self) -> bool:
         """Put all rows in place, then commit; whether the lake took them."""
-        self._state.error = None
         slots = list(self._buffer.slots.items())
-        for (slot, rows), placed in zip(slots, self._writers.map(self._try_place, slots), strict=True):
+        if not slots:
+            return True
+        self._state.error = None
+        for (slot, _), placed in zip(slots, self._writers.map(self._try_place, slots), strict=True):
             if isinstance(placed, LakeError):
                 self._state.error = str(placed)
                 continue
             self._state.objects += placed.objects
             self._state.bytes_written += placed.bytes
-            if placed.last_offset > rows.offsets[-1]:
-                self._covered[slot] = placed.last_offset
+            self._reached[slot] = placed.last_offset
             self._buffer.remove(slot)
         if self._state.error:
             _log.error("%s; trying again in %g s", self._state.error, RETRY_SECONDS)
@@ -160,14 +174,15 @@ class _Session:
             return False
         self._commit()
         self._state.write()
+        if len(self._reached) > REMEMBERED_SLOTS:
+            self._reached.clear()
         return True
 
     def _try_place(self, item: tuple[Slot, Rows]) -> Placed | LakeError:
         slot, rows = item
-        rows = rows.after(self._covered.get(slot, -1))
         name = slot.object_name(self._state.life, self._settings.dead_letter_topic)
         try:
-            return place(self._lake, name, rows)
+            return place(self._lake, name, rows, self._reached.get(slot))
         except LakeError as error:
             return error
 
@@ -211,7 +226,7 @@ class _Session:
     def _forget(self, partitions: list[TopicPartition]) -> None:
         gone = {(one.topic, one.partition) for one in partitions}
         self._buffer.drop(gone)
-        self._covered = {s: o for s, o in self._covered.items() if (s.topic, s.partition) not in gone}
+        self._reached = {s: o for s, o in self._reached.items() if (s.topic, s.partition) not in gone}
         for key in gone:
             self._state.partitions.pop(key, None)
 
@@ -238,7 +253,9 @@ class _Session:
             )[1]
             own.end = high if high >= 0 else None
         self._state.write()
-        _log.info("%s", self._state)
+        if str(self._state) != self._reported:
+            self._reported = str(self._state)
+            _log.info("%s", self._reported)
 
     def _note(self, error: KafkaError) -> None:
         # A topic that nobody has made yet is no fault: it is read from its beginning once it is there.

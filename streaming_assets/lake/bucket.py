@@ -12,6 +12,7 @@ from streaming_assets.lake.store import LakeError, LakeObject
 
 _CONTENT_TYPE = "application/octet-stream"  # gzip is the content here, not an encoding of it
 _FIELDS = "items(name,size,generation),nextPageToken"
+_RETRY = DEFAULT_RETRY.with_timeout(30)  # s; whoever writes has a policy of its own beyond that
 _ERRORS = (GoogleAPIError, GoogleAuthError, OSError)  # OSError: the connection's own
 
 
@@ -72,7 +73,7 @@ class BucketLake:
             blob = self._bucket.blob(self._prefix + name)
             # Writing the same bytes again does no harm, so any upload may be repeated.
             blob.upload_from_string(
-                data, content_type=_CONTENT_TYPE, if_generation_match=generation, retry=DEFAULT_RETRY
+                data, content_type=_CONTENT_TYPE, if_generation_match=generation, retry=_RETRY
             )
         except PreconditionFailed:
             raise

@@ -1,0 +1,63 @@
+"""Rows by the object that they will be part of."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from streaming_assets.ingestion.buffer import HOUR_MS, Buffer, Slot
+from streaming_assets.lake.names import parse_object
+
+FIRST = datetime(2025, 1, 1, tzinfo=UTC)
+FIRST_MS = int(FIRST.timestamp() * 1000)
+FIRST_INDEX = FIRST_MS // HOUR_MS
+
+
+@pytest.fixture
+def buffer() -> Buffer:
+    return Buffer(FIRST)
+
+
+def test_rows_go_by_topic_partition_and_hour(buffer: Buffer) -> None:
+    assert buffer.add("user_info", 1, 7, FIRST_MS, b"{}")
+    assert buffer.add("user_info", 1, 8, FIRST_MS + HOUR_MS - 1, b"{}")
+    assert buffer.add("user_info", 1, 9, FIRST_MS + HOUR_MS, b"{}")
+    assert buffer.add("user_info", 2, 7, FIRST_MS, b"{}")
+    assert buffer.add("auth_events", 1, 7, FIRST_MS, b"{}")
+    assert {slot: rows.offsets for slot, rows in buffer.slots.items()} == {
+        Slot("user_info", 1, FIRST_INDEX, False): [7, 8],
+        Slot("user_info", 1, FIRST_INDEX + 1, False): [9],
+        Slot("user_info", 2, FIRST_INDEX, False): [7],
+        Slot("auth_events", 1, FIRST_INDEX, False): [7],
+    }
+
+
+def test_a_dead_letter_has_a_slot_of_its_own(buffer: Buffer) -> None:
+    assert not buffer.add("user_info", 1, 8, FIRST_MS, b"broken")
+    (slot,) = buffer.slots
+    assert slot == Slot("user_info", 1, FIRST_INDEX, True)
+    name = parse_object(str(slot.object_name("life-1", "dead")))
+    assert name is not None
+    assert (name.topic, name.hour, name.life) == ("dead", FIRST, "user_info-life-1")
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 0, FIRST_MS - 1])
+def test_what_is_dated_before_the_first_hour_goes_there(buffer: Buffer, timestamp_ms: int) -> None:
+    buffer.add("user_info", 0, 0, timestamp_ms, b"{}")
+    assert [slot.start for slot in buffer.slots] == [FIRST]
+
+
+def test_an_absurd_time_stops_nobody(buffer: Buffer) -> None:
+    buffer.add("user_info", 0, 0, 2**62, b"{}")
+    assert [slot.start.year for slot in buffer.slots] == [9999]
+
+
+def test_size_counts_lines_and_falls_as_they_go(buffer: Buffer) -> None:
+    for partition in range(3):
+        buffer.add("user_info", partition, 0, FIRST_MS, b'{"a":1}')
+    lines = [line for rows in buffer.slots.values() for line in rows.lines]
+    assert buffer.size == sum(map(len, lines))
+    buffer.drop([("user_info", 0), ("user_info", 9)])
+    assert buffer.size == len(lines[1]) + len(lines[2])
+    buffer.remove(Slot("user_info", 1, FIRST_INDEX, False))
+    buffer.remove(Slot("user_info", 2, FIRST_INDEX, False))
+    assert buffer.size == 0
