@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from streaming_assets.cli import app
+from streaming_assets.cli import app, main
 from streaming_assets.settings import (
     PROJECT_ROOT,
     Settings,
@@ -252,6 +252,17 @@ def test_the_command_prints_all_of_it(environment: Environment) -> None:
     for field in Settings.model_fields:
         assert env_name(field) in result.output
     assert "[bold]mine[/bold]" in result.output
+
+
+def test_a_command_ends_with_the_message_alone(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.set(target="aws")
+    monkeypatch.setattr("sys.argv", ["streaming-assets", "settings"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("settings: STREAMING_ASSETS_TARGET='aws' is impossible")
 
 
 def test_a_process_reads_its_settings_once(environment: Environment) -> None:

@@ -72,6 +72,8 @@ class BatchedWrites(SqlEventLogStorage):
         self.store_event_batch([event])
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        if not events:
+            return
         with self._batch() as connection:
             stored = list(zip(events, self._insert(connection, events), strict=True))
             of_assets = [(event, row_id) for event, row_id in stored if _asset_event(event)]

@@ -130,6 +130,7 @@ def test_a_batch_is_stored_whole_or_not_at_all(home: str, monkeypatch: pytest.Mo
             log.store_event_batch(events)
         assert log.get_maximum_record_id() == before
         monkeypatch.undo()
+        log.store_event_batch([])
         log.store_event_batch(events)  # the connection is as good as new
         assert log.get_maximum_record_id() == before + len(events)
 
