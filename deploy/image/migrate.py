@@ -11,4 +11,6 @@ from streaming_assets.resources.instance import WAREHOUSE_POOL
 if __name__ == "__main__":
     with DagsterInstance.get() as instance:
         instance.upgrade(print)
-        instance.event_log_storage.initialize_concurrency_limit_to_default(WAREHOUSE_POOL)
+        storage = instance.event_log_storage
+        if WAREHOUSE_POOL not in storage.get_concurrency_keys():  # asked twice, PostgreSQL's storage fails
+            storage.initialize_concurrency_limit_to_default(WAREHOUSE_POOL)

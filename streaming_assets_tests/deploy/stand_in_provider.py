@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import msgpack
@@ -96,7 +96,7 @@ def _computed(block: Block, dynamic_value: bytes, kind: str, readable: bool) -> 
             elif value.get(name) is None and attribute.computed:
                 text = f"<{kind}.{name}>" if attribute.type == "string" else None
                 value[name] = text if readable else UNKNOWN
-    return _message(1, msgpack.packb(value))
+    return _message(1, cast(bytes, msgpack.packb(value)))
 
 
 def _schema(block: Block) -> bytes:

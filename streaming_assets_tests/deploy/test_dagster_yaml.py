@@ -1,0 +1,228 @@
+"""deploy/dagster.yaml through Dagster's own schema, and on a real PostgreSQL: tables, runs, drain, pruning."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from runpy import run_path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._config import process_config, resolve_to_config_type
+from dagster._core.instance.config import dagster_instance_config
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from sqlalchemy.engine import make_url
+
+from streaming_assets.resources.instance import WAREHOUSE_POOL
+from streaming_assets.settings import PROJECT_ROOT
+from streaming_assets_tests.resources.test_event_log import postgres  # noqa: F401  (a fixture)
+
+DEPLOY = PROJECT_ROOT / "deploy"
+drain = run_path(str(DEPLOY / "image" / "drain.py"))["drain"]
+prune = run_path(str(DEPLOY / "image" / "prune.py"))["prune"]
+CONFIG: dict[str, Any] = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+STORAGES = ("run_storage", "event_log_storage", "schedule_storage")
+
+days = dg.DailyPartitionsDefinition("2025-01-01")
+
+
+@dg.asset(partitions_def=days)
+def counted() -> dg.MaterializeResult:
+    return dg.MaterializeResult(metadata={"rows": 1})
+
+
+@dg.asset_check(asset=counted)
+def positive() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_POSTGRES_HOST", "10.0.0.3")
+    monkeypatch.setenv("DAGSTER_POSTGRES_PASSWORD", "s3cret")
+    monkeypatch.setenv("DAGSTER_LOG_BUCKET", "my-project-run-logs")
+
+
+def write(config: dict[str, Any], folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def problems(folder: Path) -> list[str]:
+    """What Dagster has against a dagster.yaml: of the file, and of each class that it names."""
+    try:
+        dagster_instance_config(str(folder))
+        ref = InstanceRef.from_dir(str(folder))
+    except dg.DagsterInvalidConfigError as error:
+        return [str(error)]
+    found = []
+    for name, data in ref._asdict().items():
+        if not hasattr(data, "class_name"):
+            continue
+        module = __import__(data.module_name, fromlist=[data.class_name])
+        schema = resolve_to_config_type(getattr(module, data.class_name).config_type())
+        result = process_config(schema, yaml.safe_load(data.config_yaml))  # pyright: ignore[reportArgumentType]
+        found += [f"{name}: {error.message}" for error in result.errors or []]
+    return found
+
+
+@pytest.mark.usefixtures("environment")
+def test_dagster_takes_the_file(tmp_path: Path) -> None:
+    assert problems(write(CONFIG, tmp_path)) == []
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("run_retries", "max_retrys"), 2),
+        (("concurrency", "pools", "granularity"), "asset"),
+        (("run_storage", "config", "postgres_db", "host"), "x"),
+        (("event_log_storage", "config", "postgres_db", "port"), "five"),
+        (("compute_logs", "config", "buckets"), "x"),
+        (("retention", "sensor", "purge_after_days"), {"skiped": 1}),
+    ],
+)
+def test_a_seeded_mistake_is_found(tmp_path: Path, path: tuple[str, ...], value: Any) -> None:
+    config = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    place = config
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    assert problems(write(config, tmp_path))
+
+
+def test_secrets_come_from_the_environment_and_the_driver_is_named() -> None:
+    for storage in STORAGES:
+        database = CONFIG[storage]["config"]["postgres_db"]
+        assert database["password"] == {"env": "DAGSTER_POSTGRES_PASSWORD"}
+        assert database["scheme"] == "postgresql+psycopg2"
+    assert CONFIG["telemetry"]["enabled"] is False
+
+
+def test_every_variable_is_given_by_the_compose_file() -> None:
+    compose = (DEPLOY / "compose.yaml").read_text() + (DEPLOY / "image" / "entrypoint.sh").read_text()
+
+    def named(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            if set(node) == {"env"}:
+                yield node["env"]
+            for value in node.values():
+                yield from named(value)
+
+    names = set(named(CONFIG))
+    assert names == {"DAGSTER_POSTGRES_HOST", "DAGSTER_POSTGRES_PASSWORD", "DAGSTER_LOG_BUCKET"}
+    assert all(name in compose for name in names)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[str], str]) -> Path:  # noqa: F811
+    """A DAGSTER_HOME with production's file, its database on this machine and no bucket."""
+    folder = tmp_path_factory.mktemp("deployed")
+    url = make_url(postgres("deployed"))
+    config = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    for storage in STORAGES:
+        database = {"hostname": url.host, "port": url.port, "db_name": url.database, "password": ""}
+        config[storage]["config"]["postgres_db"].update(database)
+    del config["compute_logs"]
+    config["local_artifact_storage"]["config"]["base_dir"] = str(folder / "artifacts")
+    write(config, folder / "home")
+    migrated = script("migrate.py", folder / "home")  # as the first container does
+    assert migrated.returncode == 0, migrated.stderr
+    return folder / "home"
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.from_config(str(home)) as found:
+        yield found
+
+
+def script(name: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of the image as its container does."""
+    return subprocess.run(
+        [sys.executable, DEPLOY / "image" / name, *arguments],
+        env={**os.environ, "DAGSTER_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.integration
+@pytest.mark.xdist_group("postgres")
+def test_tables_are_made_with_the_pool_limited_and_may_be_there_already(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    assert instance.event_log_storage.get_concurrency_info(WAREHOUSE_POOL).slot_count == 1
+    again = script("migrate.py", home)
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.integration
+@pytest.mark.xdist_group("postgres")
+def test_pruning_keeps_what_is_known_of_hours_checks_and_runs(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    keys = ["2025-01-01", "2025-01-02"]
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)
+
+    def known() -> dict[str, Any]:
+        records = storage.fetch_materializations(counted.key, limit=10).records
+        (check,) = storage.get_asset_check_execution_history(positive.check_key, limit=1)
+        runs = [(run.run_id, run.status, instance.get_run_stats(run.run_id)) for run in instance.get_runs()]
+        return {
+            "partitions": sorted(instance.get_materialized_partitions(counted.key)),
+            "records": [record.event_log_entry for record in records],
+            "check": check.status,
+            "runs": [(run_id, status, stats.start_time, stats.end_time) for run_id, status, stats in runs],
+        }
+
+    for key in keys:
+        assert dg.materialize([counted, positive], partition_key=key, instance=instance).success
+    before = known()
+    events = sum(len(instance.all_logs(run.run_id)) for run in instance.get_runs())
+    assert before["partitions"] == keys
+
+    now = datetime.now(UTC)
+    assert prune(storage, before=now - timedelta(days=1)) == 0
+    assert events / 2 < prune(storage, before=now + timedelta(minutes=1)) < events
+    assert known() == before
+    done = script("prune.py", home, "1")
+    assert done.stdout.startswith("0 events"), done.stderr
+
+
+@pytest.mark.integration
+@pytest.mark.xdist_group("postgres")
+def test_drain_waits_for_runs_and_tells_of_those_that_stay(
+    home: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert drain(instance, 0) == 0
+    run = instance.create_run_for_job(job(), status=dg.DagsterRunStatus.STARTED)
+    try:
+        assert drain(instance, 0.1) == 1
+        assert "1 runs in progress" in capsys.readouterr().out
+        done = script("drain.py", home, "0")
+        assert done.returncode == 1
+        assert "1 runs are still in progress" in done.stderr
+    finally:
+        instance.report_run_failed(run)
+    assert drain(instance, 0) == 0
+
+
+def job() -> dg.JobDefinition:
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job
+    def one() -> None:
+        nothing()
+
+    return one
