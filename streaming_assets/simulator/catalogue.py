@@ -63,7 +63,7 @@ class Catalogue:
     Attributes:
         songs: rows of (artist, title, duration s as float).
         similar: for a song's index, the indices of its similar songs.
-        places: rows of (city, zip, state code, longitude, latitude).
+        places: rows of (city, state code, zip, longitude, latitude).
         first_names: rows of (name, 'F' or 'M').
         surnames: rows of (name,).
         user_agents: rows of (agent,).
@@ -151,17 +151,12 @@ def _places(places: Path, population: Path) -> Pool:
             raise _wrong(places, "GeoNames' postal codes: country, code, place, state, state code, ...", row)
         names[row[1]] = (row[2], row[4])
     rows = (
-        ((*_city(names[code]), code, float(longitude), float(latitude)), float(people))
+        ((*names[code], code, float(longitude), float(latitude)), float(people))
         for code, people, *_, latitude, longitude in _rows(population, "\t", header=True)
         if code in names
     )
     expected = f"code, population, ..., latitude, longitude, with codes that {places.name} has too"
-    pool = _pool(population, expected, rows)
-    return Pool([(city, code, state, lon, lat) for city, state, code, lon, lat in pool.rows], pool.weights)
-
-
-def _city(name: tuple[str, str]) -> tuple[str, str]:
-    return name
+    return _pool(population, expected, rows)
 
 
 def _pool(path: Path, expected: str, rows: Iterator[tuple[tuple, float]]) -> Pool:

@@ -43,14 +43,18 @@ def simulate(
     ] = None,
     users: Annotated[
         int | None,
-        typer.Option(min=1, envvar="EVENTSIM_NUM_USERS", help="Users at the start. [configuration, else 1]"),
+        typer.Option(
+            min=1,
+            envvar="EVENTSIM_NUM_USERS",
+            help="Users at the start; default: the configuration's, else 1.",
+        ),
     ] = None,
     growth_rate: Annotated[
         float | None,
         typer.Option(
             min=0.0,
             envvar="EVENTSIM_GROWTH_RATE",
-            help="Users who join, a year, per user: 1 makes e times as many in a year. [configuration, else 0]",
+            help="Users who join a year, per user: 1 makes e times as many; default: the configuration's, else 0.",
         ),
     ] = None,
     attrition_rate: Annotated[
@@ -61,14 +65,14 @@ def simulate(
         str | None,
         typer.Option(
             envvar="EVENTSIM_START_TIME",
-            help=f"Start: {_TIME}. [configuration, else 15d; now if --continuous]",
+            help=f"Start: {_TIME}; default: the configuration's, else 15d (now if --continuous).",
         ),
     ] = None,
     end: Annotated[
         str | None,
         typer.Option(
             envvar="EVENTSIM_END_TIME",
-            help=f"End, exclusive: {_TIME}. [configuration, else 1d; never if --continuous]",
+            help=f"End, exclusive: {_TIME}; default: the configuration's, else 1d (never if --continuous).",
         ),
     ] = None,
     resume_from: Annotated[
@@ -81,7 +85,7 @@ def simulate(
         int | None,
         typer.Option(
             envvar="EVENTSIM_RANDOM_SEED",
-            help="Seed: the same gives the same events. [configuration, else 0]",
+            help="Seed: the same gives the same events; default: the configuration's, else 0.",
         ),
     ] = None,
     continuous: Annotated[
@@ -92,7 +96,9 @@ def simulate(
     ] = False,
     output: Annotated[
         str | None,
-        typer.Option(help="Folder of the files [output], or the lake to write to [the settings' lake]."),
+        typer.Option(
+            help="Folder of the files, default output; or the lake to write to, default the settings'."
+        ),
     ] = None,
     all_topics: Annotated[
         bool, typer.Option("--all-topics", help="Also auth_events and session_start_end_events.")
@@ -104,10 +110,14 @@ def simulate(
         bool, typer.Option("--save-daily", help="A file a day, TOPIC_YYYY-MM-DD.json (with --to files).")
     ] = False,
     first_user_id: Annotated[
-        int | None, typer.Option(min=0, help="The first user's id is one more. [configuration, else 1]")
+        int | None,
+        typer.Option(min=0, help="The first user's id is one more; default: the configuration's, else 1."),
     ] = None,
     tag: Annotated[
-        str | None, typer.Option(help="Label that each event with a user carries. [configuration, else none]")
+        str | None,
+        typer.Option(
+            help="Label that each event with a user carries; default: the configuration's, else none."
+        ),
     ] = None,
     processes: Annotated[
         int,
@@ -124,7 +134,7 @@ def simulate(
     ] = None,
     similar_songs: Annotated[
         Path | None,
-        typer.Option(help="Similar songs: track,similar; CSV. [none]", exists=True, dir_okay=False),
+        typer.Option(help="Similar songs: track,similar; CSV; default: none.", exists=True, dir_okay=False),
     ] = None,
     places: Annotated[
         Path | None, typer.Option(help="Postal codes: GeoNames TSV.", exists=True, dir_okay=False)
@@ -156,10 +166,12 @@ def simulate(
     from streaming_assets.simulator.run import Span
     from streaming_assets.simulator.simulation import Plan
     from streaming_assets.simulator.times import milliseconds, parse_time
+    from streaming_assets.simulator.validation import check
     from streaming_assets.simulator.writers import WriteError
 
     try:
         settings_of = read_config(config or DEFAULT_CONFIG)
+        warnings = check(settings_of)
     except ConfigError as error:
         _fail(str(error))
     now = datetime.now(UTC)
@@ -205,6 +217,15 @@ def simulate(
         end=None if until is None else plan.second(until),
         real_time=continuous,
     )
+    if explain:
+        from rich.console import Console
+
+        from streaming_assets.simulator.explain import explain as explain_plan
+
+        explain_plan(plan, warnings, Console(width=None if sys.stdout.isatty() else 120))
+        return
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if to is None:
         _fail("--to must say where the events go: kafka, files or lake")
     try:

@@ -98,6 +98,15 @@ def read_config(path: Path) -> Config:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"can't read the configuration {path}: {error}") from None
+    return parse_config(path, text)
+
+
+def parse_config(path: Path, text: str) -> Config:
+    """The configuration that `text` holds; `path` is what messages call it.
+
+    Raises:
+        ConfigError: it is no JSON, or a part has the wrong shape.
+    """
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:

@@ -56,7 +56,7 @@ class PoolPieces:
         )
         self.place = Pieces(
             f',"city":{as_json(city)},"zip":{as_json(code)},"state":{as_json(state)},"userAgent":'
-            for city, code, state, _, _ in catalogue.places.rows
+            for city, state, code, _, _ in catalogue.places.rows
         )
         self.coordinates = Pieces(
             f',"lon":{as_json(lon)},"lat":{as_json(lat)}' for *_, lon, lat in catalogue.places.rows
