@@ -17,7 +17,7 @@ select
     {{ to_timestamp_ms('ts') }} as event_datetime,
     bucket_ingestion_datetime,
     user_id,
-    zip as postal_code,
+    nullif(zip, '') as postal_code,
     {{ city_or_none('city') }} as city,
     {{ state_or_none('state') }} as state,
     lower(level) as level,
