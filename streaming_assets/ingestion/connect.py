@@ -17,7 +17,7 @@ SINK, DEAD_LETTER_SINK = "events-to-lake", "dead-letters-to-lake"
 # The rule of the worker's heap, measured: docs/kafka.md, "Heap".
 WORKER_BASE_MIB = 256
 CATCH_UP_RECORDS_PER_SECOND = 36_000
-HEAP_BYTES_PER_RECORD = 2_500
+HEAP_BYTES_PER_RECORD = 3_300
 
 _CLIENT_PREFIXES = ("", "producer.", "consumer.", "admin.")
 _LOGIN_MODULES = {

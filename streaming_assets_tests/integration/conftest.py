@@ -21,9 +21,7 @@ from streaming_assets.settings import PROJECT_ROOT
 @pytest.fixture(scope="session")
 def kafka_downloads() -> Path:
     """Folder of jars and emulator, kept between test runs: fetching them takes minutes."""
-    return Path(
-        os.environ.get("STREAMING_ASSETS_TEST_DOWNLOADS", PROJECT_ROOT / ".local" / "cache" / "kafka")
-    )
+    return PROJECT_ROOT / ".local" / "cache" / "kafka"
 
 
 @dataclass

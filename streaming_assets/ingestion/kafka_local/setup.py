@@ -48,14 +48,11 @@ def place_of(settings: Settings) -> Place:
 
 
 def make_topics(stack: Stack, settings: Settings, say: Say) -> None:
-    """Make the topics of a running broker as kafka/topics.yaml has them.
-
-    Raises:
-        KafkaSetupError: the broker does not take them.
-    """
+    """Make the topics of a running broker as kafka/topics.yaml has them, and say what can't be done."""
     client = AdminClient({"bootstrap.servers": stack.address(BROKER), "log_level": 0})
     for change in topics.reconcile(client, topics.wanted_topics("local", settings)):
-        say(f"{change.topic.name}: {change.what} {'made' if change.what == 'topic' else change.wanted}")
+        done = "made" if change.what == "topic" else f"now {change.wanted}"
+        say(f"{change.topic.name}: {change.what} {change.refusal or done}")
 
 
 def make_connectors(stack: Stack, settings: Settings, say: Say) -> None:
