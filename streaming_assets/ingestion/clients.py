@@ -82,14 +82,21 @@ def producer_config(settings: Settings) -> dict[str, Any]:
     return _Config(client_config(settings) | {"linger.ms": 20, "compression.type": "lz4"} | durable)
 
 
-def consumer_config(settings: Settings) -> dict[str, Any]:
+def consumer_config(settings: Settings, instance: str = "") -> dict[str, Any]:
     """Settings of a `confluent_kafka.Consumer` in the sink's group, which commits by itself only.
+
+    Args:
+        settings: address, security, group.
+        instance: name that a restarted member keeps, so that it gets its partitions back at once; empty for
+            one that the group forgets.
 
     Raises:
         BrokerError: the embedded broker is to be used and does not run.
     """
+    static = {"group.instance.id": instance} if instance else {}
     return _Config(
         client_config(settings)
+        | static
         | {
             "group.id": settings.sink_group_id,
             "auto.offset.reset": "earliest",

@@ -56,8 +56,8 @@ def sink(
     instance: Annotated[
         str,
         typer.Option(
-            help="Name of this instance, if several run on one machine: its state is in HOME/sink-NAME.json "
-            "instead of HOME/sink.json.",
+            help="Name of this instance, unique in its group, if several run. It keeps its partitions over a "
+            "restart, and its state is in HOME/sink-NAME.json instead of HOME/sink.json.",
             metavar="NAME",
         ),
     ] = "",
@@ -76,7 +76,7 @@ def sink(
     settings = get_settings()
     stop = _stop_on_signal()
     try:
-        run_sink(settings, open_lake(settings.lake_url), stop, f"sink-{instance}" if instance else "sink")
+        run_sink(settings, open_lake(settings.lake_url), stop, instance)
     except (BrokerError, LakeError) as error:
         _fail("sink", error)
 

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from streaming_assets.events import TOPICS
 from streaming_assets.ingestion.broker_file import read_broker_file
 from streaming_assets.ingestion.buffer import Buffer, Rows, Slot
-from streaming_assets.ingestion.clients import answers, consumer_config, life
+from streaming_assets.ingestion.clients import BrokerError, answers, consumer_config, life
 from streaming_assets.ingestion.placing import Placed, place
 from streaming_assets.ingestion.sink_state import PartitionState, SinkState
 from streaming_assets.lake.store import Lake, LakeError
@@ -38,30 +38,30 @@ _client_log = logging.getLogger(f"{__name__}.client")
 _client_log.setLevel(logging.CRITICAL)  # what matters comes through the error callback
 
 
-def run_sink(settings: Settings, lake: Lake, stop: threading.Event, name: str = "sink") -> SinkState:
+def run_sink(settings: Settings, lake: Lake, stop: threading.Event, instance: str = "") -> SinkState:
     """Carry records to the lake until `stop` is set; what was read by then is in place at return.
 
     Args:
         settings: broker, group, flush limits, home folder.
         lake: where objects go.
         stop: set by whoever wants the sink to end.
-        name: stem of the state file in the home folder; each instance on one machine needs its own.
+        instance: name that is unique in the group and kept over restarts; empty if there is one sink only.
 
     Raises:
-        BrokerError: there is no embedded broker to read from.
+        BrokerError: there is no embedded broker to read from, or the broker refuses this client for good.
         LakeError: the lake could not be written at the end; Kafka still has what was not committed.
     """
-    state = SinkState(settings.home / f"{name}.json")
+    state = SinkState(settings.home / (f"sink-{instance}.json" if instance else "sink.json"))
     while not stop.is_set():
         state.life = life(settings)
-        _Session(settings, lake, state).run(stop)
+        _Session(settings, lake, state, instance).run(stop)
     return state
 
 
 class _Session:
     """One membership in the consumer group, within one life of the broker."""
 
-    def __init__(self, settings: Settings, lake: Lake, state: SinkState) -> None:
+    def __init__(self, settings: Settings, lake: Lake, state: SinkState, instance: str) -> None:
         self._settings = settings
         self._lake = lake
         self._state = state
@@ -72,7 +72,9 @@ class _Session:
         self._oldest = 0.0  # when the buffer got its first record
         self._reached: dict[Slot, int] = {}  # last offset in place, of slots that were flushed lately
         self._retry_at: float | None = None  # set while the lake can't be written
-        self._consumer = Consumer(consumer_config(settings) | {"error_cb": self._note}, logger=_client_log)
+        config = consumer_config(settings, instance) | {"error_cb": self._note}
+        self._consumer = Consumer(config, logger=_client_log)
+        self._fatal = ""
         self._noted = self._reported = ""  # the last of each, not to say the same again
 
     def run(self, stop: threading.Event) -> None:
@@ -94,6 +96,8 @@ class _Session:
                         if self._life_is_over():
                             break
                         look_at = now + LOOK_SECONDS
+                    if self._fatal:
+                        raise BrokerError(self._fatal)
                 self._drain()
                 self._flush()
                 if self._state.error:
@@ -262,6 +266,8 @@ class _Session:
         # The client reconnects by itself, many times a second; that all brokers are down, it says once.
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._TRANSPORT):
             return
+        if error.code() == KafkaError._FATAL:
+            self._fatal = f"the broker refuses this sink: {error.str()}"
         if error.str() != self._noted:
             self._noted = error.str()
             _log.warning("%s", self._noted)

@@ -1,0 +1,181 @@
+"""The sink against a real broker: kills, restarts, rebalances, a folder and a bucket. Nothing lost, nothing twice."""
+
+import itertools
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from streaming_assets.events import DEFAULT_TOPICS
+from streaming_assets.lake.folder import FolderLake
+from streaming_assets.lake.store import Lake, open_lake
+from streaming_assets_tests.integration.conftest import FakeGcs, KraftBroker
+from streaming_assets_tests.integration.sink_processes import (
+    Command,
+    Machine,
+    lines,
+    machine,
+    missing_offsets,
+    rows,
+    wait_until,
+)
+
+pytestmark = pytest.mark.integration
+
+Record = tuple[str, int, int]  # topic, partition, offset
+
+
+@pytest.fixture
+def broker(kraft_broker: KraftBroker) -> KraftBroker:
+    """The broker, with the topics, of which auth_events and session_start_end_events do not exist."""
+    for topic in DEFAULT_TOPICS:
+        with suppress(KafkaException):  # another test of this session has made it
+            kraft_broker.create_topic(topic)
+    return kraft_broker
+
+
+@pytest.fixture
+def here(tmp_path: Path, broker: KraftBroker) -> Iterator[Machine]:
+    environment = {
+        "STREAMING_ASSETS_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "STREAMING_ASSETS_SINK_GROUP_ID": f"sink-{uuid.uuid4().hex}",
+    }
+    with machine(tmp_path, **environment) as started:
+        yield started
+
+
+@pytest.fixture
+def lake(here: Machine) -> FolderLake:
+    return FolderLake(here.home / "lake")
+
+
+class Stream(threading.Thread):
+    """Produces until it is stopped, and keeps the coordinates of what the broker acknowledged."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        super().__init__()
+        self.acknowledged: set[Record] = set()
+        self._stopping = threading.Event()
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "linger.ms": 5}
+        )
+
+    def run(self) -> None:
+        for number in itertools.count():
+            if self._stopping.is_set():
+                break
+            value = b'{"ts":%d,"pad":"%s"}' % (number, b"x" * 200)
+            self._producer.produce(DEFAULT_TOPICS[number % 4], value, on_delivery=self._delivered)
+            self._producer.poll(0)
+            if number % 20 == 0:
+                time.sleep(0.01)
+        self._producer.flush(30)
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            assert topic is not None
+            assert partition is not None
+            assert offset is not None
+            self.acknowledged.add((topic, partition, offset))
+
+    def stop(self) -> set[Record]:
+        self._stopping.set()
+        self.join()
+        return self.acknowledged
+
+
+@contextmanager
+def stream(broker: KraftBroker) -> Iterator[Stream]:
+    thread = Stream(broker.bootstrap_servers)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.stop()
+
+
+def started_sink(here: Machine, instance: str) -> Command:
+    sink = here.start("sink", "--instance", instance)
+    wait_until(lambda: sink.said("assigned"), f"partitions of sink {instance}")
+    return sink
+
+
+def settle(lake: Lake, acknowledged: set[Record]) -> None:
+    """Wait until all acknowledged records are in the lake; none of them twice, no gap between them."""
+    assert len(acknowledged) > 1000
+    wait_until(lambda: acknowledged <= {(t, p, o) for t, _, p, o in rows(lake)}, "all records in the lake")
+    found = rows(lake)
+    assert {life for _, life, _, _ in found} == {None}
+    assert missing_offsets(found) == {}
+    assert [coordinates for coordinates, count in found.items() if count > 1] == []
+
+
+def test_ten_kills_and_a_broker_restart_lose_nothing(
+    here: Machine, lake: FolderLake, broker: KraftBroker
+) -> None:
+    with stream(broker) as produced:
+        for round_number in range(10):
+            sink = started_sink(here, "one")
+            if round_number == 5:
+                broker.restart()
+            before = sum(rows(lake).values())
+            wait_until(lambda before=before: sum(rows(lake).values()) > before, "progress before the kill")
+            sink.kill()
+        sink = started_sink(here, "one")
+        acknowledged = produced.stop()
+    settle(lake, acknowledged)
+    assert sink.stop() == 0
+    state = here.state("sink-one")
+    assert (state["lag"], state["lost"], state["life"]) == (0, 0, None)
+    assert not sink.said("auth_events")  # a topic that nobody made is no trouble
+
+
+def test_two_and_three_instances_share_the_work(here: Machine, lake: FolderLake, broker: KraftBroker) -> None:
+    with stream(broker) as produced:
+        first, second = started_sink(here, "first"), started_sink(here, "second")
+        wait_until(lambda: first.said("revoked"), "partitions moving to the second")
+        third = started_sink(here, "third")
+        wait_until(lambda: here.state("sink-third").get("objects"), "objects of the third")
+        second.kill()
+        assert third.stop() == 0
+        acknowledged = produced.stop()
+    settle(lake, acknowledged)
+    assert first.stop() == 0
+    assert all(here.state(f"sink-{name}")["objects"] for name in ("first", "second", "third"))
+
+
+def test_a_bucket_gets_the_same(
+    here: Machine, broker: KraftBroker, fake_gcs: FakeGcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"gs://{fake_gcs.bucket}/{uuid.uuid4().hex}"
+    here.environment |= {"STORAGE_EMULATOR_HOST": fake_gcs.url, "STREAMING_ASSETS_LAKE_URL": url}
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", fake_gcs.url)
+    lake = open_lake(url)
+    with stream(broker) as produced:
+        for _ in range(2):
+            sink = started_sink(here, "one")
+            before = sum(rows(lake).values())
+            wait_until(lambda before=before: sum(rows(lake).values()) > before, "progress before the kill")
+            sink.kill()
+        sink = started_sink(here, "one")
+        acknowledged = produced.stop()
+    settle(lake, acknowledged)
+    assert sink.stop() == 0
+    times = [line["timestamp"] for _, line in lines(lake)]
+    assert all(len(text) == 24 and text.endswith("Z") for text in times)
+
+
+def test_a_second_sink_of_the_same_name_ends_the_first_with_a_message(
+    here: Machine, broker: KraftBroker
+) -> None:
+    first = started_sink(here, "one")
+    second = here.start("sink", "--instance", "one")
+    assert first.process.wait(30) == 1
+    assert first.said("the broker refuses this sink")
+    assert second.stop() == 0
