@@ -1,5 +1,7 @@
 """The graph, assembled; no logic."""
 
+import warnings
+
 import dagster as dg
 
 from streaming_assets.assets.external_tables import build_event_tables, build_reference_tables
@@ -18,6 +20,9 @@ from streaming_assets.resources.dbt import DbtRunner, without_scratch
 from streaming_assets.resources.warehouse import DuckDbWarehouse
 from streaming_assets.settings import Settings, get_settings
 
+# Backfill policies: in beta for years, and what makes a range of hours one run.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
 
 def build_defs(settings: Settings) -> dg.Definitions:
     """The whole graph for these settings; tests call it with their own."""
@@ -25,8 +30,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
     dbt = DbtRunner(settings)
     models = build_warehouse_models(dbt, without_scratch(dbt.manifest), kind, settings.hours_per_step)
     marts = sorted(key for key in models.keys if key.path[0] == "marts")
-    jobs = build_jobs()
     freshness = build_freshness_checks([FACT])
+    jobs = build_jobs(freshness)
     return dg.Definitions(
         assets=[
             *source_specs(),

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'dim_users'}}}) }}
+
 -- Rows of dim_users neither overlap nor leave a gap, for the users that the run touched.
 with intervals as (
     select

@@ -1,11 +1,12 @@
 """External tables over the lake. An hour's run lists and checks its objects here before anything reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from streaming_assets.assets.keys import LOCATIONS, OWNERS, SONGS, external_key, prefix_key
+from streaming_assets.assets.partition_metadata import add_partition_metadata
 from streaming_assets.assets.source import event_columns
 from streaming_assets.events import LAKE_TYPES, EventType
 from streaming_assets.lake.inventory import InventoryRow, list_hours, read_rows
@@ -66,9 +67,12 @@ def build_event_tables(kind: str) -> dg.AssetsDefinition:
                 for event_type in LAKE_TYPES
             }
         _refuse_unreadable([row for objects in stock.values() for row in objects if row.error])
-        for event_type, objects in stock.items():
-            key = external_key(event_type.external_table or "")
-            _describe_hours(context, key, objects)
+        hours = {
+            external_key(event_type.external_table or ""): _by_hour(context.partition_keys, objects)
+            for event_type, objects in stock.items()
+        }
+        add_partition_metadata(context, hours)
+        for key in hours:
             yield dg.MaterializeResult(asset_key=key)
 
     return event_tables
@@ -150,17 +154,12 @@ def _take_stock(
     return objects
 
 
-def _describe_hours(context: dg.AssetExecutionContext, key: dg.AssetKey, objects: list[InventoryRow]) -> None:
-    by_hour: dict[str, list[InventoryRow]] = {hour: [] for hour in context.partition_keys}
+def _by_hour(hours: Iterable[str], objects: list[InventoryRow]) -> dict[str, dict[str, int]]:
+    """Rows, objects and bytes of each partition."""
+    totals = {hour: {"dagster/partition_row_count": 0, "objects": 0, "bytes": 0} for hour in hours}
     for row in objects:
-        by_hour[key_of(row.name.hour)].append(row)
-    for hour, rows in by_hour.items():
-        context.add_asset_metadata(
-            {
-                "dagster/partition_row_count": sum(row.rows or 0 for row in rows),
-                "objects": len(rows),
-                "bytes": sum(row.size for row in rows),
-            },
-            asset_key=key,
-            partition_key=hour,
-        )
+        total = totals[key_of(row.name.hour)]
+        total["dagster/partition_row_count"] += row.rows or 0
+        total["objects"] += 1
+        total["bytes"] += row.size
+    return totals

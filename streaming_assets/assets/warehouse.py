@@ -9,6 +9,7 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from streaming_assets.assets.keys import OWNERS
+from streaming_assets.assets.partition_metadata import add_partition_metadata
 from streaming_assets.partitions import HOURS, Span, key_of, steps
 from streaming_assets.resources.dbt import DbtRunner
 from streaming_assets.resources.instance import WAREHOUSE_POOL
@@ -35,6 +36,12 @@ class Translator(DagsterDbtTranslator):
 
     def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> dict[str, str]:
         return {f"dagster/kind/{kind}": "" for kind in ("dbt", self._kind)}
+
+    def get_asset_check_spec(self, *args: Any, **kwargs: Any) -> dg.AssetCheckSpec | None:
+        spec = super().get_asset_check_spec(*args, **kwargs)
+        # A failed test names rows of some hours; it must not keep the others from going on. And a test runs once over
+        # all that the run concerns: an evaluation for each partition would say the same thing a thousand times.
+        return spec._replace(blocking=False, partitions_def=None) if spec else None
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return dbt_resource_props["description"]  # without the SQL, which Dagster would append
@@ -76,12 +83,10 @@ def build_warehouse_models(dbt: DbtRunner, manifest: Mapping[str, Any], kind: st
                 events |= tested
                 warehouse.mark_processed(step)
             profiles = _profiles(warehouse, manifest, translator, span)
-        for key, profile in profiles.items():
-            for hour, metadata in profile.items():
-                context.add_asset_metadata(metadata, asset_key=key, partition_key=hour)
-        for event in (events | failed_tests).values():
-            message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
-            if message.is_result_event:
+        add_partition_metadata(context, profiles)
+        for node, event in (events | failed_tests).items():
+            if manifest["nodes"][node]["config"]["materialized"] != "ephemeral":
+                message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
                 yield from message.to_default_asset_events(
                     manifest=manifest,
                     dagster_dbt_translator=translator,

@@ -28,7 +28,9 @@ def backfill_command(
         raise typer.Exit(2) from None
     for failure in failed:
         print(f"backfill: {failure}", file=sys.stderr)
-    print(f"backfill: {start} to {end} {'failed in part' if failed else 'done'} in {datetime.now(UTC) - begun}")
+    print(
+        f"backfill: {start} to {end} {'failed in part' if failed else 'done'} in {datetime.now(UTC) - begun}"
+    )
     if failed:
         raise typer.Exit(1)
 

@@ -1,5 +1,6 @@
 """The jobs, and how a span of hours is asked of one."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -15,13 +16,16 @@ REFERENCE_JOB = "reference"
 _REFERENCE_KEYS = (SONGS, LOCATIONS, external_key("songs_ext"), external_key("locations_ext"))
 
 
-def build_jobs() -> list[UnresolvedAssetJobDefinition]:
-    """`hourly`: all that is partitioned by the hour, from external tables on. `reference`: the two files."""
+def build_jobs(freshness: Sequence[dg.AssetChecksDefinition]) -> list[UnresolvedAssetJobDefinition]:
+    """`hourly`: all that is partitioned by the hour, from external tables on. `reference`: the two files.
+
+    Freshness is no part of an hour's work: its checks have a sensor of their own.
+    """
     reference = dg.AssetSelection.assets(*_REFERENCE_KEYS)
     return [
         dg.define_asset_job(
             HOURLY_JOB,
-            selection=dg.AssetSelection.all() - reference,
+            selection=dg.AssetSelection.all() - reference - dg.AssetSelection.checks(*freshness),
             partitions_def=HOURS,
             description="One ingestion hour, or a range of them, from external tables to the snapshot.",
         ),

@@ -17,7 +17,7 @@ from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 _SOURCES = ("*.yml", "*.sql", "*.csv")
-_RESULT_EVENTS = ("NodeFinished", "LogTestResult", "LogModelResult")
+_RESULT_EVENTS = ("LogModelResult", "LogTestResult")
 
 
 class DbtError(Exception):
