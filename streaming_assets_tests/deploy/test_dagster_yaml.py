@@ -20,7 +20,6 @@ from sqlalchemy.engine import make_url
 
 from streaming_assets.resources.instance import WAREHOUSE_POOL
 from streaming_assets.settings import PROJECT_ROOT
-from streaming_assets_tests.resources.test_event_log import postgres  # noqa: F401  (a fixture)
 
 DEPLOY = PROJECT_ROOT / "deploy"
 drain = run_path(str(DEPLOY / "image" / "drain.py"))["drain"]
@@ -122,7 +121,7 @@ def test_every_variable_is_given_by_the_compose_file() -> None:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[str], str]) -> Path:  # noqa: F811
+def home(tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[str], str]) -> Path:
     """A DAGSTER_HOME with production's file, its database on this machine and no bucket."""
     folder = tmp_path_factory.mktemp("deployed")
     url = make_url(postgres("deployed"))
