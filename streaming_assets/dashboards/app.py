@@ -21,6 +21,12 @@ PAGES = {"/": (kpi_page, "light"), "/music": (music_page, "dark")}
 DARK = [
     "#f1f4fa", "#c3cbdb", "#aab4c8", "#8591aa", "#2f3750", "#262d42", "#171c2c", "#141826", "#10131f", "#0a0c13",
 ]  # fmt: skip
+THEME: Any = {
+    "primaryColor": "indigo",
+    "fontFamily": "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, Ubuntu, sans-serif",
+    "defaultRadius": "md",
+    "colors": {"dark": DARK},
+}
 # Nothing may come from anywhere else: the browser itself refuses a request to another host.
 CONTENT_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -101,12 +107,7 @@ def _layout(site: Site) -> Any:
             ),
         ],
         id="provider",
-        theme={
-            "primaryColor": "indigo",
-            "fontFamily": "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, Ubuntu, sans-serif",
-            "defaultRadius": "md",
-            "colors": {"dark": DARK},
-        },
+        theme=THEME,
     )
 
 

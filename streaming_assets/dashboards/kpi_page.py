@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, html, no_update
+from dash import Dash, Input, Output, html
+from dash.exceptions import PreventUpdate
 
 from streaming_assets.dashboards import formats, parts
 from streaming_assets.dashboards import kpi_queries as kpi
@@ -99,7 +100,7 @@ def render(site: Site, snapshot: Snapshot, address: str) -> Any:
                 ],
                 className="filters",
             ),
-            html.Div(charts(snapshot, view), id="kpi-charts", className="kpi-charts"),
+            html.Div([_users_card(snapshot, view), _revenue_card(snapshot, view)], className="kpi-charts"),
         ]
     )
 
@@ -158,25 +159,13 @@ def _tile(tile: Tile, weeks: Weeks, price: float) -> html.Div:
     )
 
 
-def _about(tile: Tile) -> dmc.Popover:
-    return dmc.Popover(
+def _about(tile: Tile) -> html.Details:
+    return html.Details(
         [
-            dmc.PopoverTarget(
-                dmc.ActionIcon(
-                    parts.icon("info"),
-                    variant="subtle",
-                    color="gray",
-                    radius="xl",
-                    **parts.aria(label=f"How “{tile.title}” is defined"),
-                )
-            ),
-            dmc.PopoverDropdown(html.P(tile.definition, className="definition")),
+            html.Summary([parts.icon("info"), parts.hidden(f"How “{tile.title}” is defined")]),
+            html.P(tile.definition, className="definition"),
         ],
-        width=280,
-        position="top-end",
-        withArrow=True,
-        shadow="md",
-        radius="md",
+        className="about",
     )
 
 
@@ -207,26 +196,63 @@ def _change(relative: float | None) -> html.Div:
     )
 
 
-def charts(snapshot: Snapshot, view: View) -> list[html.Div]:
-    """Both charts of the range."""
-    return [_users_chart(snapshot, view), _revenue_chart(snapshot, view)]
+@dataclass(frozen=True)
+class Drawn:
+    """What changes of a chart with the range: its data, the line below its title, its table."""
+
+    data: Any
+    detail: str
+    rows: list[list[str]]
 
 
-def _users_chart(snapshot: Snapshot, view: View) -> html.Div:
+def users_chart(snapshot: Snapshot, view: View) -> Drawn:
+    """Daily active users on each level; a day without data has no bars."""
     days = view.days()
     users = kpi.daily_active_users(snapshot, days)
     known = [day for day in users if day]
+    peak = max(known, key=lambda day: day.all) if known else None
+    return Drawn(
+        [
+            {"day": formats.weekday(day), "Free": at and at.free, "Paid": at and at.paid}
+            for day, at in zip(days, users, strict=True)
+        ],
+        f"Distinct users of each day; the most, {formats.count(peak.all)}, on {formats.weekday(peak.day)}"
+        if peak
+        else _no_data(view),
+        [
+            [
+                formats.weekday(day),
+                *(map(formats.count, (at.free, at.paid, at.all)) if at else [formats.NONE] * 3),
+            ]
+            for day, at in zip(days, users, strict=True)
+        ],
+    )
+
+
+def revenue_chart(snapshot: Snapshot, view: View) -> Drawn:
+    """Daily ad revenue; the line has a gap where a day has no data."""
+    days = view.days()
+    revenue = kpi.daily_ad_revenue(snapshot, days)
+    known = [amount for amount in revenue if amount is not None]
+    return Drawn(
+        [{"day": formats.weekday(day), "Revenue": amount} for day, amount in zip(days, revenue, strict=True)],
+        f"USD of each day, {formats.dollars(sum(known))} in all" if known else _no_data(view),
+        [
+            [formats.weekday(day), formats.NONE if amount is None else f"{amount:,.2f}"]
+            for day, amount in zip(days, revenue, strict=True)
+        ],
+    )
+
+
+CHARTS = {"daily-active-users": users_chart, "daily-ad-revenue": revenue_chart}
+
+
+def _users_card(snapshot: Snapshot, view: View) -> html.Div:
     title = "Daily active users"
-    if not known:
-        return parts.card("daily-active-users", title, "", _no_days(view), view)
-    rows: Any = [
-        {"day": formats.weekday(day), "Free": at and at.free, "Paid": at and at.paid}
-        for day, at in zip(days, users, strict=True)
-    ]
-    peak = max(known, key=lambda day: day.all)
+    drawn = users_chart(snapshot, view)
     chart = dmc.BarChart(
         id="daily-active-users-chart",
-        data=rows,
+        data=drawn.data,
         dataKey="day",
         series=USER_SERIES,
         barProps={"radius": [3, 3, 0, 0], "isAnimationActive": False},
@@ -234,54 +260,28 @@ def _users_chart(snapshot: Snapshot, view: View) -> html.Div:
         maxBarWidth=24,
         **_axes("count"),
     )
-    table = parts.as_table(
-        title,
-        ["Day", "Free", "Paid", "All"],
-        [
-            [formats.weekday(day), *(map(formats.count, (at.free, at.paid, at.all)) if at else ["–"] * 3)]
-            for day, at in zip(days, users, strict=True)
-        ],
-    )
-    detail = (
-        f"Distinct users of each day; the most, {formats.count(peak.all)}, on {formats.weekday(peak.day)}"
-    )
-    return parts.card("daily-active-users", title, detail, html.Div([chart, table]), view)
+    table = parts.as_table("daily-active-users-rows", title, ["Day", "Free", "Paid", "All"], drawn.rows)
+    return parts.card("daily-active-users", title, drawn.detail, html.Div([chart, table]), view)
 
 
-def _revenue_chart(snapshot: Snapshot, view: View) -> html.Div:
-    days = view.days()
-    revenue = kpi.daily_ad_revenue(snapshot, days)
-    known = [amount for amount in revenue if amount is not None]
+def _revenue_card(snapshot: Snapshot, view: View) -> html.Div:
     title = "Daily advertising revenue"
-    if not known:
-        return parts.card("daily-ad-revenue", title, "", _no_days(view), view)
-    rows: Any = [
-        {"day": formats.weekday(day), "Revenue": amount} for day, amount in zip(days, revenue, strict=True)
-    ]
+    drawn = revenue_chart(snapshot, view)
     chart = dmc.AreaChart(
         id="daily-ad-revenue-chart",
-        data=rows,
+        data=drawn.data,
         dataKey="day",
         series=REVENUE_SERIES,
         curveType="linear",
         connectNulls=False,
-        withDots=len(days) <= 45,
         dotProps={"r": 2.5, "strokeWidth": 0, "fill": REVENUE},
         strokeWidth=2.5,
         fillOpacity=0.16,
         areaProps={"isAnimationActive": False},
         **_axes("dollars"),
     )
-    table = parts.as_table(
-        title,
-        ["Day", "USD"],
-        [
-            [formats.weekday(day), formats.NONE if amount is None else f"{amount:,.2f}"]
-            for day, amount in zip(days, revenue, strict=True)
-        ],
-    )
-    detail = f"USD of each day, {formats.dollars(sum(known))} in all"
-    return parts.card("daily-ad-revenue", title, detail, html.Div([chart, table]), view)
+    table = parts.as_table("daily-ad-revenue-rows", title, ["Day", "USD"], drawn.rows)
+    return parts.card("daily-ad-revenue", title, drawn.detail, html.Div([chart, table]), view)
 
 
 def _axes(value_format: str) -> dict[str, Any]:
@@ -302,15 +302,24 @@ def _axes(value_format: str) -> dict[str, Any]:
     }
 
 
-def _no_days(view: View) -> html.Div:
-    return parts.nothing(f"No data in {formats.span(view.first, view.last)}. Choose other days.")
+def _no_data(view: View) -> str:
+    return f"No data in {formats.span(view.first, view.last)}; choose other days."
 
 
 def register(app: Dash, site: Site) -> None:
     """The page's callbacks."""
 
     @app.callback(
-        Output("kpi-charts", "children"),
+        *(
+            Output(f"{chart}-{piece}", prop)
+            for chart in CHARTS
+            for piece, prop in (
+                ("chart", "data"),
+                ("detail", "children"),
+                ("rows", "children"),
+                ("download", "href"),
+            )
+        ),
         Output("kpi-days", "maxDate"),
         Output(parts.ADDRESS | {"page": "kpi"}, "data"),
         Output("failure", "children", allow_duplicate=True),
@@ -323,8 +332,13 @@ def register(app: Dash, site: Site) -> None:
         extent = kpi.extent(snapshot)
         view = extent and View.of_controls(days, extent)
         if extent is None or view is None:
-            return (no_update,) * 4
-        return charts(snapshot, view), extent.last.isoformat(), view.address(), None
+            raise PreventUpdate
+        outputs = []
+        for chart, draw in CHARTS.items():
+            drawn = draw(snapshot, view)
+            rows = parts.table_rows(drawn.rows)
+            outputs += [drawn.data, drawn.detail, rows, parts.download_address(chart, view)]
+        return *outputs, extent.last.isoformat(), view.address(), None
 
     @app.callback(
         Output("kpi-tiles", "children"),

@@ -4,14 +4,15 @@ from typing import Any
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
+from dash.exceptions import PreventUpdate
 
 from streaming_assets.dashboards import formats, parts
 from streaming_assets.dashboards import music_queries as music
 from streaming_assets.dashboards.music_queries import Slice
 from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.snapshot import Snapshot
-from streaming_assets.dashboards.state_map import state_map
+from streaming_assets.dashboards.state_map import MAP_OUTPUTS, map_updates, state_map
 from streaming_assets.dashboards.tables import ALL_STATES
 from streaming_assets.dashboards.views import Extent, View
 
@@ -48,7 +49,14 @@ def render(site: Site, snapshot: Snapshot, address: str) -> Any:
         return parts.nothing("The snapshot has no streams yet. This page fills as soon as it has.")
     names = music.state_names(snapshot)
     view = View.of_address(address, extent, names)
-    map_card, genres_card, artists_card, subtitle = _charts(snapshot, view, names)
+    subtitle, genres_card, artists_card = _charts(snapshot, view, names)
+    map_card = parts.card(
+        "states",
+        "Streams by state",
+        "Choose a state to see its charts; choose it again to see all.",
+        state_map(music.streams_by_state(snapshot, view), view.state),
+        view,
+    )
     return html.Div(
         [
             *parts.stores("music", snapshot, view),
@@ -68,7 +76,7 @@ def render(site: Site, snapshot: Snapshot, address: str) -> Any:
             ),
             html.Div(
                 [
-                    html.Div(map_card, id="map-card", className="span-7"),
+                    html.Div(map_card, className="span-7"),
                     html.Div(genres_card, id="genres-card", className="span-5"),
                     html.Div(artists_card, id="artists-card", className="span-5"),
                     html.Div(_songs_card(view), id="songs-card", className="span-7"),
@@ -85,38 +93,31 @@ def _filters(view: View, extent: Extent, names: dict[str, str]) -> list[Any]:
         dmc.Select(
             id="music-state",
             label="State",
-            data=[{"value": code, "label": name} for code, name in names.items()],
-            value=None if view.state == ALL_STATES else view.state,
-            placeholder="All states",
+            data=[
+                {"value": code, "label": name} for code, name in ({ALL_STATES: "All states"} | names).items()
+            ],
+            value=view.state,
             searchable=True,
-            clearable=True,
+            allowDeselect=False,
+            selectFirstOptionOnChange=True,
             leftSection=parts.icon("pin"),
             nothingFoundMessage="No such state",
             className="state-select",
-            clearButtonProps=parts.aria(label="Show all states"),
             maxDropdownHeight=280,
         ),
     ]
 
 
-def _charts(snapshot: Snapshot, view: View, names: dict[str, str]) -> tuple[Any, Any, Any, str]:
-    """Map, genres, artists, and the page's subtitle."""
+def _charts(snapshot: Snapshot, view: View, names: dict[str, str]) -> tuple[str, Any, Any]:
+    """The page's subtitle, genres, and artists."""
     where = "all states" if view.state == ALL_STATES else names.get(view.state, view.state)
     when = formats.span(view.first, view.last)
-    by_state = music.streams_by_state(snapshot, view)
     genres = music.genres(snapshot, view)
     streams = sum(part.streams for part in genres)
     return (
-        parts.card(
-            "states",
-            "Streams by state",
-            "Choose a state to see its charts; choose it again to see all.",
-            state_map(by_state, view.state),
-            view,
-        ),
+        f"{formats.count(streams)} streams in {where}, {when}",
         _genres_card(genres, streams, view, where, when),
         _artists_card(music.artists(snapshot, view), view, where, when),
-        f"{formats.count(streams)} streams in {where}, {when}",
     )
 
 
@@ -138,7 +139,8 @@ def _genres_card(genres: list[Slice], streams: int, view: View, where: str, when
         strokeWidth=0,
         chartLabel=formats.compact(streams),
         tooltipDataSource="segment",
-        pieProps={"isAnimationActive": False},
+        pieChartProps={"accessibilityLayer": False},  # the legend tells the same, and better
+        pieProps={"isAnimationActive": False, "rootTabIndex": -1},
     )
     legend = html.Ul(
         [
@@ -158,7 +160,9 @@ def _genres_card(genres: list[Slice], streams: int, view: View, where: str, when
         "genres",
         title,
         f"Share of streams in {where}",
-        html.Div([html.Div(donut, className="donut"), legend], className="genres"),
+        html.Div(
+            [html.Div(donut, className="donut", **parts.aria(hidden="true")), legend], className="genres"
+        ),
         view,
     )
 
@@ -239,7 +243,7 @@ def _songs_card(view: View) -> html.Div:
                         ]
                     ),
                     html.Div(
-                        [search, html.Div(parts.download("songs", "Top songs", view), id="songs-csv")],
+                        [search, parts.download("songs", "Top songs", view)],
                         className="card-actions",
                     ),
                 ],
@@ -262,10 +266,11 @@ def register(app: Dash, site: Site) -> None:
     """The page's callbacks."""
 
     @app.callback(
-        Output("map-card", "children"),
+        Output("music-subtitle", "children"),
         Output("genres-card", "children"),
         Output("artists-card", "children"),
-        Output("music-subtitle", "children"),
+        *MAP_OUTPUTS,
+        Output("states-download", "href"),
         Output("music-days", "maxDate"),
         Output("failure", "children", allow_duplicate=True),
         Input("music-days", "value"),
@@ -278,12 +283,18 @@ def register(app: Dash, site: Site) -> None:
         extent = music.extent(snapshot)
         view = extent and View.of_controls(days, extent, state)
         if extent is None or view is None:
-            return (no_update,) * 6
-        return *_charts(snapshot, view, music.state_names(snapshot)), extent.last.isoformat(), None
+            raise PreventUpdate
+        return (
+            *_charts(snapshot, view, music.state_names(snapshot)),
+            *map_updates(music.streams_by_state(snapshot, view), view.state),
+            parts.download_address("states", view),
+            extent.last.isoformat(),
+            None,
+        )
 
     @app.callback(
         Output(parts.ADDRESS | {"page": "music"}, "data"),
-        Output("songs-csv", "children"),
+        Output("songs-download", "href"),
         Input("music-days", "value"),
         Input("music-state", "value"),
         Input("songs-search", "value"),
@@ -293,8 +304,8 @@ def register(app: Dash, site: Site) -> None:
         extent = music.extent(site.reader.current())
         view = extent and View.of_controls(days, extent, state, search)
         if view is None:
-            return no_update, no_update
-        return view.address(), parts.download("songs", "Top songs", view)
+            raise PreventUpdate
+        return view.address(), parts.download_address("songs", view)
 
     @app.callback(
         Output("songs-grid", "getRowsResponse"),
@@ -307,7 +318,7 @@ def register(app: Dash, site: Site) -> None:
         snapshot = site.reader.current()
         extent = music.extent(snapshot)
         if request is None or extent is None:
-            return no_update, no_update
+            raise PreventUpdate
         view = View.of_address(address, extent, music.state_names(snapshot))
         order = request["sortModel"][0] if request["sortModel"] else {"colId": "rank", "sort": "asc"}
         page = music.songs(

@@ -42,11 +42,16 @@ def download(chart: str, title: str, view: View) -> html.A:
     """The link to the rows of a chart as CSV."""
     return html.A(
         [icon("download"), "CSV", hidden(f": {title}")],
-        href=f"/download/{chart}.csv{view.address()}",
+        href=download_address(chart, view),
         className="download",
         download="",
         id=f"{chart}-download",
     )
+
+
+def download_address(chart: str, view: View) -> str:
+    """Where the rows of a chart are to be had as CSV."""
+    return f"/download/{chart}.csv{view.address()}"
 
 
 def card(
@@ -68,7 +73,12 @@ def card(
         [
             html.Div(
                 [
-                    html.Div([html.H2(title, id=heading), html.P(detail, className="detail")]),
+                    html.Div(
+                        [
+                            html.H2(title, id=heading),
+                            html.P(detail, id=f"{name}-detail", className="detail"),
+                        ]
+                    ),
                     html.Div([extra, download(name, title, view)], className="card-actions"),
                 ],
                 className="card-head",
@@ -95,7 +105,12 @@ def notices(view: View) -> list[html.Div]:
     ]
 
 
-def as_table(caption: str, header: list[str], rows: list[list[str]]) -> html.Details:
+def table_rows(rows: list[list[str]]) -> list[html.Tr]:
+    """Rows of a table, whose first cell is their heading."""
+    return [html.Tr([html.Th(row[0], scope="row"), *(html.Td(cell) for cell in row[1:])]) for row in rows]
+
+
+def as_table(name: str, caption: str, header: list[str], rows: list[list[str]]) -> html.Details:
     """The chart's numbers, for whoever would rather read them."""
     return html.Details(
         [
@@ -105,12 +120,7 @@ def as_table(caption: str, header: list[str], rows: list[list[str]]) -> html.Det
                     [
                         html.Caption(caption, className="visually-hidden"),
                         html.Thead(html.Tr([html.Th(cell, scope="col") for cell in header])),
-                        html.Tbody(
-                            [
-                                html.Tr([html.Th(row[0], scope="row"), *(html.Td(cell) for cell in row[1:])])
-                                for row in rows
-                            ]
-                        ),
+                        html.Tbody(table_rows(rows), id=name),
                     ]
                 ),
                 className="table-scroll",

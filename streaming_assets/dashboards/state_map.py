@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dash import html
+from dash import ALL, Output, html
 
 from streaming_assets.dashboards import formats, parts
 from streaming_assets.dashboards.music_queries import Slice
@@ -14,6 +14,23 @@ DARK_TEXT_FROM = 4  # the first shade that is light enough to need dark text
 DARK_TEXT, LIGHT_TEXT, FAINT_TEXT = "#0b0d14", "#f4f6fb", "#94a0b8"
 
 
+_TILE = {"type": "state", "code": ALL}
+# Each tile stays the same element, so that a click does not lose the focus.
+MAP_OUTPUTS = (
+    Output(_TILE, "style"),
+    Output(_TILE, "aria-label"),
+    Output(_TILE, "data-tip"),
+    Output(_TILE, "aria-pressed"),
+    Output("map-most", "children"),
+)
+
+
+def map_updates(by_state: list[Slice], chosen: str) -> tuple[Any, ...]:
+    """The values of `MAP_OUTPUTS`; the arguments are those of `state_map`."""
+    looks = _looks(by_state, chosen)
+    return *([look[key] for look in looks] for key in looks[0]), _most(by_state)
+
+
 def state_map(by_state: list[Slice], chosen: str) -> html.Div:
     """The map.
 
@@ -21,12 +38,10 @@ def state_map(by_state: list[Slice], chosen: str) -> html.Div:
         by_state: streams of each state, by code; states without streams may be left out.
         chosen: code of the state that the page shows, or anything else if it shows all.
     """
-    streams = {part.name: part for part in by_state}
-    most = max((part.streams for part in by_state), default=0)
     return html.Div(
         [
             html.Div(
-                [_tile(code, streams.get(code), most, code == chosen) for code in TILES],
+                [_tile(code, look) for code, look in zip(TILES, _looks(by_state, chosen), strict=True)],
                 className="state-map",
                 role="group",
                 **parts.aria(label="States of the USA"),
@@ -35,7 +50,7 @@ def state_map(by_state: list[Slice], chosen: str) -> html.Div:
                 [
                     html.Span("0"),
                     html.Div([html.Span(style={"background": shade}) for shade in (NO_STREAMS, *SHADES)]),
-                    html.Span(f"{formats.count(most)} streams"),
+                    html.Span(_most(by_state), id="map-most"),
                 ],
                 className="map-scale",
                 **parts.aria(hidden="true"),
@@ -44,28 +59,43 @@ def state_map(by_state: list[Slice], chosen: str) -> html.Div:
     )
 
 
-def _tile(code: str, part: Slice | None, most: int, chosen: bool) -> html.Button:
-    column, row = TILES[code]
-    background, ink = _colors(part.streams if part else 0, most)
-    told = f"{formats.count(part.streams)} streams, {part.share:.1%}" if part else "no streams"
-    attributes: dict[str, Any] = {
-        "aria-pressed": str(chosen).lower(),
-        "aria-label": f"{NAMES[code]}: {told}",
-        "data-tip": f"{NAMES[code]}\n{told}",
-    }
+def _tile(code: str, look: dict[str, Any]) -> html.Button:
+    column = TILES[code][0]
     return html.Button(
         code,
         id={"type": "state", "code": code},
         className="state" + (" state-left" if column < 2 else " state-right" if column > 8 else ""),
         type="button",
-        style={
+        **look,
+    )
+
+
+def _looks(by_state: list[Slice], chosen: str) -> list[dict[str, Any]]:
+    """What changes of each tile, in the order of `TILES`."""
+    streams = {part.name: part for part in by_state}
+    most = max((part.streams for part in by_state), default=0)
+    return [_look(code, streams.get(code), most, code == chosen) for code in TILES]
+
+
+def _look(code: str, part: Slice | None, most: int, chosen: bool) -> dict[str, Any]:
+    column, row = TILES[code]
+    background, ink = _colors(part.streams if part else 0, most)
+    told = f"{formats.count(part.streams)} streams, {part.share:.1%}" if part else "no streams"
+    return {
+        "style": {
             "gridColumn": column + 1,
             "gridRow": row + 1,
             "backgroundColor": background,
             "color": ink,
         },
-        **attributes,
-    )
+        "aria-label": f"{code}, {NAMES[code]}: {told}",
+        "data-tip": f"{NAMES[code]}\n{told}",
+        "aria-pressed": str(chosen).lower(),
+    }
+
+
+def _most(by_state: list[Slice]) -> str:
+    return f"{formats.count(max((part.streams for part in by_state), default=0))} streams"
 
 
 def _colors(streams: int, most: int) -> tuple[str, str]:

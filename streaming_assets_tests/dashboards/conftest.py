@@ -1,9 +1,15 @@
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from streaming_assets.dashboards.snapshot import publish
+from streaming_assets_tests.dashboards.browsing import axe, browser, browser_context, visitor
+from streaming_assets_tests.dashboards.serving import served
 from streaming_assets_tests.dashboards.world import AS_OF, Marts, World, make_world, marts_of
+
+__all__ = ["axe", "browser", "browser_context", "visitor"]
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +28,10 @@ def published(marts: Marts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published")
     publish(folder, marts, AS_OF)
     return folder
+
+
+@pytest.fixture(scope="session")
+def address(published: Path) -> Iterator[str]:
+    """The app over the world's snapshot, seven minutes after its newest hour."""
+    with served(published, AS_OF + timedelta(minutes=7)) as url:
+        yield url

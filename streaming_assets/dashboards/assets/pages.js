@@ -18,6 +18,25 @@ window.dashAgGridFunctions = Object.assign({}, window.dashAgGridFunctions, {
   },
 });
 
+/* Whoever goes to the list of states is about to type another one over it. */
+for (const kind of ["focusin", "click"]) {
+  document.addEventListener(kind, (event) => {
+    if (event.target.id === "music-state") {
+      event.target.select();
+    }
+  });
+}
+
+/* A definition closes on Escape, or when something else is clicked. */
+const closeDefinitions = (except) =>
+  document.querySelectorAll("details.about[open]").forEach((about) => {
+    if (about !== except) {
+      about.open = false;
+    }
+  });
+document.addEventListener("keydown", (event) => event.key === "Escape" && closeDefinitions(null));
+document.addEventListener("click", (event) => closeDefinitions(event.target.closest("details.about")));
+
 window.dash_clientside = Object.assign({}, window.dash_clientside, {
   pages: {
     /* The address bar follows the filters, so that a copied link shows the same view. */
@@ -43,7 +62,7 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
         return window.dash_clientside.no_update;
       }
       const code = JSON.parse(cause.prop_id.replace(/\.n_clicks$/, "")).code;
-      return code === shown ? null : code;
+      return code === shown ? "ALL" : code;
     },
   },
 });

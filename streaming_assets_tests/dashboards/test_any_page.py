@@ -1,0 +1,224 @@
+"""What holds on both pages, in a browser: freshness, failures, new snapshots, downloads, accessibility."""
+
+import csv
+import io
+import os
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from streaming_assets.dashboards import app
+from streaming_assets.dashboards.snapshot import MANIFEST, publish
+from streaming_assets.settings import PROJECT_ROOT
+from streaming_assets_tests.dashboards import facts
+from streaming_assets_tests.dashboards.browsing import Visitor
+from streaming_assets_tests.dashboards.serving import served
+from streaming_assets_tests.dashboards.world import (
+    AS_OF,
+    LAST_DAY,
+    Marts,
+    World,
+    make_world,
+    marts_of,
+)
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("browser")]
+
+FIRST, LAST = date(2025, 2, 1), date(2025, 2, 9)
+RANGE = f"from={FIRST}&to={LAST}"
+NOW = AS_OF + timedelta(minutes=7)
+
+
+def downloaded(page: Page, chart: str) -> list[dict[str, str]]:
+    """The rows of the file that a click on a chart's link brings."""
+    with page.expect_download() as download:
+        page.click(f"#{chart}-download")
+    assert download.value.suggested_filename.startswith(chart)
+    return list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+
+
+def test_the_csv_of_each_kpi_chart_holds_its_days(visitor: Visitor, address: str, world: World) -> None:
+    page = visitor.open(f"{address}/?{RANGE}")
+    days = [FIRST + timedelta(days=n) for n in range(9)]
+    users = downloaded(page, "daily-active-users")
+    assert [row["day"] for row in users] == [str(day) for day in days]
+    for day, row in zip(days, users, strict=True):
+        assert (int(row["free"]), int(row["paid"]), int(row["all"])) == facts.active_users(world, day)
+    for day, row in zip(days, downloaded(page, "daily-ad-revenue"), strict=True):
+        assert row["day"] == str(day)
+        assert float(row["ad_revenue_usd"]) == pytest.approx(facts.ad_revenue(world, day))
+
+
+def test_the_csv_of_each_music_chart_holds_all_its_rows(visitor: Visitor, address: str, world: World) -> None:
+    page = visitor.open(f"{address}/music?{RANGE}&state=FL&q=moon")
+    rows = facts.listens(world, FIRST, LAST, "FL")
+    for chart, column in (("genres", "genre"), ("artists", "artist")):
+        got = downloaded(page, chart)
+        assert [(row[column], int(row["streams"])) for row in got] == facts.ranked(rows[column])
+        assert sum(float(row["share"]) for row in got) == pytest.approx(1)
+    by_state = facts.ranked(facts.listens(world, FIRST, LAST).state_code)
+    assert [(row["state_code"], int(row["streams"])) for row in downloaded(page, "states")] == by_state
+    songs = {(row["title"], row["artist"]): int(row["streams"]) for row in downloaded(page, "songs")}
+    counted = facts.songs(world, FIRST, LAST, "FL")
+    assert songs == {song: streams for song, streams in counted.items() if "moon" in " ".join(song).lower()}
+
+
+def test_the_age_of_the_data_stands_above_a_page_with_a_warning_once_it_is_too_old(
+    visitor: Visitor, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "POLL_SECONDS", 0.3)
+    now = AS_OF + timedelta(minutes=90)
+    with served(published, lambda: now) as url:
+        page = visitor.open(url)
+        expect(page.locator("#freshness")).to_contain_text("Data as of 12 Feb 2025, 00:00 UTC")
+        expect(page.locator("#freshness .age")).to_have_text("90 min old")
+        assert page.inner_text("#stale") == ""
+        now += timedelta(minutes=1)
+        expect(page.locator("#freshness .age")).to_have_text("91 min old")
+        expect(page.locator("#stale")).to_contain_text("Check in Dagster")
+
+
+def test_an_open_page_takes_up_a_new_snapshot_without_a_reload(
+    visitor: Visitor, tmp_path: Path, marts: Marts, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From nothing published, to some days, to a damaged manifest, to all days."""
+    monkeypatch.setattr(app, "POLL_SECONDS", 0.3)
+    early = {
+        name: {day: rows for day, rows in days.items() if day < date(2025, 1, 27)}
+        for name, days in marts.items()
+    }
+    with served(tmp_path, NOW) as url:
+        kpi, music = visitor.open(url), visitor.open(f"{url}/music")
+        for page in (kpi, music):
+            expect(page.locator("h1")).to_have_text("No data has been published yet")
+            assert "make dev" in page.inner_text("#page")
+        publish(tmp_path, early, AS_OF)
+        expect(kpi.locator("#kpi-week")).to_contain_text("20 to 26 Jan 2025")
+        expect(music.locator("#music-subtitle")).to_contain_text("6 to 26 Jan 2025")
+        (tmp_path / MANIFEST).write_text("damaged")
+        for page in (kpi, music):
+            expect(page.locator("h1")).to_have_text("The published data can't be read")
+        publish(tmp_path, marts, AS_OF, replace_all=True)
+        expect(kpi.locator("#kpi-week")).to_contain_text("3 to 9 Feb 2025")
+        wanted = facts.week(world, date(2025, 2, 3), 4.99)["total-users"]
+        assert int(kpi.locator("#total-users").get_attribute("data-value")) == wanted
+        listens = facts.listens(world, date(2025, 1, 13), LAST_DAY)
+        expect(music.locator("#music-subtitle")).to_contain_text(f"{len(listens):,} streams")
+
+
+def last_days(marts: Marts) -> Marts:
+    return {name: dict(sorted(days.items())[-5:]) for name, days in marts.items()}
+
+
+def test_a_page_that_loads_while_snapshots_are_replaced_shows_one_of_them(
+    visitor: Visitor, tmp_path: Path, marts: Marts
+) -> None:
+    """Two worlds take turns while pages load; no page shows a mixture, none fails."""
+    worlds = [last_days(marts), last_days(marts_of(make_world(users=100, seed=8)))]
+    publish(tmp_path, worlds[1], AS_OF)
+    with served(tmp_path, NOW) as url:
+        seen = set()
+        for turn in range(4):
+            page = visitor.open(f"{url}/music", until="commit")
+            publish(tmp_path, worlds[turn % 2], AS_OF, replace_all=True)
+            expect(page.locator("#songs-grid [col-id=rank].ag-cell").first).to_have_text("1")
+            seen.add((page.inner_text("#music-subtitle"), page.inner_text("#artists .bar-value >> nth=0")))
+            page.close()
+        assert len(seen) <= 2
+
+
+def test_a_filter_that_fails_says_so_and_the_page_keeps_what_it_shows(
+    visitor: Visitor, tmp_path: Path, marts: Marts
+) -> None:
+    late = {
+        name: {d: rows for d, rows in days.items() if d > date(2025, 1, 12)} for name, days in marts.items()
+    }
+    manifest = publish(tmp_path, late, AS_OF)
+    with served(tmp_path, NOW) as url:
+        page = visitor.open(f"{url}/music?from=2025-02-01&to=2025-02-03")
+        before = page.inner_text("#artists")
+        days = manifest.tables["mart_daily_genre_streams"]
+        for name, file in days.items():
+            if "2025-01" in name:
+                (tmp_path / file).unlink()
+        page.click("#music-days")
+        page.get_by_role("button", name="Month before").click()
+        page.get_by_role("button", name="14 January 2025", exact=True).click()
+        page.get_by_role("button", name="15 January 2025", exact=True).click()
+        expect(page.locator("#failure")).to_contain_text("This could not be shown")
+        expect(page.locator("#failure")).to_contain_text("Materialise the published snapshot")
+        assert page.inner_text("#artists") == before
+        page.click("#music-days")
+        page.get_by_role("button", name="Next month").click()
+        page.get_by_role("button", name="5 February 2025", exact=True).click()
+        page.get_by_role("button", name="6 February 2025", exact=True).click()
+        expect(page.locator("#music-subtitle")).to_contain_text("5 to 6 Feb 2025")
+        expect(page.locator("#failure")).to_be_empty()
+
+
+def test_an_address_that_is_no_page_leads_back(visitor: Visitor, address: str) -> None:
+    page = visitor.open(f"{address}/nowhere")
+    expect(page.locator("h1")).to_have_text("There is no such page")
+    page.click("text=To the KPIs")
+    expect(page.locator("h1")).to_have_text("Business KPIs")
+
+
+@pytest.mark.parametrize("path", ["/", "/music"])
+def test_a_phone_needs_no_sideways_scrolling(visitor: Visitor, address: str, path: str) -> None:
+    page = visitor.open(address + path, phone=True)
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    beyond = page.evaluate(
+        "[...document.querySelectorAll('.card, button, input, a.download')]"
+        ".filter(e => e.getBoundingClientRect().right > 391 && e.offsetParent).map(e => e.outerHTML.slice(0, 90))"
+    )
+    assert beyond == []
+
+
+@pytest.mark.parametrize("path", ["/", f"/music?{RANGE}&state=TX", "/music?state=VT", "/nowhere"])
+def test_axe_finds_no_serious_violation(visitor: Visitor, address: str, axe: str, path: str) -> None:
+    page = visitor.open(address + path)
+    page.wait_for_timeout(500)
+    page.evaluate(axe)
+    found = page.evaluate("axe.run().then(result => result.violations)")
+    serious = [
+        (issue["id"], issue["impact"], node["html"][:200], node["failureSummary"][:300])
+        for issue in found
+        if issue["impact"] in ("serious", "critical")
+        for node in issue["nodes"]
+    ]
+    assert serious == []
+
+
+def test_every_control_is_reached_by_tab(visitor: Visitor, address: str) -> None:
+    page = visitor.open(f"{address}/music")
+    reached = []
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("document.activeElement.id || document.activeElement.className || 'body'")
+        )
+    for control in (
+        "nav-kpis",
+        "music-days",
+        "music-state",
+        "states-download",
+        "artists-download",
+        "songs-search",
+    ):
+        assert control in reached
+    assert sum("state" in name and "code" in name for name in reached) == 51
+
+
+def test_screenshots(visitor: Visitor, address: str, tmp_path: Path) -> None:
+    """Those of the README: `SCREENSHOTS=docs/images pytest -k screenshots` writes them anew."""
+    folder = PROJECT_ROOT / os.environ["SCREENSHOTS"] if "SCREENSHOTS" in os.environ else tmp_path
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in (("kpi", "/"), ("music", "/music")):
+        page = visitor.open(address + path)
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(500)
+        image = page.screenshot(path=folder / f"dashboard-{name}.png", full_page=True)
+        assert len(image) > 50_000

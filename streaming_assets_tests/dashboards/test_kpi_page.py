@@ -1,0 +1,110 @@
+"""The KPI page in a browser, against counts of the facts."""
+
+from datetime import date, timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from streaming_assets_tests.dashboards import facts
+from streaming_assets_tests.dashboards.browsing import Visitor
+from streaming_assets_tests.dashboards.serving import PRICE
+from streaming_assets_tests.dashboards.world import MISSING_DAY, World
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("browser")]
+
+WEEK = date(2025, 2, 3)  # the newest complete week
+
+
+def table(page: Page, chart: str) -> dict[str, list[str]]:
+    """The rows of a chart's table, by day."""
+    rows = page.locator(f"#{chart} tbody tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    )
+    return {row[0]: row[1:] for row in rows}
+
+
+def tile_values(page: Page) -> dict[str, float]:
+    tiles = page.locator(".tile").evaluate_all("all => all.map(tile => [tile.id, tile.dataset.value])")
+    return {name: float(value) for name, value in tiles}
+
+
+def test_each_tile_equals_a_count_of_the_facts(visitor: Visitor, address: str, world: World) -> None:
+    page = visitor.open(address)
+    now = facts.week(world, WEEK, PRICE)
+    before = facts.week(world, WEEK - timedelta(days=7), PRICE)
+    assert tile_values(page) == pytest.approx(now)
+    assert "3 to 9 Feb 2025" in page.inner_text("#kpi-week")
+    for name, value in now.items():
+        change = page.locator(f"#{name} .change")
+        relative = value / before[name] - 1
+        assert "▲" in change.inner_text() if relative > 0 else "▼" in change.inner_text()
+        assert f"{abs(relative):.1%}" in change.inner_text()
+        assert ("change-up" in change.get_attribute("class")) == (relative > 0)
+    written = {name: page.inner_text(f"#{name} .tile-value") for name in now}
+    assert written == {
+        "total-users": f"{now['total-users']:.0f}",
+        "conversion-rate": f"{now['conversion-rate']:.2%}",
+        "recurring-revenue": f"${now['recurring-revenue']:.2f}",
+        "arpu-free": f"${now['arpu-free']:.3f}",
+    }
+
+
+def test_the_definition_of_a_tile_opens_by_keyboard(visitor: Visitor, address: str) -> None:
+    page = visitor.open(address)
+    page.locator("#arpu-free summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("advertising revenue divided by its free users")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("advertising revenue divided by its free users")).to_be_hidden()
+
+
+def test_a_date_range_changes_the_charts_and_leaves_the_tiles(
+    visitor: Visitor, address: str, world: World
+) -> None:
+    page = visitor.open(address)
+    tiles = tile_values(page)
+    page.click("#kpi-days")
+    first, last = MISSING_DAY - timedelta(days=2), MISSING_DAY + timedelta(days=1)
+    for day in (first, last):
+        page.get_by_role("button", name=f"{day.day} January 2025", exact=True).click()
+    expect(page.locator("#daily-active-users tbody tr")).to_have_count(4)
+    users, revenue = table(page, "daily-active-users"), table(page, "daily-ad-revenue")
+    for day in (first, first + timedelta(days=1), last):
+        label = f"{day:%a} {day.day} Jan 2025"
+        assert users[label] == [str(count) for count in facts.active_users(world, day)]
+        assert revenue[label] == [f"{facts.ad_revenue(world, day):,.2f}"]
+    assert users["Wed 22 Jan 2025"] == ["–", "–", "–"]
+    assert revenue["Wed 22 Jan 2025"] == ["–"]
+    assert tile_values(page) == tiles
+    # Three days with two bars each, and none where the day is missing.
+    bars = page.locator("#daily-active-users-chart .recharts-bar-rectangle path")
+    assert bars.count() == 6
+    assert page.url.endswith(f"?from={first}&to={last}")
+
+
+def test_a_bar_tells_its_day_and_numbers(visitor: Visitor, address: str, world: World) -> None:
+    page = visitor.open(f"{address}/?from=2025-02-03&to=2025-02-03")
+    page.locator("#daily-active-users-chart .recharts-bar-rectangle").first.hover(force=True)
+    tooltip = page.locator("#daily-active-users-chart .recharts-tooltip-wrapper")
+    free, paid, _ = facts.active_users(world, WEEK)
+    expect(tooltip).to_contain_text("Mon 3 Feb 2025")
+    expect(tooltip).to_contain_text(f"Free{free}")
+    expect(tooltip).to_contain_text(f"Paid{paid}")
+
+
+def test_a_link_reproduces_the_view(visitor: Visitor, address: str) -> None:
+    page = visitor.open(f"{address}/?from=2025-01-30&to=2025-02-02")
+    assert page.inner_text("#kpi-days") == "30 Jan 2025 – 2 Feb 2025"
+    assert len(table(page, "daily-active-users")) == 4
+
+
+def test_the_pages_link_to_each_other_in_their_own_colours(visitor: Visitor, address: str) -> None:
+    page = visitor.open(address)
+    scheme = "document.documentElement.dataset.mantineColorScheme"
+    assert page.evaluate(scheme) == "light"
+    page.click("text=Music")
+    expect(page.locator("h1")).to_have_text("Music charts")
+    assert page.evaluate(scheme) == "dark"
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("Business KPIs")
+    assert page.evaluate(scheme) == "light"

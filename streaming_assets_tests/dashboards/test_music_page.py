@@ -1,0 +1,187 @@
+"""The music page in a browser, against counts of the facts."""
+
+import re
+from datetime import date
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from streaming_assets_tests.dashboards import facts
+from streaming_assets_tests.dashboards.browsing import Visitor
+from streaming_assets_tests.dashboards.world import QUIET_STATES, World
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("browser")]
+
+FIRST, LAST = date(2025, 1, 13), date(2025, 2, 11)  # the newest 30 days, with which the page opens
+
+
+def genres(page: Page) -> list[tuple[str, str]]:
+    rows = page.locator("#genres .legend li").evaluate_all(
+        "all => all.map(li => [li.querySelector('.legend-name').textContent,"
+        " li.querySelector('.legend-share').textContent])"
+    )
+    return [tuple(row) for row in rows]
+
+
+def artists(page: Page) -> list[tuple[str, int]]:
+    names = page.locator("#artists .bar-name").all_inner_texts()
+    counts = page.locator("#artists .bar-value").all_inner_texts()
+    return [(name, int(count.replace(",", ""))) for name, count in zip(names, counts, strict=True)]
+
+
+def grid_rows(page: Page) -> list[tuple[int, str, str, int]]:
+    """The rows in view, in order."""
+    expect(page.locator("#songs-grid [col-id=rank].ag-cell").first).to_have_text(re.compile(r"\d"))
+    rows = page.locator("#songs-grid .ag-center-cols-container .ag-row").evaluate_all(
+        """rows => rows
+            .filter(row => row.querySelector('[col-id=rank]') && row.querySelector('[col-id=rank]').textContent)
+            .sort((a, b) => a.getAttribute('row-index') - b.getAttribute('row-index'))
+            .map(row => ['rank', 'title', 'artist', 'streams']
+                .map(name => row.querySelector(`[col-id=${name}]`).textContent))"""
+    )
+    return [
+        (int(rank), title, artist, int(streams.replace(",", ""))) for rank, title, artist, streams in rows
+    ]
+
+
+def shows(world: World, page: Page, state: str = "ALL", first: date = FIRST, last: date = LAST) -> None:
+    """Assert that every chart and the first songs are those of the range and state."""
+    rows = facts.listens(world, first, last, state)
+    expect(page.locator("#music-subtitle")).to_contain_text(f"{len(rows):,} streams")
+    by_genre = facts.ranked(rows.genre)
+    wanted = [(name, f"{count / len(rows):.1%}") for name, count in by_genre[:5]]
+    if by_genre[5:]:
+        wanted.append(("Others", f"{sum(count for _, count in by_genre[5:]) / len(rows):.1%}"))
+    assert genres(page) == wanted
+    assert artists(page) == facts.ranked(rows.artist)[:10]
+    counted = facts.songs(world, first, last, state)
+    expect(page.locator("#songs-found")).to_contain_text(f"{len(counted)} songs")
+    expect(page.locator("#songs-grid [col-id=streams].ag-cell").first).to_have_text(
+        f"{max(counted.values()):,}"
+    )
+    songs = grid_rows(page)
+    assert len(songs) == 12
+    assert [streams for _, _, _, streams in songs] == sorted(counted.values(), reverse=True)[:12]
+    assert all(counted[title, artist] == streams for _, title, artist, streams in songs)
+
+
+def test_the_charts_equal_counts_of_the_facts(visitor: Visitor, address: str, world: World) -> None:
+    page = visitor.open(f"{address}/music")
+    shows(world, page)
+    labels = page.locator(".state").evaluate_all("all => all.map(tile => tile.ariaLabel)")
+    counted = dict(facts.ranked(facts.listens(world, FIRST, LAST).state_code))
+    assert len(labels) == 51
+    for name, code in (("California", "CA"), ("Texas", "TX"), ("Rhode Island", "RI")):
+        assert any(label.startswith(f"{code}, {name}: {counted[code]:,} streams") for label in labels)
+    assert "VT, Vermont: no streams" in labels
+
+
+def test_a_state_chosen_from_the_list_filters_all_charts_but_the_map(
+    visitor: Visitor, address: str, world: World
+) -> None:
+    page = visitor.open(f"{address}/music")
+    california = page.get_by_role("button", name="California").get_attribute("aria-label")
+    page.click("#music-state")
+    page.keyboard.type("Texa")
+    page.keyboard.press("Enter")
+    expect(page.locator("#music-subtitle")).to_contain_text("in Texas")
+    shows(world, page, "TX")
+    assert page.get_by_role("button", name="California").get_attribute("aria-label") == california
+    expect(page.get_by_role("button", name="Texas")).to_have_attribute("aria-pressed", "true")
+    page.click("#music-state")
+    page.keyboard.type("All st")
+    page.keyboard.press("Enter")
+    expect(page.locator("#music-subtitle")).to_contain_text("in all states")
+    shows(world, page)
+
+
+def test_a_click_on_the_map_filters_and_a_second_shows_all(
+    visitor: Visitor, address: str, world: World
+) -> None:
+    page = visitor.open(f"{address}/music")
+    ohio = page.get_by_role("button", name="Ohio")
+    ohio.click()
+    expect(page.locator("#music-subtitle")).to_contain_text("in Ohio")
+    expect(page.locator("#music-state")).to_have_value("Ohio")
+    shows(world, page, "OH")
+    assert "state=OH" in page.url
+    expect(ohio).to_be_focused()
+    page.keyboard.press("Enter")  # the same by keyboard, where the focus was left
+    expect(page.locator("#music-subtitle")).to_contain_text("in all states")
+    expect(ohio).to_have_attribute("aria-pressed", "false")
+    assert "state=" not in page.url
+
+
+def test_a_date_range_filters_all_charts(visitor: Visitor, address: str, world: World) -> None:
+    page = visitor.open(f"{address}/music")
+    page.click("#music-days")
+    page.get_by_role("button", name="14 January 2025", exact=True).click()
+    page.get_by_role("button", name="20 January 2025", exact=True).click()
+    expect(page.locator("#music-subtitle")).to_contain_text("14 to 20 Jan 2025")
+    shows(world, page, first=date(2025, 1, 14), last=date(2025, 1, 20))
+
+
+def test_songs_are_paged_sorted_and_searched_on_the_server(
+    visitor: Visitor, address: str, world: World
+) -> None:
+    counted = facts.songs(world, FIRST, LAST)
+    by_streams = sorted(counted.values(), reverse=True)
+    page = visitor.open(f"{address}/music")
+    assert [row[0] for row in grid_rows(page)] == list(range(1, 13))
+    page.click("#songs-grid .ag-paging-button[aria-label='Next Page']")
+    expect(page.locator("#songs-grid [col-id=rank].ag-cell", has_text="13")).to_be_visible()
+    second = grid_rows(page)
+    assert [row[0] for row in second] == list(range(13, 25))
+    assert [row[3] for row in second] == by_streams[12:24]
+    page.click("#songs-grid .ag-paging-button[aria-label='Last Page']")
+    expect(page.locator("#songs-grid [col-id=rank].ag-cell", has_text=str(len(counted)))).to_be_visible()
+    assert grid_rows(page)[-1][3] == by_streams[-1]
+
+    page.click("#songs-grid .ag-header-cell[col-id=title]")
+    titles = sorted((title for title, _ in counted), key=str.lower)
+    expect(page.locator("#songs-grid [row-index='0'] [col-id=title]")).to_have_text(titles[0])
+    assert [row[1] for row in grid_rows(page)] == titles[:12]
+    page.click("#songs-grid .ag-header-cell[col-id=title]")
+    expect(page.locator("#songs-grid [row-index='0'] [col-id=title]")).to_have_text(titles[-1])
+
+    page.fill("#songs-search", "harbor")
+    matching = {song for song in counted if "harbor" in " ".join(song).lower()}
+    expect(page.locator("#songs-found")).to_have_text(f"{len(matching)} songs with “harbor”")
+    assert all("Harbor" in artist for _, _, artist, _ in grid_rows(page))
+    page.fill("#songs-search", "no such song")
+    expect(page.locator("#songs-found")).to_have_text("No song matches with “no such song”")
+    expect(page.locator("#songs-grid .ag-center-cols-container .ag-row")).to_have_count(0)
+
+
+def test_a_link_reproduces_the_view(visitor: Visitor, address: str, world: World) -> None:
+    page = visitor.open(f"{address}/music")
+    page.get_by_role("button", name="New York").click()
+    expect(page.locator("#music-subtitle")).to_contain_text("in New York")
+    page.fill("#songs-search", "rain")
+    expect(page.locator("#songs-found")).to_contain_text("“rain”")
+    page.wait_for_url("**/music?from=2025-01-13&to=2025-02-11&state=NY&q=rain")
+    again = visitor.open(page.url)
+    expect(again.locator("#songs-found")).to_have_text(page.inner_text("#songs-found"))
+    assert again.input_value("#songs-search") == "rain"
+    assert again.input_value("#music-state") == "New York"
+    assert (genres(again), artists(again), grid_rows(again)) == (genres(page), artists(page), grid_rows(page))
+    expect(again.get_by_role("button", name="New York")).to_have_attribute("aria-pressed", "true")
+
+
+def test_an_unknown_state_in_the_address_is_said_and_all_are_shown(
+    visitor: Visitor, address: str, world: World
+) -> None:
+    page = visitor.open(f"{address}/music?state=Atlantis&from=never")
+    notices = page.locator("#notices").inner_text()
+    assert "“Atlantis” is no state in the data" in notices
+    assert "“never” is no date" in notices
+    shows(world, page)
+
+
+def test_a_state_without_streams_says_so(visitor: Visitor, address: str) -> None:
+    page = visitor.open(f"{address}/music?state={QUIET_STATES[0]}")
+    for chart in ("genres", "artists"):
+        expect(page.locator(f"#{chart}")).to_contain_text("No streams in Vermont")
+    expect(page.locator("#songs-found")).to_have_text("No song matches")
+    page.get_by_role("button", name="Vermont").click()  # chosen again, all states are back
+    expect(page.locator("#music-subtitle")).to_contain_text("in all states")
