@@ -20,7 +20,7 @@ from streaming_assets.ingestion.topics import Topic, cluster_topics, reconcile
 from streaming_assets.settings import load_settings
 from streaming_assets_tests.integration.conftest import KraftBroker
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("kraft")]
 
 BOOTSTRAP = "STREAMING_ASSETS_KAFKA_BOOTSTRAP_SERVERS"
 Command = Callable[..., str]
