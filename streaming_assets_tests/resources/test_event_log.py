@@ -196,6 +196,42 @@ def check_concurrent_writers(home: str) -> None:
         assert [stat.materializations for stat in stats] == [hours * len(graph.HOURLY)] * len(writers)
 
 
+def check_ids_appear_in_order(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later batch waits for an earlier one that is not committed: who keeps the last id misses nothing."""
+    first_is_inside, first_may_end = threading.Event(), threading.Event()
+    with dg.DagsterInstance.from_config(home) as instance, dg.DagsterInstance.from_config(home) as other:
+        assert graph.ranged_run(instance, 0, 2)
+        run_id = instance.get_runs()[0].run_id
+        events = instance.all_logs(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION)
+        log: Any = instance.event_log_storage
+        before = log.get_maximum_record_id()
+        store_asset_event = log._store_asset_event
+
+        def slowly(*arguments: Any) -> None:
+            first_is_inside.set()
+            assert first_may_end.wait(timeout=60)
+            store_asset_event(*arguments)
+
+        monkeypatch.setattr(log, "_store_asset_event", slowly)
+        first = threading.Thread(target=log.store_event_batch, args=[events[:2]])
+        first.start()
+        assert first_is_inside.wait(timeout=60)
+        second = threading.Thread(target=other.event_log_storage.store_event_batch, args=[events[2:3]])
+        second.start()
+        second.join(timeout=0.5)
+        assert second.is_alive()
+        assert other.event_log_storage.get_maximum_record_id() == before
+        first_may_end.set()
+        first.join(timeout=60)
+        second.join(timeout=60)
+        stored = [record.storage_id for record in log.get_records_for_run(run_id).records]
+        assert [stored_id for stored_id in stored if stored_id > before] == [before + n for n in (1, 2, 3)]
+
+
+def test_ids_appear_in_order(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_ids_appear_in_order(home, monkeypatch)
+
+
 @pytest.mark.integration
 def test_processes_write_at_once(home: str) -> None:
     check_concurrent_writers(home)
@@ -240,3 +276,11 @@ def test_postgres_answers_as_the_stock_storage_does(
 @pytest.mark.xdist_group("postgres")
 def test_processes_write_to_postgres_at_once(tmp_path: Path, postgres: Callable[[str], str]) -> None:
     check_concurrent_writers(make_home(tmp_path / "home", batched_postgres(postgres("writers"))))
+
+
+@pytest.mark.integration
+@pytest.mark.xdist_group("postgres")
+def test_ids_appear_in_order_in_postgres(
+    tmp_path: Path, postgres: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_ids_appear_in_order(make_home(tmp_path / "home", batched_postgres(postgres("ids"))), monkeypatch)
