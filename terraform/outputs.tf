@@ -16,7 +16,7 @@ locals {
       STREAMING_ASSETS_GCP_PROJECT             = var.project_id
       STREAMING_ASSETS_BIGQUERY_DATASET        = google_bigquery_dataset.this["models"].dataset_id
       STREAMING_ASSETS_BIGQUERY_LOCATION       = google_bigquery_dataset.this["models"].location
-      STREAMING_ASSETS_SENSOR_INTERVAL_SECONDS = "30" # docs/cost.md: what listing costs a day
+      STREAMING_ASSETS_SENSOR_INTERVAL_SECONDS = tostring(var.sensor_interval_seconds)
     },
     local.managed.kafka ? {
       STREAMING_ASSETS_KAFKA_SECURITY_PROTOCOL  = "SASL_SSL"

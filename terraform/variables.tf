@@ -64,6 +64,17 @@ variable "bigquery_dataset" {
   }
 }
 
+variable "sensor_interval_seconds" {
+  description = "Least time between two looks at the lake, s: how fresh tables are, and most of BigQuery's bill (docs/cost.md)"
+  type        = number
+  default     = 300
+
+  validation {
+    condition     = var.sensor_interval_seconds >= 5 && floor(var.sensor_interval_seconds) == var.sensor_interval_seconds
+    error_message = "sensor_interval_seconds must be a whole number of 5 or more."
+  }
+}
+
 variable "machine_type" {
   description = "Machine of the virtual machine (of each, with separate_ingestion)"
   type        = string
@@ -202,7 +213,7 @@ variable "billing_account" {
 variable "budget_usd" {
   description = "Monthly budget, USD; mails go out at half, nine tenths and all of it, and when all is foreseen"
   type        = number
-  default     = 300
+  default     = 500
 
   validation {
     condition     = var.budget_usd > 0
