@@ -16,7 +16,8 @@ from streaming_assets_tests.deploy.conftest import need
 DEPLOY = PROJECT_ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 PROFILES = "ingestion,brokers,dagster,postgres"
-ONCE = {"migrate", "topics", "connectors"}  # run to their end at each start
+ONCE = {"migrate", "topics", "worker", "connectors"}  # run to their end at each start
+INGESTION = {"topics", "worker", "connect", "connectors", "simulator"}
 MACHINE_MIB = 16 * 1024  # e2-standard-4
 ENV = """\
 IMAGE_REPOSITORY=us-central1-docker.pkg.dev/my-project/streaming-assets
