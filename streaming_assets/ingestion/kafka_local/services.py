@@ -112,13 +112,15 @@ def _prepare_broker(place: Place, ports: Ports, say: Say) -> Launch:
     if not (folder / "data" / "meta.properties").exists():
         cluster = base64.b64encode(uuid.uuid4().bytes, b"AB").decode().rstrip("=")
         done = subprocess.run(
-            _java(java, jars, 128, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)),
+            java_command(
+                java, jars, 128, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)
+            ),
             capture_output=True,
             text=True,
         )
         if done.returncode:
             raise KafkaLocalError(f"{folder / 'data'} can't be made a broker's:\n{done.stdout + done.stderr}")
-    return Launch(_java(java, jars, BROKER_HEAP_MIB, "kafka.Kafka", str(properties)), {})
+    return Launch(java_command(java, jars, BROKER_HEAP_MIB, "kafka.Kafka", str(properties)), {})
 
 
 def _broker_ready(place: Place, ports: Ports) -> bool:
@@ -166,7 +168,7 @@ def _prepare_worker(place: Place, ports: Ports, say: Say) -> Launch:
     heap = connect.worker_heap_mib(place.flush_seconds)
     main = "org.apache.kafka.connect.cli.ConnectDistributed"
     environment = {"CONNECT_BOOTSTRAP_SERVERS": broker_address(ports), "CONNECT_REPLICATION_FACTOR": "1"}
-    return Launch(_java(java, jars, heap, main, str(properties)), environment)
+    return Launch(java_command(java, jars, heap, main, str(properties)), environment)
 
 
 def _worker_ready(place: Place, ports: Ports) -> bool:
@@ -182,7 +184,7 @@ SERVICES: dict[str, Service] = {
 }  # fmt: skip
 
 
-def _java(java: str, jars: Path, heap_mib: int, main: str, *arguments: str) -> list[str]:
+def java_command(java: str, jars: Path, heap_mib: int, main: str, *arguments: str) -> list[str]:
     """A Java command that starts fast and small; out of memory it ends instead of limping on."""
     return [
         java,
