@@ -12,6 +12,7 @@ from streaming_assets.dashboards import command as dashboards_command
 from streaming_assets.ingestion import command as ingestion_commands
 from streaming_assets.ingestion import kafka_command
 from streaming_assets.ingestion.kafka_files import KafkaSetupError
+from streaming_assets.local import command as dev_command
 from streaming_assets.settings import SettingsError, setting_rows
 from streaming_assets.simulator.command import simulate
 
@@ -42,6 +43,7 @@ ingestion_commands.register(app)
 kafka_command.register(app)
 dashboards_command.register(app)
 backfill_command.register(app)
+dev_command.register(app)
 app.command("simulate")(simulate)
 
 

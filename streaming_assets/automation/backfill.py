@@ -13,8 +13,6 @@ from streaming_assets.lake.store import open_lake
 from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
 from streaming_assets.settings import Settings
 
-LOG = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
-
 
 def backfill(start: datetime, end: datetime, settings: Settings) -> list[str]:
     """Materialise the hours [start, end), from external tables to the snapshot, in one run.
@@ -53,7 +51,7 @@ def _execute(
     defs: dg.Definitions, job: str, tags: Mapping[str, str], instance: dg.DagsterInstance
 ) -> dg.ExecuteInProcessResult:
     return defs.resolve_job_def(job).execute_in_process(
-        instance=instance, tags=dict(tags), run_config=LOG, raise_on_error=False
+        instance=instance, tags=dict(tags), raise_on_error=False
     )
 
 

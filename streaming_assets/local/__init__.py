@@ -1,0 +1,1 @@
+"""The whole system on one machine: what `make dev` runs, and in which order."""

@@ -1,0 +1,142 @@
+"""`streaming-assets dev`: the local system under a process manager."""
+
+import fcntl
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from streaming_assets.lake.names import HOUR, floor_hour
+from streaming_assets.local.plan import Service, history_commands, services
+from streaming_assets.local.state import LocalState, StateMismatch, simulation_settings
+from streaming_assets.settings import PROJECT_ROOT, Settings, env_name, get_settings
+
+HEARTBEAT_SECONDS = 2.0
+
+
+class DevError(Exception):
+    """The local system can't start; the message says why and the way out."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("dev")(dev)
+
+
+def dev() -> None:
+    """Run the whole system here: broker, simulator, sink, Dagster with its sensors on, dashboards. Ctrl-C ends it.
+
+    The first start makes a week of history first. A later one goes on where the last stopped.
+    """
+    settings = get_settings()
+    try:
+        with _alone(settings.home):
+            raise typer.Exit(_run(settings))
+    except (DevError, StateMismatch) as error:
+        print(f"dev: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _run(settings: Settings) -> int:
+    from honcho.manager import Manager
+
+    from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
+
+    for name in ("dagster_port", "dashboards_port"):
+        _check_port(settings, name)
+    prepare_dagster_home(settings)
+    environment = {**os.environ, **dagster_environment(settings), "PYTHONUNBUFFERED": "1"}
+    path = settings.home / "dev.json"
+    state = LocalState.load(path)
+    if state is None:
+        state = _make_history(settings, environment)
+        state.save(path)
+    state.check(settings)
+    planned = services(settings, state.start, state.alive_until)
+    manager = Manager()
+    for service in planned:
+        manager.add_process(service.name, shlex.join(service.command), env=environment, cwd=str(PROJECT_ROOT))
+    stop = threading.Event()
+    threading.Thread(target=_beat, args=(state, path, stop), daemon=True).start()
+    threading.Thread(target=_announce, args=(settings, planned, stop), daemon=True).start()
+    manager.loop()
+    stop.set()
+    return 0 if manager.returncode in (130, 143) else int(manager.returncode or 0)
+
+
+def _make_history(settings: Settings, environment: dict[str, str]) -> LocalState:
+    now = datetime.now(UTC).replace(microsecond=0)
+    start = max(floor_hour(now) - settings.simulator_history_hours * HOUR, settings.first_hour)
+    print(f"First start: history from {start:%Y-%m-%d %H:%M} UTC on, then the live system", flush=True)
+    for command in history_commands(settings, start, now, floor_hour(now) + HOUR):
+        if subprocess.run(command, env=environment, cwd=PROJECT_ROOT, check=False).returncode:
+            raise DevError(f"history could not be made: `{shlex.join(command)}` failed, see above")
+    return LocalState(start, now, simulation_settings(settings))
+
+
+def _beat(state: LocalState, path: Path, stop: threading.Event) -> None:
+    """Remember that the system runs: events from a little before the last beat on are delivered again."""
+    from dataclasses import replace
+
+    # What the simulator released in the last seconds may not have reached the lake when all is ended at once.
+    lag = 30
+    while not stop.wait(HEARTBEAT_SECONDS):
+        until = datetime.fromtimestamp(int(time.time()) - lag, UTC)
+        if until > state.alive_until:
+            replace(state, alive_until=until).save(path)
+
+
+def _announce(settings: Settings, planned: list[Service], stop: threading.Event) -> None:
+    listening = [service for service in planned if service.port]
+    waiting = list(listening)
+    while waiting and not stop.wait(0.5):
+        waiting = [service for service in waiting if not _answers(settings, service)]
+    if not stop.is_set():
+        lines = [f"  {service.name:<12} http://{settings.bind_host}:{service.port}" for service in listening]
+        print("\n".join(["", "Ready. Ctrl-C ends all of it.", *lines, ""]), flush=True)
+
+
+def _answers(settings: Settings, service: Service) -> bool:
+    address = f"http://{settings.bind_host}:{service.port}{service.path}"
+    with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(address, timeout=2):
+        return True
+    return False
+
+
+def _check_port(settings: Settings, name: str) -> None:
+    port = getattr(settings, name)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.bind_host, port))
+        except OSError as error:
+            raise DevError(
+                f"port {port} on {settings.bind_host} can't be used ({error.strerror}): end what listens there, or "
+                f"choose another, as in {env_name(name)}={port + 1} make dev"
+            ) from None
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / "dev.lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise DevError(f"process {lock.read().strip() or 'unknown'} already runs with {home}") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
