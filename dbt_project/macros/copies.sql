@@ -14,3 +14,8 @@ qualify
         order by {{ before }}coalesce(life, ''), kafka_partition, kafka_offset, raw_text, object_name
     ) = 1
 {%- endmacro %}
+
+{# The order in which a user's records of several ingestion hours count: the earliest, of its copies the first to arrive. #}
+{% macro first_record(records) -%}
+    {{ records }}.event_datetime, {{ records }}.event_id, {{ records }}.bucket_ingestion_datetime
+{%- endmacro %}

@@ -16,7 +16,7 @@ registrations as (
     from {{ ref('stg_users') }} as stg_users
     inner join touched on stg_users.user_id = touched.user_id
     qualify row_number() over (
-        partition by stg_users.user_id order by stg_users.event_datetime, stg_users.event_id
+        partition by stg_users.user_id order by {{ first_record('stg_users') }}
     ) = 1
 ),
 
@@ -40,10 +40,13 @@ changes as (
     select
         changes.user_id,
         changes.event_datetime as effective_datetime,
-        {{ first_by('changes.prev_level', 'changes.session_id, changes.item_in_session, changes.event_id') }} as level_before,
+        {{ first_by(
+            'changes.prev_level',
+            'changes.session_id, changes.item_in_session, changes.event_id, changes.bucket_ingestion_datetime'
+        ) }} as level_before,
         {{ first_by(
             other_level('changes.prev_level'),
-            'changes.session_id desc, changes.item_in_session desc, changes.event_id desc'
+            'changes.session_id desc, changes.item_in_session desc, changes.event_id desc, changes.bucket_ingestion_datetime'
         ) }} as level_after
     from {{ ref('stg_status_change_events') }} as changes
     inner join users on changes.user_id = users.user_id

@@ -41,6 +41,17 @@ registered as (
     select distinct user_id from {{ ref('stg_users') }} where {{ concerned }}
 ),
 
+-- All records that the window's hours hold, for what these hours may have held before they grew.
+records as (
+    select
+        user_id,
+        min(registration) as lowest_registration,
+        max(registration) as highest_registration
+    from {{ ref('base_users') }}
+    where disposition = 'staged'
+    group by user_id
+),
+
 known as (
 {% if dim_users %}
     select user_id, min(first_seen_datetime) as first_seen_datetime from {{ dim_users }} group by user_id
@@ -60,13 +71,14 @@ touched as (
     where known.first_seen_datetime is null or active.first_event_datetime < known.first_seen_datetime
 ),
 
--- A user's record moves the key of the first row unless a record of another hour already gave the same registration.
+-- A user's records move the key of the first row unless a record of another hour already gave the same registration,
+-- and so did every record of the window's hours.
 first_registrations as (
     select
         stg_users.user_id,
-        {{ first_by('stg_users.registration_datetime', 'stg_users.event_datetime, stg_users.event_id') }}
+        {{ first_by('stg_users.registration_datetime', first_record('stg_users')) }}
             as registration_datetime,
-        {{ first_by('stg_users.registration_datetime', 'stg_users.event_datetime, stg_users.event_id', 'not (' ~ concerned ~ ')') }}
+        {{ first_by('stg_users.registration_datetime', first_record('stg_users'), 'not (' ~ concerned ~ ')') }}
             as registration_elsewhere
     from {{ ref('stg_users') }} as stg_users
     inner join registered on stg_users.user_id = registered.user_id
@@ -83,6 +95,7 @@ gathered as (
         and (
             first_registrations.registration_elsewhere is null
             or first_registrations.registration_elsewhere <> first_registrations.registration_datetime
+            or records.lowest_registration <> records.highest_registration
         ) as is_first_row_moved
     from touched
     left join active on touched.user_id = active.user_id
@@ -90,6 +103,7 @@ gathered as (
     left join changed on touched.user_id = changed.user_id
     left join next_changes on touched.user_id = next_changes.user_id
     left join first_registrations on touched.user_id = first_registrations.user_id
+    left join records on touched.user_id = records.user_id
 )
 
 select
