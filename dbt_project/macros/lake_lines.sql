@@ -31,5 +31,5 @@
     (select cast(null as varchar) as filename, cast(null as varchar) as line where false) as lines
     {%- endif %}
     inner join {{ table('lake_objects') }} as objects on lines.filename = objects.uri
-    where trim(lines.line) <> ''
+    where {{ in_window('objects.bucket_ingestion_datetime') }} and trim(lines.line, ' ' || chr(9)) <> ''
 {% endmacro %}
