@@ -10,7 +10,7 @@ from streaming_assets.simulator.clock import DAY
 from streaming_assets.simulator.processes import Source
 from streaming_assets.simulator.simulation import Batch
 
-_STEPS_PER_WINDOW = 100_000  # a batch of some 70 MB; fewer steps cost more each
+STEPS_PER_WINDOW = 100_000  # a batch of some 70 MB; fewer steps cost more each
 _FIRST_SPAN = 60  # seconds
 _LONGEST_SPAN = 28 * DAY
 
@@ -81,7 +81,7 @@ class _Windows:
         seconds = max(batch.until - self._last, 1)
         self._last = batch.until
         if batch.until > self._span.start:
-            wanted = seconds * _STEPS_PER_WINDOW // max(batch.steps, 1)
+            wanted = seconds * STEPS_PER_WINDOW // max(batch.steps, 1)
             most = 4 * seconds if asked == 1 else 2 * seconds
             self._seconds = max(1, min(wanted, most, _LONGEST_SPAN))
         return batch

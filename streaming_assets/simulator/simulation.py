@@ -90,7 +90,7 @@ class Share:
         self._plan, self._topics, self._rank, self._of = plan, tuple(topics), rank, of
         machine = compile_machine(config)
         songs = Songs(catalogue.songs, catalogue.similar)
-        self._walk = Walk(machine, Clock(config.rhythm), songs, plan.attrition)
+        self.walk = Walk(machine, Clock(config.rhythm), songs, plan.attrition)
         self._renderer = Renderer(
             machine,
             catalogue,
@@ -103,7 +103,7 @@ class Share:
         start = plan.start_second
         self._maker = UserMaker(config, machine, catalogue, plan.seed, start, plan.growth)
         self.users = self._maker.make(np.arange(rank + 1, plan.users + 1, of), newcomers=False)
-        self._walk.plan_first_sessions(self.users, np.full(len(self.users), start), initial=True)
+        self.walk.plan_first_sessions(self.users, np.full(len(self.users), start), initial=True)
         self._arrivals = Arrivals(plan.users, plan.growth, plan.seed, start)
         self._next_arrival = start if plan.growth > 0 else int(NEVER)
 
@@ -112,7 +112,7 @@ class Share:
         while self._next_arrival < until:
             self._welcome()
         introductions_only = until <= self._plan.start_second
-        steps = self._walk.advance(self.users, until, introductions_only)
+        steps = self.walk.advance(self.users, until, introductions_only)
         topics = [t for t in self._topics if t == INTRODUCTIONS or not introductions_only]
         lines = self._renderer.render(steps, self.users, topics) if render else {}
         return Batch(until, render, lines, self._renderer.counts(steps, topics), len(steps))
@@ -124,5 +124,5 @@ class Share:
             raise OverflowError(f"the site has grown past {MAX_USERS:,} users; end the simulation earlier")
         mine = slice((self._rank + 1 - int(ordinals[0])) % self._of, None, self._of)
         newcomers: Columns = self._maker.make(ordinals[mine], newcomers=True)
-        self._walk.plan_first_sessions(newcomers, joined[mine].copy(), initial=False)
+        self.walk.plan_first_sessions(newcomers, joined[mine].copy(), initial=False)
         self.users.append(newcomers)

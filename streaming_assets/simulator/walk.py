@@ -84,7 +84,7 @@ class Walk:
 
     def __init__(self, machine: Machine, clock: Clock, songs: Songs, attrition: float) -> None:
         self._machine, self._clock, self._songs, self._attrition = machine, clock, songs, attrition
-        self._is_end = machine.flags(lambda node: node.is_end)
+        self.is_end = machine.flags(lambda node: node.is_end)
         self._is_last = machine.flags(lambda node: node.is_last)
         self._is_song = machine.flags(lambda node: node.state.page == SONG_PAGE)
         self._is_ad = machine.flags(lambda node: node.state.page == AD_PAGE)
@@ -148,7 +148,7 @@ class Walk:
         self._wait_for_song(due, time, users.song_end[rows], following)
         users.item[rows] = item + 1
 
-        over = np.flatnonzero(self._is_end[node])
+        over = np.flatnonzero(self.is_end[node])
         if len(over):
             ended, since = rows[over], time[over]
             starts = self._next_session(users, ended, since.copy())
