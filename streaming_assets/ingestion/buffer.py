@@ -58,21 +58,22 @@ class Buffer:
 
         One dated before the first hour goes there, where somebody looks; so does one without a time.
         """
-        timestamp_ms = min(max(timestamp_ms, 0), LAST_MS)
+        if not 0 <= timestamp_ms <= LAST_MS:
+            timestamp_ms = 0 if timestamp_ms < 0 else LAST_MS
         reason = fault(value)
         if reason is None:
             line = data_line(value, offset, timestamp_ms)  # pyright: ignore[reportArgumentType]
         else:
             line = dead_letter_line(value, reason, topic, partition, offset, timestamp_ms)
         hour = max(timestamp_ms // HOUR_MS, self._first_hour)
-        self.add_line(Slot(topic, partition, hour, reason is not None), offset, line)
+        self.add_line((topic, partition, hour, reason is not None), offset, line)
         return reason is None
 
-    def add_line(self, slot: Slot, offset: int, line: bytes) -> None:
+    def add_line(self, slot: tuple[str, int, int, bool], offset: int, line: bytes) -> None:
         """Take one line, newline included, whose offset is beyond those of the slot so far."""
-        rows = self.slots.get(slot)
+        rows = self.slots.get(slot)  # pyright: ignore[reportArgumentType]  # a plain tuple is the same key
         if rows is None:
-            rows = self.slots[slot] = Rows()
+            rows = self.slots[Slot(*slot)] = Rows()
         rows.offsets.append(offset)
         rows.lines.append(line)
         self.size += len(line)

@@ -78,8 +78,11 @@ def producer_config(settings: Settings) -> dict[str, Any]:
     Raises:
         BrokerError: the embedded broker is to be used and does not run.
     """
-    durable = {"enable.idempotence": True} if settings.kafka_bootstrap_servers else {}
-    return _Config(client_config(settings) | {"linger.ms": 20, "compression.type": "lz4"} | durable)
+    # An embedded broker that does not answer is gone with all it had; a cluster comes back.
+    kind = (
+        {"enable.idempotence": True} if settings.kafka_bootstrap_servers else {"message.timeout.ms": 20_000}
+    )
+    return _Config(client_config(settings) | {"linger.ms": 20, "compression.type": "lz4"} | kind)
 
 
 def consumer_config(settings: Settings, instance: str = "") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from streaming_assets.settings import get_settings
 
-TIME_FORMATS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d")
+TIME_FORMATS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 BROKER_GRACE_SECONDS = 3.0  # in which producers and sink can finish when all are stopped together
 
 
@@ -96,13 +96,8 @@ def replay(
         typer.Option(
             help="With --to lake: ISO time, UTC, before which no event is filed; earlier ones go to its hour. "
             "Default: STREAMING_ASSETS_FIRST_HOUR.",
-            formats=[
-                "%Y-%m-%dT%H:%M:%S",
-                "%Y-%m-%dT%H:%M",
-                "%Y-%m-%dT%H:%MZ",
-                "%Y-%m-%dT%H:%M:%SZ",
-                "%Y-%m-%d",
-            ],
+            formats=[*TIME_FORMATS],
+            metavar="TIME",
         ),
     ] = None,
 ) -> None:
@@ -113,6 +108,7 @@ def replay(
     from streaming_assets.ingestion.clients import BrokerError
     from streaming_assets.ingestion.producer import DeliveryError, EventProducer
     from streaming_assets.ingestion.replay import (
+        ReplayCounts,
         ReplayError,
         check_topic,
         read_lines,
@@ -123,14 +119,14 @@ def replay(
     from streaming_assets.lake.store import LakeError, open_lake
 
     settings = get_settings()
-    console = Console(stderr=True)
+    counts = ReplayCounts()
     try:
         check_topic(topic)
         if to == "kafka" and not_before is not None:
             raise ReplayError("--not-before goes with --to lake only: a broker stamps records itself")
-        floor = max(_utc(not_before) if not_before else settings.first_hour, settings.first_hour)
+        floor = max(_utc(not_before or settings.first_hour), settings.first_hour)
         life = replay_life(topic, files, floor)  # reads all files once, so a missing one is told first
-        with _progress(console) as progress:
+        with _progress() as progress:
             total = sum(path.stat().st_size for path in files)
             task = progress.add_task(f"{topic} to {to}", total=total)
 
@@ -139,20 +135,22 @@ def replay(
                     yield from read_lines(path, lambda count: progress.advance(task, count))
 
             if to == "kafka":
-                counts = replay_to_kafka(topic, lines(), EventProducer(settings, progress.console.print))
+                replay_to_kafka(topic, lines(), EventProducer(settings, progress.console.print), counts)
             else:
                 lake = open_lake(settings.lake_url)
-                counts = replay_to_lake(topic, lines(), lake, life, floor, settings.dead_letter_topic)
+                replay_to_lake(topic, lines(), lake, life, floor, settings.dead_letter_topic, counts)
     except (ReplayError, BrokerError, DeliveryError, LakeError) as error:
+        if counts.records:
+            print(f"{topic}: {counts.records:,} records delivered before it failed")
         _fail("replay", error)
     print(f"{topic}: {counts.records:,} records delivered, {counts.faulty:,} of them no JSON object")
     if to == "lake":
-        print(f"{counts.objects:,} objects of life {life}")
-        if counts.moved:
-            print(
-                f"{counts.moved:,} records have no usable ts or one before {floor:%Y-%m-%dT%H:%M}Z, "
-                "and were filed under the next hour that has partitions"
-            )
+        print(f"{counts.objects:,} objects in the lake, life {life}")
+    if counts.moved:
+        print(
+            f"{counts.moved:,} records are filed under another hour than their ts gives: it is before "
+            f"{floor:%Y-%m-%dT%H:%M}Z (--not-before, or the first hour), or there is none"
+        )
 
 
 def _stop_on_signal() -> threading.Event:
@@ -162,14 +160,9 @@ def _stop_on_signal() -> threading.Event:
     return stop
 
 
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
+def _progress() -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=Console(stderr=True))
 
 
 def _utc(moment: datetime) -> datetime:

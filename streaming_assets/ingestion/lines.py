@@ -51,12 +51,8 @@ def dead_letter_line(
     return orjson.dumps(line) + b"\n"
 
 
+@lru_cache(maxsize=4096)  # a broker stamps a whole batch with one time
 def iso(timestamp_ms: int) -> bytes:
     """`YYYY-MM-DDTHH:MM:SS.mmmZ` of milliseconds since 1970, UTC."""
     second, millis = divmod(timestamp_ms, 1000)
-    return b"%b.%03dZ" % (_iso_second(second), millis)
-
-
-@lru_cache(maxsize=4096)
-def _iso_second(second: int) -> bytes:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+    return b"%b.%03dZ" % (datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode(), millis)

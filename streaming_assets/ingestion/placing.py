@@ -52,7 +52,7 @@ def place(lake: Lake, name: ObjectName, rows: Rows, known: int | None) -> Placed
     start, last = bisect.bisect_right(offsets, reached), max(reached, offsets[-1])
     while start < len(offsets):
         name = replace(name, start_offset=offsets[start])
-        data = compress(b"".join(rows.lines[start:]))
+        data = compress(rows.lines[start:])
         if lake.write_if_absent(str(name), data):
             return Placed(1, len(data), last)
         try:

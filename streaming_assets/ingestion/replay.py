@@ -76,21 +76,21 @@ def read_lines(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> 
         yield rest
 
 
-def replay_to_kafka(topic: str, lines: Iterable[bytes], producer: EventProducer) -> ReplayCounts:
-    """Send each line as it is. Whatever happens, all sent lines are acknowledged at the end.
+def replay_to_kafka(
+    topic: str, lines: Iterable[bytes], producer: EventProducer, counts: ReplayCounts
+) -> None:
+    """Send each line as it is, and count it. Whatever happens, what was sent is acknowledged at the end.
 
     Raises:
         DeliveryError: the broker did not take some.
         ReplayError: `lines` can't be read to their end.
     """
-    counts = ReplayCounts()
     try:
         for line in lines:
             producer.send(topic, line)
             counts.count(fault(line))
     finally:
         producer.flush()
-    return counts
 
 
 def replay_life(topic: str, files: Sequence[Path], not_before: datetime) -> str:
@@ -106,8 +106,14 @@ def replay_life(topic: str, files: Sequence[Path], not_before: datetime) -> str:
 
 
 def replay_to_lake(
-    topic: str, lines: Iterable[bytes], lake: Lake, life: str, not_before: datetime, dead_letter_topic: str
-) -> ReplayCounts:
+    topic: str,
+    lines: Iterable[bytes],
+    lake: Lake,
+    life: str,
+    not_before: datetime,
+    dead_letter_topic: str,
+    counts: ReplayCounts,
+) -> None:
     """Write each line under the hour of its `ts`, as if ingested then, but not before `not_before`.
 
     A line without a usable `ts` goes where the line before it went. One that is no JSON object is written as
@@ -118,14 +124,13 @@ def replay_to_lake(
         LakeError: an object can't be written.
         ReplayError: `lines` can't be read to their end; all before that point is in place.
     """
-    counts = ReplayCounts()
     buffer = Buffer(floor_hour(not_before))
     floor_ms = timestamp_ms = int(not_before.timestamp() * 1000)
 
     def write() -> None:
         for slot, rows in list(buffer.slots.items()):
             name = slot.object_name(life, dead_letter_topic)
-            lake.write(str(replace(name, start_offset=rows.offsets[0])), compress(b"".join(rows.lines)))
+            lake.write(str(replace(name, start_offset=rows.offsets[0])), compress(rows.lines))
             buffer.remove(slot)
             counts.objects += 1
 
@@ -147,7 +152,6 @@ def replay_to_lake(
                 write()
     finally:
         write()
-    return counts
 
 
 def event_time(line: bytes) -> int | None:

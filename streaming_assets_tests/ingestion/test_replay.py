@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from streaming_assets.ingestion.replay import (
+    ReplayCounts,
     ReplayError,
     check_topic,
     read_lines,
@@ -36,8 +37,10 @@ def lake(tmp_path: Path) -> FolderLake:
     return FolderLake(tmp_path / "lake")
 
 
-def replay(lake: Lake, *lines: bytes, life: str = "replay-1"):
-    return replay_to_lake("user_info", lines, lake, life, NOT_BEFORE, "dead")
+def replay(lake: Lake, *lines: bytes, life: str = "replay-1") -> ReplayCounts:
+    counts = ReplayCounts()
+    replay_to_lake("user_info", lines, lake, life, NOT_BEFORE, "dead", counts)
+    return counts
 
 
 def raw_lines(lake: FolderLake) -> dict[datetime, list[bytes]]:
@@ -168,7 +171,7 @@ def test_a_damaged_gzip_file_is_named_after_all_before_it_is_delivered(
     path = tmp_path / "events.json.gz"
     path.write_bytes(half + garbage)
     with pytest.raises(ReplayError, match=r"events\.json\.gz: the gzip data is cut off or damaged"):
-        replay_to_lake("user_info", read_lines(path), lake, "replay-1", NOT_BEFORE, "dead")
+        replay_to_lake("user_info", read_lines(path), lake, "replay-1", NOT_BEFORE, "dead", ReplayCounts())
     (found,) = raw_lines(lake).values()
     values = [line.removeprefix(b'{"value":').rpartition(b',"offset"')[0] for line in found]
     assert values[: len(whole_lines)] == whole_lines
