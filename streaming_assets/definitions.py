@@ -55,7 +55,6 @@ def build_defs(settings: Settings) -> dg.Definitions:
             "lake": open_lake(settings.lake_url),
             "warehouse": DuckDbWarehouse(settings.warehouse_file, settings.warehouse_lock_timeout_seconds),
         },
-        loggers={"console": dg.colored_console_logger.configured({"log_level": "INFO"})},
         # A process for each step would import everything again, which takes longer than an hour's work.
         executor=dg.in_process_executor,
     )
