@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from streaming_assets.assets.external_tables import REFERENCE_TABLES
-from streaming_assets.automation.jobs import HOURLY_JOB, REFERENCE_JOB, checked_span, span_tags
+from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, checked_span, span_tags
 from streaming_assets.automation.sensors import ask_again, unreadable_hours
 from streaming_assets.lake.store import open_lake
 from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
@@ -51,7 +51,7 @@ def _execute(
     defs: dg.Definitions, job: str, tags: Mapping[str, str], instance: dg.DagsterInstance
 ) -> dg.ExecuteInProcessResult:
     return defs.resolve_job_def(job).execute_in_process(
-        instance=instance, tags=dict(tags), raise_on_error=False
+        instance=instance, tags=dict(tags), run_config=QUIET, raise_on_error=False
     )
 
 

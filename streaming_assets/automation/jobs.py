@@ -14,7 +14,7 @@ from streaming_assets.partitions import HOURS, Span, hour_of, key_of
 HOURLY_JOB = "hourly"
 REFERENCE_JOB = "reference"
 # All events are in the event log; on the console, thousands of them hide what matters.
-_QUIET = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
+QUIET = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
 _REFERENCE_KEYS = (SONGS, LOCATIONS, external_key("songs_ext"), external_key("locations_ext"))
 
 
@@ -29,13 +29,11 @@ def build_jobs(freshness: Sequence[dg.AssetChecksDefinition]) -> list[Unresolved
             HOURLY_JOB,
             selection=dg.AssetSelection.all() - reference - dg.AssetSelection.checks(*freshness),
             partitions_def=HOURS,
-            config=_QUIET,
             description="One ingestion hour, or a range of them, from external tables to the snapshot.",
         ),
         dg.define_asset_job(
             REFERENCE_JOB,
             selection=reference,
-            config=_QUIET,
             description="The songs and postal codes, from their source into the lake.",
         ),
     ]

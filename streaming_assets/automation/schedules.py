@@ -6,7 +6,7 @@ from datetime import datetime
 import dagster as dg
 
 from streaming_assets.automation.arrivals import changed, fingerprints
-from streaming_assets.automation.jobs import HOURLY_JOB, REFERENCE_JOB, span_tags
+from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, span_tags
 from streaming_assets.automation.sensors import runs_in_flight
 from streaming_assets.events import LAKE_TYPES, TOPICS
 from streaming_assets.lake.inventory import sort_out
@@ -43,7 +43,9 @@ def build_reconcile_schedule(settings: Settings) -> dg.ScheduleDefinition:
             return dg.SkipReason("The tables hold what the lake holds")
         moment = hashlib.sha256(str(context.scheduled_execution_time).encode()).hexdigest()[:8]
         return [
-            dg.RunRequest(run_key=f"reconcile-{moment}-{key_of(span[0])}", tags=span_tags(span))
+            dg.RunRequest(
+                run_key=f"reconcile-{moment}-{key_of(span[0])}", tags=span_tags(span), run_config=QUIET
+            )
             for span in free
         ]
 

@@ -10,7 +10,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from streaming_assets.assets.external_tables import BAD_HOURS
 from streaming_assets.assets.keys import prefix_key
 from streaming_assets.automation.arrivals import Cursor, Fingerprint, TopicHour, changed, fingerprints
-from streaming_assets.automation.jobs import HOURLY_JOB, span_of, span_tags
+from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, span_of, span_tags
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.inventory import list_hours
 from streaming_assets.lake.names import HOUR, floor_hour, hours_between
@@ -82,7 +82,9 @@ def build_failed_run_sensor(hourly: UnresolvedAssetJobDefinition) -> dg.SensorDe
         failures = context.get_step_failure_events()
         for again in ask_again(span, unreadable_hours(failures), has_failed_step=bool(failures)):
             yield dg.RunRequest(
-                run_key=f"{run.run_id}-{key_of(again[0])}", tags={**span_tags(again), AGAIN_TAG: run.run_id}
+                run_key=f"{run.run_id}-{key_of(again[0])}",
+                tags={**span_tags(again), AGAIN_TAG: run.run_id},
+                run_config=QUIET,
             )
 
     return failed_hours
@@ -132,7 +134,9 @@ def request(span: Span, taken: Mapping[TopicHour, Fingerprint]) -> dg.RunRequest
         (topic, key_of(hour), *value) for (topic, hour), value in taken.items() if start <= hour < end
     )
     digest = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
-    return dg.RunRequest(run_key=f"{key_of(start)}+{(end - start) // HOUR}h-{digest}", tags=span_tags(span))
+    return dg.RunRequest(
+        run_key=f"{key_of(start)}+{(end - start) // HOUR}h-{digest}", tags=span_tags(span), run_config=QUIET
+    )
 
 
 def arrival(topic: str, hour: datetime, fingerprint: Fingerprint) -> dg.AssetMaterialization:
