@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, TopicPartition
 
+from streaming_assets.ingestion.client_errors import LastError
 from streaming_assets.ingestion.connect import SINK, consumer_group
 from streaming_assets.ingestion.connect_rest import ConnectRest
 from streaming_assets.ingestion.kafka_files import KafkaSetupError
@@ -103,10 +104,9 @@ def partitions_health(
     Raises:
         KafkaSetupError: the cluster does not answer in time.
     """
-    deadline = time.monotonic() + timeout_seconds
-    consumer = Consumer(
-        {**config, "group.id": group, "enable.auto.commit": False, "fetch.wait.max.ms": 100, "log_level": 0}
-    )
+    deadline, errors = time.monotonic() + timeout_seconds, LastError()
+    own = {"group.id": group, "enable.auto.commit": False, "fetch.wait.max.ms": 100}
+    consumer = Consumer({**config, **own, "log_level": 0, "error_cb": errors})
     try:
         there = consumer.list_topics(timeout=timeout_seconds).topics
         found = {topic: sorted(there[topic].partitions) if topic in there else [] for topic in topics}
@@ -120,9 +120,9 @@ def partitions_health(
         ]
         newest = _newest(consumer, last, deadline)
     except KafkaException as error:
-        address = config.get("bootstrap.servers", "")
+        consumer.poll(0)  # hands the errors out
         raise KafkaSetupError(
-            f"Kafka at {address} does not answer in {timeout_seconds:g} s: {error.args[0].str()}"
+            f"Kafka at {config['bootstrap.servers']} does not answer in {timeout_seconds:g} s: {errors.reason(error)}"
         ) from error
     finally:
         consumer.close()

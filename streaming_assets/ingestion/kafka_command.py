@@ -46,8 +46,6 @@ def topics(
     environment: EnvironmentOption = None,
 ) -> None:
     """Show how the cluster's topics differ from kafka/topics.yaml, and with --apply make them the same."""
-    from confluent_kafka.admin import AdminClient
-
     from streaming_assets.ingestion import topics as core
     from streaming_assets.ingestion.clients import client_config
 
@@ -57,7 +55,7 @@ def topics(
             f"no cluster is named: set {env_name('kafka_bootstrap_servers')}, or start one with "
             "`streaming-assets kafka up` (the embedded broker makes its topics by itself)"
         )
-    client = AdminClient({**client_config(settings), "log_level": 0})
+    client = core.connect(client_config(settings))
     wanted = core.wanted_topics(environment or _environment(settings), settings)
     changes = core.differences(wanted, *core.cluster_topics(client))
     if not changes:

@@ -18,10 +18,11 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from streaming_assets.ingestion.client_errors import LastError
 from streaming_assets.ingestion.kafka_files import Environment, KafkaSetupError, filled, read_yaml
 from streaming_assets.settings import Settings
 
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,32 @@ def differences(wanted: Iterable[Topic], there: Mapping[str, Topic], brokers: in
     return changes
 
 
+def connect(config: Mapping[str, Any]) -> AdminClient:
+    """A client of a cluster that answers.
+
+    Args:
+        config: librdkafka settings.
+
+    Raises:
+        KafkaSetupError: it does not; the message says why, as far as the client knows.
+    """
+    errors = LastError()
+    own: dict[str, Any] = {**config, "log_level": 0, "error_cb": errors}
+    client = AdminClient(own)
+    try:
+        client.list_topics(timeout=TIMEOUT_SECONDS)
+    except KafkaException as error:
+        client.poll(0)  # hands the errors out
+        address = config["bootstrap.servers"]
+        raise KafkaSetupError(f"Kafka at {address} does not answer: {errors.reason(error)}") from error
+    return client
+
+
 def cluster_topics(client: AdminClient) -> tuple[dict[str, Topic], int]:
     """The cluster's topics by name, with all their settings, and its number of brokers.
 
     Raises:
-        KafkaSetupError: the cluster does not answer.
+        KafkaSetupError: the cluster does not tell.
     """
     try:
         metadata = client.list_topics(timeout=TIMEOUT_SECONDS)
@@ -112,7 +134,7 @@ def cluster_topics(client: AdminClient) -> tuple[dict[str, Topic], int]:
         described = client.describe_configs(resources, request_timeout=TIMEOUT_SECONDS) if resources else {}
         configs = {resource.name: future.result() for resource, future in described.items()}
     except KafkaException as error:
-        raise KafkaSetupError(f"the cluster does not answer: {error.args[0].str()}") from error
+        raise KafkaSetupError(f"the cluster does not tell its topics: {error.args[0].str()}") from error
     topics = {
         name: Topic(
             name,
@@ -134,7 +156,7 @@ def reconcile(client: AdminClient, wanted: Iterable[Topic]) -> list[Change]:
     """Bring the cluster's topics to what is wanted, as far as can be; what differed, as `apply` returns it.
 
     Raises:
-        KafkaSetupError: the cluster does not answer.
+        KafkaSetupError: the cluster does not tell its topics.
     """
     return apply(client, differences(wanted, *cluster_topics(client)))
 

@@ -137,19 +137,11 @@ def test_topics_are_made_and_the_password_is_not_shown(secure_broker: SecureBrok
     assert PASSWORD not in said + again + settings
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"STREAMING_ASSETS_KAFKA_SASL_USERNAME": "stranger"},
-        {"STREAMING_ASSETS_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"},
-    ],
-    ids=["user", "protocol"],
-)
-def test_who_is_not_let_in_is_told(secure_broker: SecureBroker, wrong: dict[str, str]) -> None:
-    code, said = run(secure_broker, "topics", **wrong)
+def test_who_is_not_let_in_is_told_why(secure_broker: SecureBroker) -> None:
+    code, said = run(secure_broker, "topics", STREAMING_ASSETS_KAFKA_SASL_USERNAME="stranger")
 
     assert code == 1
-    assert "kafka: the cluster does not answer: " in said
+    assert re.match(rf"kafka: Kafka at {secure_broker.address} does not answer: .*invalid credentials", said)
     assert PASSWORD not in said
 
 

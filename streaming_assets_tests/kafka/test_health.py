@@ -93,7 +93,7 @@ def test_each_partition_of_each_topic_is_told(cluster: str) -> None:
 def test_a_cluster_that_does_not_answer_is_told_soon() -> None:
     began = time.monotonic()
 
-    with pytest.raises(KafkaSetupError, match=r"Kafka at 127.0.0.1:9 does not answer in 1 s"):
+    with pytest.raises(KafkaSetupError, match=r"127.0.0.1:9 does not answer in 1 s: .* Connection refused"):
         health.partitions_health({"bootstrap.servers": "127.0.0.1:9"}, "sink", ["events"], timeout_seconds=1)
 
     assert time.monotonic() - began < 10

@@ -1,5 +1,6 @@
 """The stack without its programs: what is missing is told, state is kept, the lake is the bucket."""
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -124,6 +125,24 @@ def test_nothing_is_running_before_the_first_start(place: Place) -> None:
     assert setup.environment(stack) == {}
     with pytest.raises(KafkaLocalError, match="start it with `streaming-assets kafka up`"):
         setup.connector_values(stack)
+
+
+def test_a_chosen_port_that_is_taken_is_told(place: Place) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        (state,) = Stack(place).up(["broker"], {"broker": port})
+
+    assert state.why == f"port {port} is taken; end what listens there, or choose another"
+
+
+def test_a_state_that_cant_be_read_is_told(place: Place) -> None:
+    (place.home / "state.json").write_text("{")
+
+    with pytest.raises(KafkaLocalError, match=r"state.json can't be read .* then remove the file"):
+        Stack(place).states()
 
 
 def test_the_environment_file_reads_alike_in_a_shell_and_in_python(

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient
-
 from streaming_assets.ingestion import connect, topics
 from streaming_assets.ingestion.connect_rest import ConnectRest
 from streaming_assets.ingestion.kafka_local import KafkaLocalError
@@ -49,7 +47,7 @@ def place_of(settings: Settings) -> Place:
 
 def make_topics(stack: Stack, settings: Settings, say: Say) -> None:
     """Make the topics of a running broker as kafka/topics.yaml has them, and say what can't be done."""
-    client = AdminClient({"bootstrap.servers": stack.address(BROKER), "log_level": 0})
+    client = topics.connect({"bootstrap.servers": stack.address(BROKER)})
     for change in topics.reconcile(client, topics.wanted_topics("local", settings)):
         done = "made" if change.what == "topic" else f"now {change.wanted}"
         say(f"{change.topic.name}: {change.what} {change.refusal or done}")

@@ -66,9 +66,7 @@ class Stack:
                 try:
                     if left_out:
                         raise KafkaLocalError(f"it needs {' and '.join(left_out)}")
-                    for port in service.ports:
-                        preferred = (ports or {}).get(port) or memory.ports.get(port, 0)
-                        memory.ports[port] = processes.free_port(preferred)
+                    memory.ports |= _ports(service.ports, ports or {}, memory.ports)
                     launch = service.prepare(self.place, memory.ports, self._say)
                 except KafkaLocalError as error:
                     why[name] = str(error)
@@ -144,15 +142,30 @@ class Stack:
     def _load(self) -> _Memory:
         try:
             kept = json.loads(self._file.read_text())
+            marks = {name: ProcessMark(**mark) for name, mark in kept["processes"].items()}
+            return _Memory(marks, kept["ports"])
         except FileNotFoundError:
             return _Memory()
-        marks = {name: ProcessMark(**mark) for name, mark in kept["processes"].items()}
-        return _Memory(marks, kept["ports"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise KafkaLocalError(
+                f"{self._file} can't be read ({error}): end what runs there by hand, then remove the file"
+            ) from error
 
     def _save(self, memory: _Memory) -> None:
         incoming = self._file.with_suffix(".incoming")
         incoming.write_text(json.dumps(asdict(memory), indent=1))
         incoming.replace(self._file)
+
+
+def _ports(names: Iterable[str], chosen: Mapping[str, int], last: Mapping[str, int]) -> dict[str, int]:
+    """A port for each name: the chosen one, else that of the last run if it is free, else any."""
+    found = {}
+    for name in names:
+        wanted = chosen.get(name, 0)
+        found[name] = processes.free_port(wanted or last.get(name, 0))
+        if wanted and found[name] != wanted:
+            raise KafkaLocalError(f"port {wanted} is taken; end what listens there, or choose another")
+    return found
 
 
 def _runs(memory: _Memory, name: str) -> bool:
