@@ -32,10 +32,12 @@ test-fast: install ## Run the unit tests only
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not integration"
 
 lint: install ## Style, types and SQL
+	mkdir -p .local/lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests dbt_project/macros
+	STREAMING_ASSETS_WAREHOUSE_PATH=.local/lint/warehouse.duckdb DBT_TARGET_PATH=.local/lint/target DBT_LOG_PATH=.local/lint/logs \
+		$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
 
 format: install ## Format the Python code
 	$(BIN)/ruff check --fix .

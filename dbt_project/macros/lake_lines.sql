@@ -9,8 +9,9 @@
         from {{ table('lake_objects') }}
         where topic = '{{ topic }}' and row_count > 0 and {{ in_window('bucket_ingestion_datetime') }}
     {%- endset -%}
-    {%- set found = execute and run_query('select count(*) ' ~ readable).rows[0][0] > 0 -%}
-    {%- if found -%}
+    {%- set offline = var('event_days', none) is not none -%}
+    {%- set found = offline or (execute and run_query('select count(*) ' ~ readable).rows[0][0] > 0) -%}
+    {%- if found and not offline -%}
         {%- do run_query('set variable ' ~ topic ~ '_objects = (select list(uri order by uri) ' ~ readable ~ ')') -%}
     {%- endif -%}
     select

@@ -5,9 +5,9 @@
     and {{ column }} < {{ timestamp_literal(var('window_end')) }}
 {%- endmacro %}
 
-{# The days, as ISO dates, that a query with one date column gives; var `event_days` stands in where there is no warehouse to ask. #}
+{# The days, as ISO dates, that a query with one date column gives; var `event_days`, with commas between, stands in where there is no warehouse to ask. #}
 {% macro days_of(query) %}
-    {% if var('event_days', none) is not none %}{{ return(var('event_days')) }}{% endif %}
+    {% if var('event_days', none) is not none %}{{ return(var('event_days').split(',')) }}{% endif %}
     {% if not execute %}{{ return([]) }}{% endif %}
     {% set days = [] %}
     {% for row in run_query(query).rows %}{% do days.append(row[0].isoformat()[:10]) %}{% endfor %}
@@ -43,7 +43,8 @@
 {# [lowest, highest] of a query's two timestamp columns as literals, or none when it finds nothing. #}
 {% macro bounds_of(query) %}
     {% if var('event_days', none) is not none %}
-        {{ return([var('event_days') | min ~ ' 00:00:00', var('event_days') | max ~ ' 23:59:59']) }}
+        {% set days = var('event_days').split(',') %}
+        {{ return([days | min ~ ' 00:00:00', days | max ~ ' 23:59:59']) }}
     {% endif %}
     {% if not execute %}{{ return(none) }}{% endif %}
     {% set row = run_query(query).rows[0] %}
