@@ -1,5 +1,6 @@
 """Producing events without losing any: back-pressure, delivery reports, and the embedded broker's limits."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from streaming_assets.settings import Settings
 
 FLUSH_SECONDS = 60.0
 LOOK_BYTES = 1024 * 1024  # produced between two looks at how far the sink is
-BACKLOG_BYTES = PARTITION_BYTES // 2  # of a partition, above which the embedded broker gets nothing more
+BACKLOG_BYTES = PARTITION_BYTES * 3 // 5  # of a partition, above which the embedded broker gets nothing more
 PATIENCE_SECONDS = 10.0
 
 
@@ -23,7 +24,7 @@ class EventProducer:
     """Sends events, their bytes as they are, without a key.
 
     The embedded broker forgets its oldest records when a partition exceeds 5 MiB, so sending to it waits for
-    the sink; `on_wait` is told, once, if that takes long.
+    the sink; `on_wait` is told if that takes long.
 
     Attributes:
         delivered: records that the broker has acknowledged.
@@ -34,7 +35,7 @@ class EventProducer:
         self._failed = 0
         self._reason = ""
         self._producer = Producer(producer_config(settings))
-        self._pace = _Pace(settings, on_wait) if embedded_broker(settings) else None
+        self._pace = pace_of(settings, on_wait)
 
     def send(self, topic: str, value: bytes) -> None:
         """Queue one event; waits while the queue is full or the embedded broker is. Raises DeliveryError."""
@@ -69,7 +70,16 @@ class EventProducer:
             raise DeliveryError(f"{self._failed} records were not delivered: {self._reason}")
 
 
-class _Pace:
+def pace_of(settings: Settings, on_wait: Callable[[str], None]) -> "Pace | None":
+    """What sending must keep to; None for a durable cluster, which keeps what it has.
+
+    Raises:
+        BrokerError: the embedded broker is to be used and does not run.
+    """
+    return Pace(settings, on_wait) if embedded_broker(settings) else None
+
+
+class Pace:
     """Keeps what the sink has not committed yet within what a partition of the embedded broker holds."""
 
     def __init__(self, settings: Settings, on_wait: Callable[[str], None]) -> None:
@@ -80,23 +90,23 @@ class _Pace:
         self._since_look = 0
 
     def due(self, topic: str, size: int) -> bool:
-        """Count an event; whether it is time to look."""
+        """Count an event of `size` bytes; whether it is time to flush, then `wait`."""
         self._bytes[topic] = self._bytes.get(topic, 0) + size
         self._records[topic] = self._records.get(topic, 0) + 1
         self._since_look += size
         return self._since_look >= LOOK_BYTES
 
-    def wait(self) -> None:
-        """Return when the sink has caught up enough. Everything counted so far must be acknowledged."""
+    def wait(self, stop: threading.Event | None = None) -> None:
+        """Return when the sink has caught up enough, or at `stop`. All counted events must be acknowledged."""
         self._since_look = 0
+        stop = stop or threading.Event()
         complain_at = time.monotonic() + PATIENCE_SECONDS
         while any(self._backlog(topic) > BACKLOG_BYTES for topic in self._bytes):
             if time.monotonic() >= complain_at:
-                self._on_wait(
-                    "the embedded broker is full and waits for the sink: is `streaming-assets sink` running?"
-                )
+                self._on_wait("the embedded broker is full: waiting for `streaming-assets sink` to catch up")
                 complain_at = float("inf")
-            time.sleep(0.05)
+            if stop.wait(0.05):
+                return
 
     def _backlog(self, topic: str) -> float:
         """Bytes of the fullest partition that are not in the lake yet, about."""

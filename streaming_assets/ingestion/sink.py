@@ -28,8 +28,9 @@ RETRY_SECONDS = 5.0
 LOOK_SECONDS = 1.0  # between two looks at whether the embedded broker's life goes on
 DRAIN_SECONDS = 1.5
 COMMITTED_SECONDS = 10.0
-# The embedded broker drops what exceeds 5 MiB a partition: commit before that can be uncommitted records.
-EMBEDDED_FLUSH_BYTES = 4 * 1024 * 1024
+# The embedded broker drops what exceeds 5 MiB a partition, and whoever produces waits for commits before that
+# (`producer.BACKLOG_BYTES`), so less than that must be enough for a flush.
+EMBEDDED_FLUSH_BYTES = 2 * 1024 * 1024
 REMEMBERED_SLOTS = 10_000
 WRITERS = 8  # objects written at the same time
 

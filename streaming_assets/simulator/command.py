@@ -1,29 +1,13 @@
 """`streaming-assets simulate`: options, checked and handed on. Imports what is heavy only when it runs."""
 
-import os
-import signal
 import sys
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from threading import Event
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    from streaming_assets.simulator.run import Span
-    from streaming_assets.simulator.simulation import Plan
-    from streaming_assets.simulator.writers import Writer
-
-
-class Destination(StrEnum):
-    """Where the events go."""
-
-    KAFKA = "kafka"
-    FILES = "files"
-    LAKE = "lake"
-
+Destination = Literal["kafka", "files", "lake"]
 
 _TIME = "ISO time, UTC; or `now`, or `15d`, `6h`, `30m` ago"
 
@@ -163,6 +147,8 @@ def simulate(
     from streaming_assets.events import DEFAULT_TOPICS, TOPICS
     from streaming_assets.simulator.catalogue import CatalogueError, Files
     from streaming_assets.simulator.config import DEFAULT_CONFIG, ConfigError, read_config
+    from streaming_assets.simulator.delivery import Target, deliver
+    from streaming_assets.simulator.processes import ProcessDied
     from streaming_assets.simulator.run import Span
     from streaming_assets.simulator.simulation import Plan
     from streaming_assets.simulator.times import milliseconds, parse_time
@@ -228,80 +214,14 @@ def simulate(
         print(f"warning: {warning}", file=sys.stderr)
     if to is None:
         _fail("--to must say where the events go: kafka, files or lake")
+    target = Target(to, output, save_daily, kafka_brokers)
     try:
-        stop = _stop_on_signals()
-        _run(
-            plan,
-            span,
-            wanted,
-            _writer(to, output, plan, span, wanted, save_daily, kafka_brokers, stop),
-            processes,
-            stop,
-        )
-    except (CatalogueError, ConfigError) as error:
+        deliver(plan, span, wanted, target, processes)
+    except CatalogueError as error:
         _fail(str(error))
-    except WriteError as error:
+    except (WriteError, ProcessDied, OverflowError) as error:
         print(f"simulate: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-
-
-def _run(
-    plan: "Plan", span: "Span", topics: tuple[str, ...], writer: "Writer", processes: int, stop: Event
-) -> None:
-    from streaming_assets.simulator.processes import open_source
-    from streaming_assets.simulator.progress import Reporter
-    from streaming_assets.simulator.run import batches
-    from streaming_assets.simulator.times import as_iso
-
-    with Reporter(span) as reporter:
-        source = open_source(plan, topics, writer.line_end, processes)
-        try:
-            for batch in batches(source, span, stop):
-                if batch.rendered:
-                    writer.write(batch.lines)
-                else:
-                    writer.skip(batch.counts)
-                reporter.batch(batch)
-        finally:
-            source.close()
-            writer.close()
-    print(reporter.summary(), file=sys.stderr)
-    if stop.is_set():
-        reached = as_iso(reporter.reached * 1000 + plan.start % 1000)
-        print(f"stopped; the same command with --resume-from {reached} goes on from here", file=sys.stderr)
-
-
-def _writer(
-    to: Destination,
-    output: str | None,
-    plan: "Plan",
-    span: "Span",
-    topics: tuple[str, ...],
-    save_daily: bool,
-    kafka_brokers: str | None,
-    stop: Event,
-) -> "Writer":
-    from streaming_assets.settings import env_name, load_settings
-
-    if to is Destination.FILES:
-        from streaming_assets.simulator.writers.files import FilesWriter
-
-        append = span.deliver_from > span.start
-        return FilesWriter(Path(output or "output"), topics, append=append, daily=save_daily)
-    if to is Destination.LAKE:
-        from streaming_assets.lake.store import open_lake
-        from streaming_assets.simulator.writers.lake import LakeWriter, life
-
-        return LakeWriter(open_lake(output or load_settings().lake_url), life(plan), plan.start)
-    from streaming_assets.ingestion.clients import BrokerError, producer_config
-    from streaming_assets.simulator.writers.kafka import KafkaWriter
-
-    if kafka_brokers:
-        os.environ[env_name("kafka_bootstrap_servers")] = kafka_brokers
-    try:
-        return KafkaWriter(producer_config(load_settings()), stop)
-    except BrokerError as error:
-        _fail(str(error))
 
 
 def _topics(text: str | None, otherwise: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
@@ -317,13 +237,6 @@ def _topics(text: str | None, otherwise: tuple[str, ...], known: tuple[str, ...]
 def _first(*values):
     """The first that is not None; the last otherwise."""
     return next((value for value in values if value is not None), values[-1])
-
-
-def _stop_on_signals() -> Event:
-    stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def _fail(message: str) -> NoReturn:

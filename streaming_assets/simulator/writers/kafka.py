@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from streaming_assets.ingestion.producer import Pace
 from streaming_assets.simulator.render import Lines
 from streaming_assets.simulator.writers import WriteError
 
@@ -15,15 +16,16 @@ _POLL_EVERY = 1000  # messages
 
 
 class KafkaWriter:
-    """Produces with `config` (librdkafka's settings).
+    """Produces with `config` (librdkafka's settings), no faster than `pace`, if the broker needs one, allows.
 
     A full local queue makes it wait, so that nothing is dropped; after `stop` it waits no more, and counts.
     """
 
     line_end = ""
 
-    def __init__(self, config: Mapping[str, Any], stop: Event) -> None:
+    def __init__(self, config: Mapping[str, Any], stop: Event, pace: Pace | None = None) -> None:
         self._stop = stop
+        self._pace = pace
         self._failed = 0
         self._first_error = ""
         self._producer = Producer(
@@ -44,6 +46,9 @@ class KafkaWriter:
                 self._produce(topic, value)
                 if number % _POLL_EVERY == 0:
                     self._producer.poll(0)
+                if self._pace and self._pace.due(topic, len(value)):
+                    self._producer.flush(_FLUSH_SECONDS)
+                    self._pace.wait(self._stop)
 
     def close(self) -> None:
         """Wait for what is under way.
