@@ -1,12 +1,15 @@
 """Kafka Connect's REST interface: what of it the project uses."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
 from streaming_assets.ingestion.kafka_files import KafkaSetupError
+
+_ASK_AGAIN_SECONDS = 0.5
 
 
 class ConnectRest:
@@ -43,23 +46,29 @@ class ConnectRest:
         return changed
 
     def _call(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-        request = urllib.request.Request(
-            self.url + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"content-type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                return None
-            raise KafkaSetupError(
-                f"Connect at {self.url} refuses {method} {path}: {_reason(error)}"
-            ) from error
-        except (OSError, ValueError) as error:
-            raise KafkaSetupError(f"Connect at {self.url} does not answer: {error}") from error
+        """The answer's JSON; None for 404. While its workers share out their work Connect says 409: ask again."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            request = urllib.request.Request(
+                self.url + path,
+                method=method,
+                data=None if body is None else json.dumps(body).encode(),
+                headers={"content-type": "application/json"},
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code == 404:
+                    return None
+                if error.code != 409 or time.monotonic() > deadline:
+                    reason = _reason(error)
+                    raise KafkaSetupError(
+                        f"Connect at {self.url} refuses {method} {path}: {reason}"
+                    ) from error
+            except (OSError, ValueError) as error:
+                raise KafkaSetupError(f"Connect at {self.url} does not answer: {error}") from error
+            time.sleep(_ASK_AGAIN_SECONDS)
 
 
 def differences(

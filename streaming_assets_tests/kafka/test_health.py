@@ -207,12 +207,22 @@ def test_differences_of_settings() -> None:
 
 
 def test_a_refusal_is_told_with_connects_words(connect: StandIn) -> None:
-    connect.answers["/connectors/events/status"] = 409, {"message": "rebalance is in process"}
+    connect.answers["/connectors/events/status"] = 500, {"message": "no leader"}
 
-    with pytest.raises(
-        KafkaSetupError, match=r"refuses GET /connectors/events/status: rebalance is in process"
-    ):
+    with pytest.raises(KafkaSetupError, match=r"refuses GET /connectors/events/status: no leader"):
         health.connector_health(ConnectRest(connect.url), "events")
+
+
+def test_a_rebalance_is_waited_for_but_not_for_ever(connect: StandIn) -> None:
+    path = "/connectors/new/config"
+    connect.answers[path] = 409, {"message": "rebalance is in process"}
+    with pytest.raises(KafkaSetupError, match="refuses GET .*: rebalance is in process"):
+        ConnectRest(connect.url, timeout_seconds=0.2).config("new")
+
+    later = threading.Timer(0.7, lambda: connect.answers.update({path: (200, {"name": "new"})}))
+    later.start()
+
+    assert ConnectRest(connect.url).config("new") == {"name": "new"}
 
 
 def test_a_connect_that_does_not_answer_is_told() -> None:
