@@ -216,7 +216,7 @@ def test_a_refusal_is_told_with_connects_words(connect: StandIn) -> None:
 def test_a_rebalance_is_waited_for_but_not_for_ever(connect: StandIn) -> None:
     path = "/connectors/new/config"
     connect.answers[path] = 409, {"message": "rebalance is in process"}
-    with pytest.raises(KafkaSetupError, match="refuses GET .*: rebalance is in process"):
+    with pytest.raises(KafkaSetupError, match=r"refuses GET .*: rebalance is in process"):
         ConnectRest(connect.url, timeout_seconds=0.2).config("new")
 
     later = threading.Timer(0.7, lambda: connect.answers.update({path: (200, {"name": "new"})}))
