@@ -25,7 +25,8 @@ def _active_users(snapshot: Snapshot, view: View) -> Rows:
 
 def _ad_revenue(snapshot: Snapshot, view: View) -> Rows:
     yield "day", "ad_revenue_usd"
-    yield from zip(view.days(), kpi.daily_ad_revenue(snapshot, view.days()), strict=True)
+    for day, amount in zip(view.days(), kpi.daily_ad_revenue(snapshot, view.days()), strict=True):
+        yield day, None if amount is None else round(amount, 6)
 
 
 def _states(snapshot: Snapshot, view: View) -> Rows:

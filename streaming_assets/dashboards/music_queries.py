@@ -1,17 +1,18 @@
 """What the music page shows, computed from a snapshot: pure functions, small results.
 
-A song's streams are grouped by a number and ranked once for each range and state; its names are looked up
-for the rows of a page only. The rankings of the latest views are kept, so that paging, sorting and searching
-do not count anew.
+The songs are what is large. Each has a number in the reader's database, given when its first file is read; the
+streams of all states are kept as one vector a day, by song number, so that any range is a sum of vectors. The
+rankings of the latest views are kept too: paging, sorting and searching do not count anew.
 """
 
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
+import numpy as np
 import pyarrow as pa
 
-from streaming_assets.dashboards.snapshot import Snapshot
+from streaming_assets.dashboards.snapshot import Database, Snapshot
 from streaming_assets.dashboards.states import NAMES
 from streaming_assets.dashboards.tables import (
     ALL_STATES,
@@ -25,7 +26,8 @@ from streaming_assets.dashboards.views import Extent, View
 GENRES_SHOWN = 5
 OTHERS = "Others"
 ARTISTS_SHOWN = 10
-RANKINGS_KEPT = 24  # at most some 6 MB each, with 400,000 songs
+RANKINGS_KEPT = 24  # with 400,000 songs 6 MB each at most
+VECTORS_KEPT = 120  # 1.6 MB each
 SORTED_BY = {"rank": "rank", "title": "lower(title)", "artist": "lower(artist)", "streams": "streams"}
 
 
@@ -65,7 +67,7 @@ class SongPage:
 
 def genres(snapshot: Snapshot, view: View, shown: int | None = GENRES_SHOWN) -> list[Slice]:
     """Genres by streams, the largest first, those after the first `shown` as one slice `Others`."""
-    slices = _ranked(snapshot, DAILY_GENRE_STREAMS.name, "genre", view)
+    slices = _largest(snapshot, DAILY_GENRE_STREAMS.name, "genre", view, None)
     if shown is None or len(slices) <= shown:
         return slices
     rest = slices[shown:]
@@ -74,19 +76,13 @@ def genres(snapshot: Snapshot, view: View, shown: int | None = GENRES_SHOWN) -> 
 
 
 def artists(snapshot: Snapshot, view: View, shown: int | None = ARTISTS_SHOWN) -> list[Slice]:
-    """Artists by streams, the largest first."""
-    return _ranked(snapshot, DAILY_ARTIST_STREAMS.name, "artist", view)[:shown]
+    """The artists with the most streams, the largest first, with their share of all; None shows all."""
+    return _largest(snapshot, DAILY_ARTIST_STREAMS.name, "artist", view, shown)
 
 
 def streams_by_state(snapshot: Snapshot, view: View) -> list[Slice]:
     """Streams of each state in the range, by state code, whatever state the view is of."""
-    rows = snapshot.query(
-        f"SELECT state_code AS name, sum(streams)::BIGINT AS streams FROM {{rows}} "
-        f"WHERE state_code <> '{ALL_STATES}' GROUP BY ALL ORDER BY streams DESC, name",
-        DAILY_STATE_STREAMS.name,
-        view.days(),
-    )
-    return _slices(rows)
+    return _largest(snapshot, DAILY_STATE_STREAMS.name, "state_code", view, None)
 
 
 @lru_cache(maxsize=4)
@@ -122,34 +118,33 @@ def songs(
     Raises:
         KeyError: `sort` is none of them.
     """
+    _learn_songs(snapshot)
     ranking = _ranking(snapshot, view.first, view.last, view.state)
     if not ranking.num_rows:
         return SongPage([], 0, 0)
-    _learn_names(snapshot)
     sought = view.search.strip().lower()
     limit = ranking.num_rows if end is None else end - start
-    in_order = (sort, descending) in (("rank", False), ("streams", True))
-    with snapshot.cursor() as cursor:
-        if in_order and not sought:  # take the rows first, and name only those
-            cursor.register("piece", ranking.slice(start, limit))
-            rows = cursor.execute(
-                "SELECT rank, title, artist, streams FROM piece JOIN songs USING (song_id) ORDER BY rank"
-            ).to_arrow_table()
-            found = ranking.num_rows
-        else:
-            cursor.register("ranking", ranking)
-            rows = cursor.execute(
-                f"""
-                SELECT rank, title, artist, streams, count(*) OVER () AS found
-                FROM ranking JOIN songs USING (song_id)
-                WHERE contains(searched, $sought)
-                ORDER BY {SORTED_BY[sort]} {"DESC" if descending else "ASC"}, rank
-                LIMIT $limit OFFSET $start
-                """,
-                {"sought": sought, "limit": limit, "start": start},
-            ).to_arrow_table()
-            found = rows["found"][0].as_py() if rows.num_rows else 0
-            rows = rows.drop(["found"])
+    if (sort, descending) in (("rank", False), ("streams", True)) and not sought:
+        rows = snapshot.database.query(
+            "SELECT rank, title, artist, streams FROM piece JOIN songs USING (number) ORDER BY rank",
+            {},
+            piece=ranking.slice(start, limit),  # the rows are in order already: name only those
+        )
+        found = ranking.num_rows
+    else:
+        rows = snapshot.database.query(
+            f"""
+            SELECT rank, title, artist, streams, count(*) OVER () AS found
+            FROM ranking JOIN songs USING (number)
+            WHERE contains(searched, $sought)
+            ORDER BY {SORTED_BY[sort]} {"DESC" if descending else "ASC"}, rank
+            LIMIT $limit OFFSET $start
+            """,
+            {"sought": sought, "limit": limit, "start": start},
+            ranking=ranking,
+        )
+        found = rows["found"][0].as_py() if rows.num_rows else 0
+        rows = rows.drop(["found"])
     return SongPage([Song(**row) for row in rows.to_pylist()], found, ranking["streams"][0].as_py())
 
 
@@ -159,70 +154,103 @@ def extent(snapshot: Snapshot) -> Extent | None:
     return Extent(days[0], days[-1]) if days else None
 
 
-def _ranked(snapshot: Snapshot, table: str, column: str, view: View) -> list[Slice]:
+def _largest(snapshot: Snapshot, table: str, column: str, view: View, shown: int | None) -> list[Slice]:
+    """The values of `column` by streams; of the states each one, of others those in the view's state."""
+    where = f"state_code <> '{ALL_STATES}'" if column == "state_code" else "state_code = $state"
     rows = snapshot.query(
-        f"SELECT {column} AS name, sum(streams)::BIGINT AS streams FROM {{rows}} WHERE state_code = $state "
-        f"GROUP BY ALL ORDER BY streams DESC, name",
+        f"""
+        SELECT {column} AS name, sum(streams)::BIGINT AS streams,
+               sum(streams) / sum(sum(streams)) OVER () AS share
+        FROM {{rows}} WHERE {where} GROUP BY {column}
+        ORDER BY streams DESC, name LIMIT {shown if shown is not None else "ALL"}
+        """,
         table,
         view.days(),
-        {"state": view.state},
+        {} if column == "state_code" else {"state": view.state},
     )
-    return _slices(rows)
-
-
-def _slices(rows: pa.Table) -> list[Slice]:
-    counted = rows.to_pylist()
-    total = sum(row["streams"] for row in counted)
-    return [Slice(row["name"], row["streams"], row["streams"] / total) for row in counted]
+    return [Slice(**row) for row in rows.to_pylist()]
 
 
 @lru_cache(maxsize=RANKINGS_KEPT)
 def _ranking(snapshot: Snapshot, first: date, last: date, state: str) -> pa.Table:
-    """Every song of the range and state: song_id, streams, rank (1 is the most streamed), in this order."""
-    return snapshot.query(
-        """
-        SELECT song_id, streams, row_number() OVER (ORDER BY streams DESC, song_id)::INTEGER AS rank
-        FROM (
-            SELECT song_id, sum(streams)::INTEGER AS streams
-            FROM {rows} WHERE state_code = $state GROUP BY song_id
-        ) ORDER BY rank
-        """,
-        DAILY_SONG_STREAMS.name,
-        View(first, last).days(),
-        {"state": state},
-    )
-
-
-def _learn_names(snapshot: Snapshot) -> None:
-    """Put the songs of files not read so far into the table `songs` of the snapshot's DuckDB."""
-    with snapshot.alone(), snapshot.cursor() as cursor:
-        cursor.execute(
-            "CREATE TABLE IF NOT EXISTS songs "
-            "(song_id UBIGINT, title VARCHAR, artist VARCHAR, searched VARCHAR)"
-        )
-        cursor.execute("CREATE TABLE IF NOT EXISTS learnt (file VARCHAR)")
-        known = {file for (file,) in cursor.execute("SELECT file FROM learnt").fetchall()}
-        files = set(snapshot.manifest.tables[DAILY_SONG_STREAMS.name].values()) - known
-        if not files:
-            return
-        days = [
-            date.fromisoformat(day)
-            for day, file in snapshot.manifest.tables[DAILY_SONG_STREAMS.name].items()
-            if file in files
+    """Every song of the range and state, the most streamed first: number, streams, rank from 1 on."""
+    days = View(first, last).days()
+    if state == ALL_STATES:
+        vectors = [
+            _streams_by_number(snapshot.database, file)
+            for file in snapshot.files(DAILY_SONG_STREAMS.name, days)
         ]
-        new = snapshot.query(
-            f"""
-            SELECT song_id, any_value(title) AS title, any_value(artist) AS artist
-            FROM {{rows}} AS delivered
-            WHERE state_code = '{ALL_STATES}'
-              AND NOT EXISTS (FROM songs WHERE songs.song_id = delivered.song_id)
-            GROUP BY song_id
+        total = np.zeros(max(map(len, vectors), default=0), np.int64)
+        for vector in vectors:
+            total[: len(vector)] += vector
+        numbers = np.flatnonzero(total)
+        streams = total[numbers]
+    else:
+        rows = snapshot.query(
+            """
+            SELECT number, streams FROM songs JOIN (
+                SELECT song_id, sum(streams)::BIGINT AS streams
+                FROM {rows} WHERE state_code = $state GROUP BY song_id
+            ) USING (song_id)
             """,
             DAILY_SONG_STREAMS.name,
             days,
+            {"state": state},
         )
-        cursor.register("new", new)
-        cursor.execute(
-            "INSERT INTO songs SELECT song_id, title, artist, lower(title || chr(10) || artist) FROM new"
+        if not rows.num_rows:
+            return rows
+        numbers, streams = rows["number"].to_numpy(), rows["streams"].to_numpy()
+    order = np.lexsort((numbers, -streams))
+    return pa.table(
+        {
+            "number": numbers[order].astype(np.int32),
+            "streams": streams[order],
+            "rank": np.arange(1, len(order) + 1, dtype=np.int32),
+        }
+    )
+
+
+@lru_cache(maxsize=VECTORS_KEPT)
+def _streams_by_number(database: Database, file: str) -> np.ndarray:
+    """The streams of each song in all states, in a file, which never changes."""
+    rows = database.query(
+        f"""
+        SELECT number, streams FROM read_parquet($file) JOIN songs USING (song_id)
+        WHERE state_code = '{ALL_STATES}'
+        """,
+        {"file": file},
+    )
+    numbers = rows["number"].to_numpy()
+    vector = np.zeros(numbers.max() + 1, np.int32)
+    vector[numbers] = rows["streams"].to_numpy()
+    return vector
+
+
+def _learn_songs(snapshot: Snapshot) -> None:
+    """Put the songs of files not read so far into the table `songs` of the database."""
+    database, table = snapshot.database, DAILY_SONG_STREAMS.name
+    files = snapshot.files(table, snapshot.days(table))
+    with database.lock:
+        database.query(
+            "CREATE TABLE IF NOT EXISTS songs "
+            "(number INTEGER, song_id UBIGINT, title VARCHAR, artist VARCHAR, searched VARCHAR)",
+            {},
         )
-        cursor.executemany("INSERT INTO learnt VALUES (?)", [[file] for file in files])
+        database.query("CREATE TABLE IF NOT EXISTS learnt (file VARCHAR)", {})
+        known = set(database.query("SELECT file FROM learnt", {})["file"].to_pylist())
+        new = [file for file in files if file not in known]
+        if new:
+            database.query(
+                f"""
+                INSERT INTO songs
+                SELECT (SELECT count(*) FROM songs) + row_number() OVER (ORDER BY song_id) - 1,
+                       song_id, any_value(title), any_value(artist),
+                       lower(any_value(title) || chr(10) || any_value(artist))
+                FROM read_parquet($files) AS delivered
+                WHERE state_code = '{ALL_STATES}'
+                  AND NOT EXISTS (FROM songs WHERE songs.song_id = delivered.song_id)
+                GROUP BY song_id
+                """,
+                {"files": new},
+            )
+            database.query("INSERT INTO learnt SELECT unnest($files)", {"files": new})

@@ -3,13 +3,17 @@
 import errno
 import signal
 import sys
+import threading
+from contextlib import suppress
 from datetime import timedelta
 
 from waitress.server import create_server
 
+from streaming_assets.dashboards import music_queries
 from streaming_assets.dashboards.app import create_app
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import SnapshotReader
+from streaming_assets.dashboards.snapshot import SnapshotError, SnapshotReader
+from streaming_assets.dashboards.views import View
 from streaming_assets.settings import Settings, env_name
 
 THREADS = 8
@@ -40,9 +44,19 @@ def serve(settings: Settings) -> None:
             f"port {port} of {host} is in use; end what listens there, or choose another with "
             f"{env_name('dashboards_port')} or --port"
         ) from None
+    threading.Thread(target=_read_ahead, args=(site,), daemon=True).start()
     signal.signal(signal.SIGTERM, _end)
     print(f"dashboards: http://{host}:{port}/ (KPIs), http://{host}:{port}/music", flush=True)
     server.run()
+
+
+def _read_ahead(site: Site) -> None:
+    """Read what the first visitor of the music page would otherwise wait for."""
+    with suppress(SnapshotError):
+        snapshot = site.reader.current()
+        extent = music_queries.extent(snapshot)
+        if extent:
+            music_queries.songs(snapshot, View.of_address("", extent), 0, 1)
 
 
 def _end(_signal: int, _frame: object) -> None:

@@ -218,15 +218,15 @@ def _one_publisher(folder: Path) -> Iterator[None]:
 class Snapshot:
     """One snapshot, seen through an in-memory DuckDB; it stays the same while later ones are published."""
 
-    def __init__(self, folder: Path, manifest: Manifest, database: "_Database") -> None:
+    def __init__(self, folder: Path, manifest: Manifest, database: "Database") -> None:
         self.folder = folder
         self.manifest = manifest
-        self._database = database
+        self.database = database
 
     @staticmethod
     def open(folder: Path) -> "Snapshot":
         """The snapshot in force. Raises NoSnapshot or SnapshotError."""
-        return Snapshot(folder, Manifest.read(folder), _Database())
+        return Snapshot(folder, Manifest.read(folder), Database())
 
     def days(self, table: str) -> list[date]:
         """The days that `table` has rows of, in order."""
@@ -243,35 +243,44 @@ class Snapshot:
         Raises:
             SnapshotError: a file of the snapshot is missing or damaged.
         """
-        files = self.manifest.tables.get(table, {})
-        paths = [str(self.folder / files[day.isoformat()]) for day in days if day.isoformat() in files]
+        paths = self.files(table, days)
         if not paths:
             return pa.table({})
-        try:
-            with self.cursor() as cursor:
-                result = cursor.execute(
-                    sql.format(rows="read_parquet($files)"), {**(params or {}), "files": paths}
-                )
-                return result.to_arrow_table()
-        except (duckdb.IOException, duckdb.InvalidInputException) as error:
-            raise SnapshotError(f"a file of the snapshot can't be read: {error}") from error
+        return self.database.query(
+            sql.format(rows="read_parquet($files)"), {**(params or {}), "files": paths}
+        )
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of its own to the DuckDB, which the snapshots of one reader share; to be closed."""
-        return self._database.connection.cursor()
-
-    def alone(self) -> threading.Lock:
-        """The lock to hold while changing what is kept in that DuckDB."""
-        return self._database.lock
+    def files(self, table: str, days: Iterable[date]) -> list[str]:
+        """The paths of those of `days` that `table` has rows of."""
+        files = self.manifest.tables.get(table, {})
+        return [str(self.folder / files[day.isoformat()]) for day in days if day.isoformat() in files]
 
 
-class _Database:
-    """An in-memory DuckDB, where queries keep what outlives a snapshot, and the lock for changing it."""
+class Database:
+    """An in-memory DuckDB that the snapshots of one reader share; queries keep there what outlives them.
+
+    Attributes:
+        lock: to hold while changing what is kept.
+    """
 
     def __init__(self) -> None:
-        self.connection = duckdb.connect()
-        self.connection.execute("SET parquet_metadata_cache = true")
+        self._connection = duckdb.connect()
+        self._connection.execute("SET parquet_metadata_cache = true")
         self.lock = threading.Lock()
+
+    def query(self, sql: str, params: Mapping[str, Any], **tables: pa.Table) -> pa.Table:
+        """Run `sql`, which may name `tables` as if they were the database's own.
+
+        Raises:
+            SnapshotError: a file that it reads is missing or damaged.
+        """
+        try:
+            with self._connection.cursor() as cursor:
+                for name, table in tables.items():
+                    cursor.register(name, table)
+                return cursor.execute(sql, dict(params)).to_arrow_table()
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise SnapshotError(f"a file of the snapshot can't be read: {error}") from error
 
 
 class SnapshotReader:
@@ -279,7 +288,7 @@ class SnapshotReader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._database = _Database()
+        self._database = Database()
         self._lock = threading.Lock()
         self._seen: tuple[int, int] | None = None
         self._snapshot: Snapshot | None = None

@@ -1,0 +1,114 @@
+"""The app without a browser: downloads, health, formats, freshness."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from streaming_assets.dashboards import formats
+from streaming_assets.dashboards.app import create_app
+from streaming_assets.dashboards.site import status
+from streaming_assets.dashboards.snapshot import MANIFEST, publish
+from streaming_assets_tests.dashboards.serving import site_of
+from streaming_assets_tests.dashboards.world import AS_OF
+
+
+def client_of(folder: Path) -> FlaskClient:
+    return create_app(site_of(folder, AS_OF)).server.test_client()
+
+
+def test_health_says_how_the_data_stands(tmp_path: Path, published: Path) -> None:
+    assert client_of(published).get("/healthz").json == {"status": "ready", "snapshot": 1}
+    assert client_of(tmp_path).get("/healthz").json == {"status": "empty", "snapshot": 0}
+    (tmp_path / MANIFEST).write_text("{")
+    answer = client_of(tmp_path).get("/healthz")
+    assert answer.json == {"status": "failed", "snapshot": 0}
+    assert answer.status_code == 200
+
+
+def test_the_browser_is_told_to_ask_no_other_host(published: Path) -> None:
+    answer = client_of(published).get("/music")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert b'data-mantine-color-scheme="dark"' in answer.data
+    assert b"https://" not in answer.data
+
+
+def test_downloads_that_can_not_be_had_say_why(tmp_path: Path, published: Path) -> None:
+    unknown = client_of(published).get("/download/nothing.csv")
+    assert (unknown.status_code, unknown.text) == (
+        404,
+        "There is no nothing.csv; there are daily-active-users, daily-ad-revenue, states, genres, artists, songs.\n",
+    )
+    early = client_of(tmp_path).get("/download/songs.csv")
+    assert early.status_code == 503
+    assert "nothing has been published" in early.text
+    publish(tmp_path, {}, AS_OF)
+    assert client_of(tmp_path).get("/download/songs.csv").status_code == 404
+
+
+def test_a_missing_day_is_an_empty_row_of_the_csv(published: Path) -> None:
+    answer = client_of(published).get("/download/daily-active-users.csv?from=2025-01-22&to=2025-01-22")
+    assert answer.text == "day,free,paid,all\r\n2025-01-22,,,\r\n"
+    assert answer.headers["Content-Disposition"] == (
+        'attachment; filename="daily-active-users-2025-01-22-2025-01-22.csv"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("as_of", "published_at", "now", "shown", "stale"),
+    [
+        ("10:00", "10:03", "10:05", "10:00", False),
+        ("11:00", "10:03", "10:05", "10:03", False),  # the newest hour still runs
+        ("10:00", "10:03", "11:30", "10:00", False),
+        ("10:00", "10:03", "11:31", "10:00", True),
+    ],
+)
+def test_how_fresh_the_data_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    as_of: str,
+    published_at: str,
+    now: str,
+    shown: str,
+    stale: bool,
+) -> None:
+    def at(clock: str) -> datetime:
+        return datetime.fromisoformat(f"2025-02-12T{clock}+00:00")
+
+    publish(tmp_path, {}, at(as_of))
+    manifest = (tmp_path / MANIFEST).read_text()
+    written = site_of(tmp_path, at(now)).reader.current().manifest.published_at.isoformat()
+    (tmp_path / MANIFEST).write_text(manifest.replace(written, at(published_at).isoformat()))
+    state = status(site_of(tmp_path, at(now)))
+    assert (state.as_of, state.stale) == (at(shown), stale)
+    assert state.age == at(now) - at(shown)
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        (formats.compact(950), "950"),
+        (formats.compact(12_345), "12.35K"),
+        (formats.compact(617_200), "617.2K"),
+        (formats.compact(999_999), "1M"),
+        (formats.compact(1_234_567), "1.235M"),
+        (formats.count(1_234_567), "1,234,567"),
+        (formats.dollars(0), "$0.00"),
+        (formats.dollars(0.0153), "$0.015"),
+        (formats.dollars(465.5), "$465.50"),
+        (formats.dollars(123_820), "$123.8K"),
+        (formats.percent(0.16114), "16.11%"),
+        (formats.span(date(2025, 2, 3), date(2025, 2, 9)), "3 to 9 Feb 2025"),
+        (formats.span(date(2025, 1, 27), date(2025, 2, 2)), "27 Jan to 2 Feb 2025"),
+        (formats.span(date(2024, 12, 30), date(2025, 1, 5)), "30 Dec 2024 to 5 Jan 2025"),
+        (formats.span(date(2025, 1, 5), date(2025, 1, 5)), "5 Jan 2025"),
+        (formats.moment(datetime(2025, 2, 12, 14, tzinfo=UTC)), "12 Feb 2025, 14:00 UTC"),
+        (formats.age(timedelta(seconds=59)), "just now"),
+        (formats.age(timedelta(minutes=119)), "119 min"),
+        (formats.age(timedelta(minutes=120)), "2 h"),
+        (formats.age(timedelta(hours=49)), "2 days"),
+    ],
+)
+def test_numbers_and_times_are_written_to_be_read(written: str, wanted: str) -> None:
+    assert written == wanted
