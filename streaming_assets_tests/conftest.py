@@ -1,5 +1,47 @@
 """Fixtures that tests of several parts share."""
 
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from streaming_assets.settings import Settings, get_settings
 from streaming_assets_tests.postgres import postgres
 
 __all__ = ["postgres"]
+
+
+@pytest.fixture(scope="session")
+def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dbt target folder with the parsed project: parsing costs more than most tests."""
+    from streaming_assets.resources.dbt import DbtRunner
+
+    home = tmp_path_factory.mktemp("parsed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMING_ASSETS_HOME", str(home))
+        get_settings.cache_clear()
+        importlib.import_module(
+            "streaming_assets.definitions"
+        )  # parses for its own settings when first imported
+    get_settings.cache_clear()
+    dbt = DbtRunner(Settings(home=home))
+    assert dbt.manifest
+    return dbt.target_path
+
+
+@pytest.fixture
+def make_graph(tmp_path: Path, parsed_project: Path) -> Iterator[Callable]:
+    """A function that builds the graph for a home folder of the test's own and settings by name."""
+    from streaming_assets_tests.graph import Graph
+
+    made: list[Graph] = []
+
+    def make(home: str = "home", **settings: object) -> Graph:
+        graph = Graph(tmp_path / home, parsed_project, **settings)
+        made.append(graph)
+        return graph
+
+    yield make
+    for graph in made:
+        graph.close()

@@ -41,7 +41,7 @@ class Cursor:
                     for topic, (objects, size, generation) in topics.items()
                 }
             )
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return cls()
 
     def after(self, taken: Mapping[TopicHour, Fingerprint], window_start: datetime) -> "Cursor":

@@ -1,0 +1,114 @@
+"""Which hours changed: fingerprints, their comparison, and the cursor that remembers them."""
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming_assets.automation.arrivals import Cursor, changed, fingerprints
+from streaming_assets.events import LAKE_TYPES
+from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.lake.names import HOUR, ObjectName
+from streaming_assets_tests.graph import hour
+
+LISTENS, VIEWS = "listen_events", "page_view_events"
+_keys = st.tuples(st.sampled_from([LISTENS, VIEWS, "user_info"]), st.integers(0, 100).map(hour))
+_seen = st.dictionaries(_keys, st.tuples(*[st.integers(0, 2**63)] * 3))
+
+
+def row(topic: str, at: datetime, offset: int = 0, size: int = 10, generation: int = 1) -> InventoryRow:
+    return InventoryRow(ObjectName(topic, at, 0, offset), "somewhere", size, generation)
+
+
+def test_a_fingerprint_counts_objects_and_bytes_and_keeps_the_newest_generation() -> None:
+    rows = [row(LISTENS, hour(0), 0, 10, 7), row(LISTENS, hour(0), 5, 20, 3), row(VIEWS, hour(0), 0, 1, 1)]
+    assert fingerprints([*rows, row(LISTENS, hour(1), 9, 4, 2)]) == {
+        (LISTENS, hour(0)): (2, 30, 7),
+        (VIEWS, hour(0)): (1, 1, 1),
+        (LISTENS, hour(1)): (1, 4, 2),
+    }
+    assert fingerprints([]) == {}
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        [row(LISTENS, hour(0), 0), row(LISTENS, hour(0), 1)],  # one more object
+        [row(LISTENS, hour(0), 0, size=11)],  # it grew
+        [row(LISTENS, hour(0), 0, generation=2)],  # written anew with as many bytes
+    ],
+)
+def test_an_hour_changes_with_its_objects(now: list[InventoryRow]) -> None:
+    before = fingerprints([row(LISTENS, hour(0)), row(VIEWS, hour(0))])
+    found = fingerprints([*now, row(VIEWS, hour(0))])
+    assert list(changed(found, before)) == [(LISTENS, hour(0))]
+
+
+def test_what_stays_the_same_is_no_change() -> None:
+    found = fingerprints([row(LISTENS, hour(0))])
+    assert changed(found, found) == {}
+
+
+def test_changes_come_oldest_first() -> None:
+    found = fingerprints([row(VIEWS, hour(1)), row(LISTENS, hour(2)), row(LISTENS, hour(1))])
+    assert list(changed(found, {})) == [(LISTENS, hour(1)), (VIEWS, hour(1)), (LISTENS, hour(2))]
+
+
+@given(_seen)
+def test_a_cursor_survives_its_text(seen: dict) -> None:
+    assert Cursor.from_json(Cursor(seen).to_json()) == Cursor(seen)
+
+
+GOOD = json.loads(Cursor({(LISTENS, hour(0)): (1, 2, 3)}).to_json())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "garbage",
+        "{",
+        "null",
+        "[]",
+        "7",
+        '"text"',
+        "{}",
+        json.dumps(GOOD | {"version": 2}),
+        json.dumps({"version": 1}),
+        json.dumps(GOOD | {"hours": []}),
+        json.dumps(GOOD | {"hours": {"yesterday": {LISTENS: [1, 2, 3]}}}),
+        json.dumps(GOOD | {"hours": {"2025-03-01-00:00": [LISTENS]}}),
+        json.dumps(GOOD | {"hours": {"2025-03-01-00:00": {LISTENS: [1, 2]}}}),
+        json.dumps(GOOD | {"hours": {"2025-03-01-00:00": {LISTENS: [1, 2, "x"]}}}),
+        json.dumps(GOOD | {"hours": {"2025-03-01-00:00": {LISTENS: None}}}),
+        json.dumps(GOOD | {"hours": {"2025-03-01-00:00": {LISTENS: [1, 2, float("inf")]}}}),
+        "[" * 100_000,
+    ],
+)
+def test_a_cursor_that_is_none_starts_over(text: str | None) -> None:
+    assert Cursor.from_json(text) == Cursor()
+
+
+@given(st.text())
+def test_no_text_breaks_the_cursor(text: str) -> None:
+    assert isinstance(Cursor.from_json(text), Cursor)
+
+
+def test_the_cursor_forgets_hours_before_the_window() -> None:
+    seen = {(LISTENS, hour(0)): (1, 1, 1), (LISTENS, hour(1)): (2, 2, 2)}
+    after = Cursor(seen).after({(LISTENS, hour(2)): (3, 3, 3), (LISTENS, hour(1)): (4, 4, 4)}, hour(1))
+    assert after.seen == {(LISTENS, hour(1)): (4, 4, 4), (LISTENS, hour(2)): (3, 3, 3)}
+
+
+def test_the_cursor_stays_small_however_long_it_runs() -> None:
+    """A month of hours, each with all topics, under the default window of 48 h."""
+    cursor = Cursor()
+    for number in range(24 * 30):
+        taken = {(e.topic, hour(number)): (1_000, 10**9, 1_800_000_000 * 10**9) for e in LAKE_TYPES}
+        cursor = Cursor.from_json(cursor.after(taken, hour(number) - timedelta(hours=48)).to_json())
+    assert len(cursor.seen) == 49 * len(LAKE_TYPES)
+    assert len(cursor.to_json()) < 20_000
+    assert min(at for _, at in cursor.seen) == hour(24 * 30 - 1) - 48 * HOUR

@@ -1,0 +1,147 @@
+"""The whole graph in this process, on a lake, a warehouse and an instance of a test's own."""
+
+import gzip
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from streaming_assets.automation.jobs import HOURLY_JOB, span_tags
+from streaming_assets.lake.folder import FolderLake
+from streaming_assets.lake.names import HOUR, ObjectName
+from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.settings import Settings
+
+FIRST = datetime(2025, 3, 1, tzinfo=UTC)  # hours of tests, unless they concern the present
+
+
+def hour(number: int) -> datetime:
+    """The hour that lies `number` hours after FIRST."""
+    return FIRST + number * HOUR
+
+
+class Graph:
+    """The definitions for a home folder, with what they work on."""
+
+    def __init__(self, home: Path, parsed: Path, **settings: Any) -> None:
+        """`parsed`: a dbt target folder that holds the parsed project, so that it is not parsed again."""
+        from streaming_assets.definitions import build_defs
+
+        self.settings = Settings(home=home, **settings)
+        shutil.copytree(parsed, home / "dbt" / self.settings.target, dirs_exist_ok=True)
+        self.defs = build_defs(self.settings)
+        self.lake = FolderLake(self.settings.lake_url)
+        self.warehouse = DuckDbWarehouse(self.settings.warehouse_file, 10)
+        self.instance = dg.DagsterInstance.ephemeral()
+
+    def put(
+        self,
+        topic: str,
+        at: datetime,
+        lines: Iterable[Any],
+        offset: int = 0,
+        partition: int = 0,
+        life: str | None = None,
+    ) -> ObjectName:
+        """Write an object: events get consecutive offsets, texts are lines as they are."""
+        name = ObjectName(topic, at, partition, offset, life)
+        texts = [
+            line if isinstance(line, str) else in_lake(line, offset + index)
+            for index, line in enumerate(lines)
+        ]
+        self.put_bytes(name, gzip.compress("\n".join(texts).encode()))
+        return name
+
+    def put_bytes(self, name: ObjectName | str, data: bytes) -> None:
+        """Write an object of these bytes."""
+        self.lake.write(str(name), data)
+
+    def run(
+        self,
+        first: int,
+        end: int,
+        job: str = HOURLY_JOB,
+        tags: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job over the hours [hour(first), hour(end)); `options` as `execute_in_process` takes them."""
+        return self.defs.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            tags={**span_tags((hour(first), hour(end))), **(tags or {})},
+            raise_on_error=False,
+            **options,
+        )
+
+    def rows(self, sql: str) -> list[tuple]:
+        """The rows of a query of the warehouse."""
+        return self.warehouse.rows(sql)
+
+    def tables(self) -> dict[str, list[tuple]]:
+        """All rows of all tables and views of models, in an order of their own."""
+        names = self.rows(
+            "select table_name from information_schema.tables"
+            " where table_name similar to '(stg|dim|fact|mart)_.*' order by all"
+        )
+        return {name: sorted(self.rows(f"select * from {name}"), key=repr) for (name,) in names}
+
+    def close(self) -> None:
+        """End the instance."""
+        self.instance.dispose()
+
+
+def in_lake(event: Mapping[str, Any], offset: int) -> str:
+    """The line of an event in an object."""
+    return json.dumps(
+        {"value": event, "offset": offset, "timestamp": "2025-03-01T00:00:00.000Z"}, ensure_ascii=False
+    )
+
+
+def ms(moment: datetime) -> int:
+    """Milliseconds since the epoch, as events carry them."""
+    return int(moment.timestamp() * 1000)
+
+
+def listen(at: datetime, user: int = 1, item: int = 0, **other: Any) -> dict[str, Any]:
+    """A song played; `other` replaces fields."""
+    track = {"artist": "Ann", "song": "Hello", "duration": 200.5}
+    return _in_session(at, user, item) | track | other
+
+
+def view(at: datetime, user: int = 1, item: int = 0, **other: Any) -> dict[str, Any]:
+    """A page viewed by someone who is logged in."""
+    return _in_session(at, user, item) | {"page": "Home", "method": "GET", "status": 200} | other
+
+
+def change(at: datetime, user: int = 1, item: int = 0, **other: Any) -> dict[str, Any]:
+    """A change of level, which is the one before."""
+    return _in_session(at, user, item) | other
+
+
+def info(at: datetime, user: int = 1, **other: Any) -> dict[str, Any]:
+    """A user's record, registered an hour before."""
+    who = {"lastName": "Lovelace", "firstName": "Ada", "gender": "F", "level": "free"}
+    return {"ts": ms(at), "userId": user, "registration": ms(at - HOUR), **who} | other
+
+
+def without(event: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """The event lacking a field."""
+    return {name: value for name, value in event.items() if name != field}
+
+
+def failures(result: dg.ExecuteInProcessResult) -> str:
+    """What failed in a run, in all its words; empty if nothing did."""
+    return "\n".join(
+        event.step_failure_data.error_display_string or ""
+        for event in result.all_events
+        if event.is_step_failure
+    )
+
+
+def _in_session(at: datetime, user: int, item: int) -> dict[str, Any]:
+    place = {"city": "Reno", "zip": "89501", "state": "NV"}
+    where = {"userId": user, "sessionId": 1, "itemInSession": item, "auth": "Logged In", "level": "free"}
+    return {"ts": ms(at), **where, **place}
