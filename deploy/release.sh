@@ -33,5 +33,8 @@ for machine in $(jq -r 'keys | reverse[]' <<<"$machines"); do
       sudo docker compose exec -T code python /opt/image/drain.py 900
     fi
     sudo docker compose up --detach --remove-orphans --wait --wait-timeout 600
+    if sudo docker compose ps --services --status running | grep -qx webserver; then
+      sudo docker compose exec -T webserver python /opt/image/loaded.py
+    fi
     echo \"\$(date --utc --iso-8601=seconds) $tag\" | sudo tee --append /opt/streaming-assets/releases"
 done

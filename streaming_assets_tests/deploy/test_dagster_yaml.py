@@ -1,9 +1,13 @@
 """deploy/dagster.yaml through Dagster's own schema, and on a real PostgreSQL: tables, runs, drain, pruning."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from runpy import run_path
@@ -23,6 +27,7 @@ from streaming_assets.settings import PROJECT_ROOT
 
 DEPLOY = PROJECT_ROOT / "deploy"
 drain = run_path(str(DEPLOY / "image" / "drain.py"))["drain"]
+loaded_problems = run_path(str(DEPLOY / "image" / "loaded.py"))["problems"]
 prune = run_path(str(DEPLOY / "image" / "prune.py"))["prune"]
 CONFIG: dict[str, Any] = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
 STORAGES = ("run_storage", "event_log_storage", "schedule_storage")
@@ -214,6 +219,49 @@ def test_drain_waits_for_runs_and_tells_of_those_that_stay(
     finally:
         instance.report_run_failed(run)
     assert drain(instance, 0) == 0
+
+
+@pytest.mark.integration
+@pytest.mark.xdist_group("postgres")
+def test_a_release_sees_whether_the_graph_loads(home: Path, tmp_path: Path) -> None:
+    """A real web server with one graph that loads and one that does not."""
+    (tmp_path / "sound.py").write_text("import dagster as dg\ndefs = dg.Definitions()\n")
+    (tmp_path / "broken.py").write_text("raise RuntimeError('no such table')\n")
+    with webserver(home, tmp_path / "sound.py", tmp_path / "broken.py") as address:
+        (problem,) = loaded_problems(address)
+        assert problem.startswith("broken.py: ")
+        assert "no such table" in problem
+        assert script("loaded.py", home, address).returncode == 1
+
+
+@contextmanager
+def webserver(home: Path, *code: Path) -> Iterator[str]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    files = [argument for path in code for argument in ("--python-file", path)]
+    process = subprocess.Popen(
+        [Path(sys.executable).parent / "dagster-webserver", "--port", str(port), *files],
+        env={**os.environ, "DAGSTER_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=home,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/server_info", timeout=5)
+                break
+            except OSError:
+                assert process.poll() is None, "the web server ended"
+                assert time.monotonic() < deadline, "the web server did not answer within 90 s"
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def job() -> dg.JobDefinition:

@@ -157,11 +157,8 @@ def test_brokers_are_those_of_the_laptop(services: dict[str, dict[str, Any]]) ->
 @pytest.mark.parametrize(
     ("profiles", "running"),
     [
-        (
-            "ingestion,brokers",
-            {"kafka-1", "kafka-2", "kafka-3", "topics", "connect", "connectors", "simulator"},
-        ),
-        ("ingestion", {"topics", "connect", "connectors", "simulator"}),
+        ("ingestion,brokers", {"kafka-1", "kafka-2", "kafka-3", *INGESTION}),
+        ("ingestion", INGESTION),
         ("dagster", {"migrate", "code", "webserver", "daemon", "prune", "dashboards"}),
         ("dagster,postgres", {"migrate", "code", "webserver", "daemon", "prune", "dashboards", "postgres"}),
     ],
