@@ -14,7 +14,7 @@ for machine in $(jq -r 'keys | reverse[]' <<<"$machines"); do
   name=$(jq -r --arg m "$machine" '.[$m].name' <<<"$machines")
   zone=$(jq -r --arg m "$machine" '.[$m].zone' <<<"$machines")
   {
-    jq -r --arg m "$machine" '.[$m]' <<<"$env"
+    jq -j --arg m "$machine" '.[$m]' <<<"$env"
     echo "IMAGE_TAG=$tag"
   } >"$here/env"
 

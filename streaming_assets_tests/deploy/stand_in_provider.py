@@ -21,7 +21,7 @@ from streaming_assets_tests.deploy.provider_schema import Attribute, Block, Sche
 
 NESTING = {"single": 1, "list": 2, "set": 3}
 UNKNOWN = msgpack.ExtType(0, b"\0")
-ADDRESS = "registry.terraform.io/hashicorp/google"
+ADDRESS = "hashicorp/google"
 
 
 @contextmanager
