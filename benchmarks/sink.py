@@ -8,6 +8,8 @@ number of instances read all of it, in a group of its own. Prints a table, one r
     wall      from the first record read to the last object in place
     sink CPU  user and system time of the sinks alone; the broker's share of the machine is not in it
     peak      greatest resident memory of an instance
+
+and how long a killed sink's partitions wait for its successor, with and without a name for the instance.
 """
 
 import argparse
@@ -76,28 +78,56 @@ def fill(address: str, records: int) -> float:
     return sum(map(len, values)) / len(values)
 
 
-def measure(address: str, records: int, instances: int, folder: Path) -> str:
-    """One row of the table."""
-    group = f"bench-{uuid.uuid4().hex}"
+def start(address: str, group: str, folder: Path, instance: str) -> subprocess.Popen[bytes]:
+    """A sink; its output is in the folder under its process id."""
     environment = os.environ | {
         "STREAMING_ASSETS_HOME": str(folder),
         "STREAMING_ASSETS_KAFKA_BOOTSTRAP_SERVERS": address,
         "STREAMING_ASSETS_SINK_GROUP_ID": group,
     }
+    command = [sys.executable, "-m", "streaming_assets.cli", "sink"]
+    with open(folder / f"{uuid.uuid4().hex}.log", "wb") as log:
+        named = ["--instance", instance] if instance else []
+        return subprocess.Popen([*command, *named], env=environment, stdout=log)
+
+
+def wait_assigned(folder: Path, sinks: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until one of the folder's logs tells of partitions."""
+    while not any("assigned" in log.read_text() for log in folder.glob("*.log")):
+        assert all(sink.poll() is None for sink in sinks), "a sink ended"
+        time.sleep(0.05)
+
+
+def recovery(address: str, folder: Path, instance: str) -> float:
+    """Seconds from the kill of a sink to its successor's partitions."""
+    group = f"bench-{uuid.uuid4().hex}"
+    first = start(address, group, folder, instance)
+    wait_assigned(folder, [first])
+    first.kill()
+    first.wait()
+    began = time.monotonic()
+    for log in folder.glob("*.log"):
+        log.unlink()
+    second = start(address, group, folder, instance)
+    wait_assigned(folder, [second])
+    took = time.monotonic() - began
+    second.terminate()
+    second.wait()
+    return took
+
+
+def measure(address: str, records: int, instances: int, folder: Path) -> str:
+    """One row of the table."""
+    group = f"bench-{uuid.uuid4().hex}"
     observer = Consumer({"bootstrap.servers": address, "group.id": group})
     partitions = [TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
-    sinks = []
-    for number in range(instances):
-        with open(folder / f"{number}.log", "wb") as log:
-            command = [sys.executable, "-m", "streaming_assets.cli", "sink", "--instance", str(number)]
-            sinks.append(subprocess.Popen(command, env=environment, stdout=log))
-    while not any("assigned" in (folder / f"{number}.log").read_text() for number in range(instances)):
-        time.sleep(0.05)
-    start = time.monotonic()
+    sinks = [start(address, group, folder, str(number)) for number in range(instances)]
+    wait_assigned(folder, sinks)
+    began = time.monotonic()
     while sum(max(one.offset, 0) for one in observer.committed(partitions, timeout=30)) < records:
         assert all(sink.poll() is None for sink in sinks), "a sink ended"
         time.sleep(0.1)
-    wall = time.monotonic() - start
+    wall = time.monotonic() - began
     cpu, peak = 0.0, 0
     for sink in sinks:
         sink.terminate()
@@ -134,6 +164,11 @@ def main() -> None:
                 lake = home / f"run-{instances}"
                 lake.mkdir()
                 print(measure(address, arguments.records, instances, lake), flush=True)
+            for instance, kind in (("one", "with"), ("", "without")):
+                folder = home / kind
+                folder.mkdir()
+                took = recovery(address, folder, instance)
+                print(f"\na killed sink {kind} --instance: {took:.1f} s to the partitions of its successor")
         finally:
             stack.down()
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streaming_assets.events import TOPICS
+from streaming_assets.ingestion.broker import PARTITIONS
 from streaming_assets.ingestion.broker_file import read_broker_file
 from streaming_assets.ingestion.buffer import Buffer, Rows, Slot
 from streaming_assets.ingestion.clients import BrokerError, answers, consumer_config, life
@@ -80,9 +81,9 @@ class _Session:
 
     def run(self, stop: threading.Event) -> None:
         """Carry records until `stop` is set or the broker's life ends, then flush."""
-        self._consumer.subscribe(
-            list(TOPICS), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._state.partitions.clear()
+        self._tell()
+        self._join()
         look_at = report_at = time.monotonic()
         with ThreadPoolExecutor(WRITERS) as self._writers:
             try:
@@ -107,6 +108,22 @@ class _Session:
                 self._report()
                 self._buffer.drop(list(self._state.partitions))  # what the lake did not take stays in Kafka
                 self._consumer.close()
+
+    def _join(self) -> None:
+        if self._state.life is None:
+            self._consumer.subscribe(
+                list(TOPICS), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+            return
+        # The embedded broker has one sink, which need not wait seconds for a group of one.
+        mine = [TopicPartition(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
+        self._on_assign(self._consumer, mine)
+        self._consumer.assign(
+            [
+                TopicPartition(own.topic, own.partition, own.position or 0)
+                for own in self._state.partitions.values()
+            ]
+        )
 
     def _take(self, messages: list[Message]) -> None:
         partitions, buffer, state = self._state.partitions, self._buffer, self._state
@@ -176,9 +193,10 @@ class _Session:
         if self._state.error:
             _log.error("%s; trying again in %g s", self._state.error, RETRY_SECONDS)
             self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._tell()
             return False
         self._commit()
-        self._state.write()
+        self._tell()
         if len(self._reached) > REMEMBERED_SLOTS:
             self._reached.clear()
         return True
@@ -257,10 +275,16 @@ class _Session:
                 TopicPartition(own.topic, own.partition), cached=True
             )[1]
             own.end = high if high >= 0 else None
-        self._state.write()
+        self._tell()
         if str(self._state) != self._reported:
             self._reported = str(self._state)
             _log.info("%s", self._reported)
+
+    def _tell(self) -> None:
+        try:
+            self._state.write()
+        except OSError as error:  # a full disk, which the lake's own errors tell better
+            _log.warning("can't write %s: %s", self._state.path, error.strerror)
 
     def _note(self, error: KafkaError) -> None:
         # A topic that nobody has made yet is no fault: it is read from its beginning once it is there.
