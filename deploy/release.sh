@@ -21,7 +21,7 @@ for machine in $(jq -r 'keys | reverse[]' <<<"$machines"); do
   echo "$name: files"
   tar -cz kafka deploy/compose.yaml -C "$here" env |
     gcloud compute ssh "$name" --zone "$zone" --tunnel-through-iap --quiet --command \
-      'sudo tar -xz -C /opt/streaming-assets && sudo mv /opt/streaming-assets/env /opt/streaming-assets/deploy/.env'
+      'timeout 600 sh -c "until test -d /opt/streaming-assets; do sleep 5; done" && sudo tar -xz -C /opt/streaming-assets && sudo mv /opt/streaming-assets/env /opt/streaming-assets/deploy/.env'
 
   echo "$name: images, then the parts, one after another as they get healthy"
   gcloud compute ssh "$name" --zone "$zone" --tunnel-through-iap --quiet --command "

@@ -126,6 +126,17 @@ def test_one_machine_holds_them_all(services: dict[str, dict[str, Any]]) -> None
     assert sum(limits.values()) <= MACHINE_MIB - 512, limits
 
 
+def test_what_runs_once_is_waited_for(services: dict[str, dict[str, Any]]) -> None:
+    """`up --wait` takes a finished container for a failed one unless something that stays depends on its end."""
+    awaited = {
+        name
+        for service in services.values()
+        for name, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully" and service["restart"] != "no"
+    }
+    assert awaited == ONCE
+
+
 def test_ports_are_reached_through_the_tunnel_only(services: dict[str, dict[str, Any]]) -> None:
     published = {port["published"]: port["host_ip"] for s in services.values() for port in s.get("ports", [])}
     assert published == dict.fromkeys(["3000", "8050", "8083", "19092", "19093", "19094"], "127.0.0.1")
