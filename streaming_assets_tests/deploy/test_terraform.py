@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -258,7 +258,7 @@ def test_policy(linters: Path) -> None:
         text=True,
         timeout=180,
     )  # fmt: skip
-    reports = json.loads(done.stdout)
+    reports = list(documents(done.stdout))
     checked = {report["check_type"] for report in reports if report["summary"]["passed"] > 50}
     assert checked == {"terraform", "dockerfile", "github_actions"}
     for results in (report["results"] for report in reports):
@@ -266,3 +266,13 @@ def test_policy(linters: Path) -> None:
         assert not failed, "\n".join(failed)
         for skipped in results["skipped_checks"]:
             assert len(skipped["check_result"]["suppress_comment"]) > 20, skipped["check_id"]
+
+
+def documents(text: str) -> Iterator[dict[str, Any]]:
+    """The reports of checkov's output: for each folder a report, or a list of them."""
+    while text := text.strip():
+        found, end = json.JSONDecoder().raw_decode(text)
+        yield from (
+            report for report in (found if isinstance(found, list) else [found]) if "results" in report
+        )
+        text = text[end:]
