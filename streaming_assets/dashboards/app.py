@@ -166,7 +166,7 @@ def _on_error(error: Exception) -> None:
     """A callback failed: say so above the page, which keeps what it showed."""
     if isinstance(error, SnapshotError):
         log.error("%s", error)
-        message = f"{error}. Materialise the published snapshot in Dagster once more."
+        message = f"{error}. Materialise dashboard_snapshot in Dagster once more."
     else:
         log.exception("a callback failed", exc_info=error)
         message = "The log of the dashboards says why. Try again, or reload the page."

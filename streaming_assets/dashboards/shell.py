@@ -83,7 +83,9 @@ def in_place_of_page(state: Status) -> html.Div:
                 html.Ol(
                     [
                         html.Li(["Start the whole system with ", html.Code("make dev"), "; or,"]),
-                        html.Li("if it runs, materialise the published snapshot in Dagster."),
+                        html.Li(
+                            ["if it runs, materialise ", html.Code("dashboard_snapshot"), " in Dagster."]
+                        ),
                     ]
                 ),
                 html.P("This page looks for it every few seconds; there is no need to reload."),
@@ -100,8 +102,11 @@ def failure(message: str) -> html.Div:
         [
             html.P(html.Code(message, className="message")),
             html.P(
-                "Materialise the published snapshot in Dagster once more, for all days, to write it anew. "
-                "This page looks again every few seconds."
+                [
+                    "Materialise ",
+                    html.Code("dashboard_snapshot"),
+                    " in Dagster once more. This page looks again every few seconds.",
+                ]
             ),
         ],
     )

@@ -148,7 +148,7 @@ def test_a_filter_that_fails_says_so_and_the_page_keeps_what_it_shows(
         page.get_by_role("button", name="14 January 2025", exact=True).click()
         page.get_by_role("button", name="15 January 2025", exact=True).click()
         expect(page.locator("#failure")).to_contain_text("This could not be shown")
-        expect(page.locator("#failure")).to_contain_text("Materialise the published snapshot")
+        expect(page.locator("#failure")).to_contain_text("Materialise dashboard_snapshot")
         assert page.inner_text("#artists") == before
         page.click("#music-days")
         page.get_by_role("button", name="Next month").click()
