@@ -1,0 +1,83 @@
+"""After a failed run: what is asked for once more, told from the run's own events."""
+
+from collections.abc import Iterable
+
+import dagster as dg
+import pytest
+
+from streaming_assets.assets.external_tables import BAD_HOURS
+from streaming_assets.automation.jobs import build_jobs, span_of, span_tags
+from streaming_assets.automation.sensors import AGAIN_TAG, build_failed_run_sensor
+from streaming_assets.partitions import Span, key_of
+from streaming_assets_tests.graph import hour
+
+SPAN = span_tags((hour(0), hour(5)))
+
+
+def failed_run(
+    instance: dg.DagsterInstance, tags: dict[str, str], failure: Exception | None
+) -> dg.RunFailureSensorContext:
+    """The context of the sensor after a run that failed so; without a failure, its process died."""
+
+    @dg.op
+    def step() -> None:
+        if failure is not None:
+            raise failure
+
+    @dg.job(name="hourly", executor_def=dg.in_process_executor)
+    def hourly() -> None:
+        step()
+
+    result = hourly.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+    if failure is None:
+        run = instance.create_run_for_job(hourly, status=dg.DagsterRunStatus.STARTED, tags=tags)
+        event = instance.report_run_failed(run, "The process that executed this run is gone.")
+    else:
+        run = result.dagster_run
+        event = next(event for event in result.all_events if event.event_type_value == "PIPELINE_FAILURE")
+    return dg.build_run_status_sensor_context(
+        sensor_name="failed_hours", dagster_instance=instance, dagster_run=run, dagster_event=event
+    ).for_run_failure()
+
+
+def asked(requests: Iterable[dg.RunRequest]) -> list[Span | None]:
+    return [span_of(dg.DagsterRun(job_name="hourly", run_id="1", tags=asked.tags)) for asked in requests]
+
+
+def unreadable(*hours: int) -> dg.Failure:
+    return dg.Failure("Objects that can't be read", metadata={BAD_HOURS: [key_of(hour(h)) for h in hours]})
+
+
+@pytest.mark.parametrize(
+    ("failure", "again"),
+    [
+        (unreadable(2), [(hour(0), hour(2)), (hour(3), hour(5))]),
+        (unreadable(0, 1), [(hour(2), hour(5))]),
+        (unreadable(0, 1, 2, 3, 4), []),
+        (dg.Failure("something else", metadata={"other": 1}), []),
+        (ValueError("a model failed"), []),
+        (None, [(hour(0), hour(5))]),
+    ],
+)
+def test_what_is_asked_again(failure: Exception | None, again: list[Span]) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = failed_run(instance, SPAN, failure)
+        requests = list(build_failed_run_sensor(build_jobs([])[0])(context) or [])
+        assert asked(requests) == again
+        assert {request.tags[AGAIN_TAG] for request in requests} <= {context.dagster_run.run_id}
+        keys = {request.run_key for request in requests}
+        assert len(keys) == len(requests)
+        assert all(context.dagster_run.run_id in (key or "") for key in keys)
+
+
+@pytest.mark.parametrize("failure", [unreadable(2), None])
+def test_a_run_that_repeats_another_is_not_repeated(failure: Exception | None) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = failed_run(instance, SPAN | {AGAIN_TAG: "the first"}, failure)
+        assert not list(build_failed_run_sensor(build_jobs([])[0])(context) or [])
+
+
+def test_a_run_over_no_hours_is_not_repeated() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = failed_run(instance, {}, None)
+        assert not list(build_failed_run_sensor(build_jobs([])[0])(context) or [])

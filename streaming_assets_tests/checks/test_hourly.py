@@ -1,0 +1,339 @@
+"""The hourly checks on tables made by hand: what passes, what fails, and what they name. One hour or a range alike."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from streaming_assets.automation.jobs import span_tags
+from streaming_assets.checks.hourly import SHOWN, build_hourly_checks
+from streaming_assets_tests.graph import Place, hour
+
+TABLES = """
+create table lake_objects (
+    topic varchar, bucket_ingestion_datetime timestamp, row_count bigint, is_processed boolean
+);
+create table stg_listen_events (bucket_ingestion_datetime timestamp, copies bigint);
+create table stg_page_view_events (bucket_ingestion_datetime timestamp, copies bigint);
+create table stg_status_change_events (bucket_ingestion_datetime timestamp, copies bigint);
+create table stg_users (bucket_ingestion_datetime timestamp, copies bigint);
+create table stg_quarantine (
+    topic varchar, bucket_ingestion_datetime timestamp, life varchar, kafka_partition bigint, kafka_offset bigint,
+    dead_letter_offset bigint, reason varchar
+);
+create table stg_filtered_rows (topic varchar, bucket_ingestion_datetime timestamp, row_count bigint);
+create table stg_offset_ranges (
+    topic varchar, bucket_ingestion_datetime timestamp, life varchar, kafka_partition bigint, first_offset bigint,
+    last_offset bigint
+);
+create table fact_listen_events (bucket_ingestion_datetime timestamp, pk_user varchar, level varchar);
+create table dim_users (pk_user varchar, level varchar);
+"""
+LISTENS = "listen_events"
+Evaluations = dict[tuple[str, str], dg.AssetCheckEvaluation]
+
+
+class Tables(Place):
+    """A warehouse with just the columns that the checks look at, and the checks."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home, quarantine_warn_share=0.1)
+        self.settings.home.mkdir(exist_ok=True)
+        for statement in TABLES.split(";"):
+            if statement.strip():
+                self.add(statement)
+        self.job = dg.Definitions(
+            asset_checks=[build_hourly_checks(self.settings)],
+            jobs=[dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())],
+            resources={"warehouse": self.warehouse},
+            executor=dg.in_process_executor,
+        ).resolve_job_def("checks")
+
+    def add(self, sql: str, *parameters: object) -> None:
+        """Run a statement; hours may be given as they are."""
+        values = [
+            value.replace(tzinfo=None) if isinstance(value, datetime) else value for value in parameters
+        ]
+        with self.warehouse.connect() as connection:
+            connection.execute(sql, values)
+
+    def objects(self, number: int, rows: int, topic: str = LISTENS) -> None:
+        self.add("insert into lake_objects values (?, ?, ?, true)", topic, hour(number), rows)
+
+    def staged(self, number: int, rows: int, copies: int = 1, table: str = "stg_listen_events") -> None:
+        self.add(f"insert into {table} select ?, ? from range({rows})", hour(number), copies)
+
+    def offsets(
+        self,
+        number: int,
+        first: int,
+        last: int,
+        partition: int = 0,
+        life: str | None = None,
+        topic: str = LISTENS,
+    ) -> None:
+        self.add(
+            "insert into stg_offset_ranges values (?, ?, ?, ?, ?, ?)",
+            *(topic, hour(number), life, partition, first, last),
+        )
+
+    def quarantined(
+        self,
+        number: int,
+        offset: int,
+        dead: int | None = None,
+        reason: str = "malformed JSON",
+        partition: int = 0,
+        life: str | None = None,
+        topic: str = LISTENS,
+    ) -> None:
+        self.add(
+            "insert into stg_quarantine values (?, ?, ?, ?, ?, ?, ?)",
+            *(topic, hour(number), life, partition, offset, dead, reason),
+        )
+
+    def check(self, first: int, end: int) -> Evaluations:
+        """The evaluations of a run over the hours [first, end), by table and check."""
+        tags = span_tags((hour(first), hour(end)))
+        result = self.job.execute_in_process(instance=self.instance, tags=tags)
+        return {(e.asset_key.path[-1], e.check_name): e for e in result.get_asset_check_evaluations()}
+
+    def __call__(
+        self, first: int, end: int, check: str, table: str = "stg_listen_events"
+    ) -> dg.AssetCheckEvaluation:
+        return self.check(first, end)[table, check]
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Iterator[Tables]:
+    with closing(Tables(tmp_path)) as tables:
+        yield tables
+
+
+def found(evaluation: dg.AssetCheckEvaluation) -> list[tuple[str, ...]]:
+    """The findings that a check lists."""
+    listed = evaluation.metadata.get("first_findings")
+    if listed is None:
+        return []
+    assert isinstance(listed, dg.TableMetadataValue)
+    assert evaluation.metadata["findings"].value == len(listed.records)
+    return [tuple(str(value) for value in record.data.values()) for record in listed.records]
+
+
+def at(number: int) -> str:
+    return str(hour(number).replace(tzinfo=None))
+
+
+def test_hours_of_nothing_pass(tables: Tables) -> None:
+    evaluations = tables.check(0, 3)
+    assert len(evaluations) == 10
+    assert all(evaluation.passed for evaluation in evaluations.values())
+
+
+def test_rows_staged_repeated_quarantined_and_filtered_account_for_all(tables: Tables) -> None:
+    for number in (0, 1):
+        tables.objects(number, 6)
+        tables.objects(number, 4)
+        tables.staged(number, 3)
+        tables.staged(number, 1, copies=3)
+        tables.quarantined(number, 1)
+        tables.quarantined(number, 2)
+        tables.add("insert into stg_filtered_rows values (?, ?, 2)", LISTENS, hour(number))
+        tables.quarantined(number, 3, dead=0)  # a record that never was in the objects
+        tables.quarantined(number, 3, topic="user_info")
+    evaluation = tables(0, 2, "rows_are_accounted_for")
+    assert evaluation.passed, found(evaluation)
+    counts = {name: value.value for name, value in evaluation.metadata.items()}
+    assert counts == {"in_objects": 20, "staged": 8, "duplicates": 4, "quarantined": 4, "filtered": 4}
+
+
+def test_rows_that_are_missing_are_named_by_hour(tables: Tables) -> None:
+    for number in range(4):
+        tables.objects(number, 5)
+        tables.staged(number, 4 if number in (1, 3) else 5)
+    evaluation = tables(0, 4, "rows_are_accounted_for")
+    assert not evaluation.passed
+    assert found(evaluation) == [(at(1), "5", "4", "0", "0", "0"), (at(3), "5", "4", "0", "0", "0")]
+    assert tables(2, 3, "rows_are_accounted_for").passed, "another hour's loss"
+    assert not tables(3, 4, "rows_are_accounted_for").passed
+
+
+def test_rows_that_no_object_holds_are_found_too(tables: Tables) -> None:
+    tables.staged(1, 2)
+    tables.objects(2, 0)
+    tables.staged(2, 1)
+    findings = found(tables(0, 3, "rows_are_accounted_for"))
+    assert sorted(findings) == [(at(1), "0", "2", "0", "0", "0"), (at(2), "0", "1", "0", "0", "0")]
+
+
+@pytest.mark.parametrize(
+    ("topic", "table"),
+    [
+        ("page_view_events", "stg_page_view_events"),
+        ("status_change_events", "stg_status_change_events"),
+        ("user_info", "stg_users"),
+    ],
+)
+def test_each_topic_is_counted_in_its_own_table(tables: Tables, topic: str, table: str) -> None:
+    tables.objects(0, 2, topic)
+    tables.staged(0, 1, table=table)
+    failed = {key for key, evaluation in tables.check(0, 1).items() if not evaluation.passed}
+    assert failed == {(table, "rows_are_accounted_for")}
+
+
+def test_contiguous_offsets_pass_within_hours_and_from_one_to_the_next(tables: Tables) -> None:
+    for number in range(3):
+        tables.objects(number, 10)
+        for partition in (0, 1):
+            tables.offsets(number, 10 * number, 10 * number + 4, partition)
+            tables.offsets(number, 10 * number + 5, 10 * number + 9, partition)
+    evaluation = tables(1, 3, "offsets_are_contiguous")
+    assert evaluation.passed, found(evaluation)
+    assert evaluation.metadata["missing_offsets"].value == 0
+
+
+def test_gaps_are_listed_by_hour_life_partition_first_and_last(tables: Tables) -> None:
+    for number in range(3):
+        tables.objects(number, 10)
+    tables.offsets(0, 0, 4)
+    tables.offsets(0, 7, 9)  # 5 and 6 are missing within the hour
+    tables.offsets(1, 12, 19)  # 10 and 11 between the hours
+    tables.offsets(1, 0, 3, partition=1, life="b")
+    tables.offsets(2, 5, 9, partition=1, life="b")
+    tables.offsets(2, 20, 29)
+    evaluation = tables(0, 3, "offsets_are_contiguous")
+    assert not evaluation.passed
+    assert evaluation.metadata["missing_offsets"].value == 5
+    assert found(evaluation) == [
+        (at(0), "", "0", "5", "6", "0"),
+        (at(1), "", "0", "10", "11", "0"),
+        (at(2), "b", "1", "4", "4", "0"),
+    ]
+    assert found(tables(1, 2, "offsets_are_contiguous")) == [(at(1), "", "0", "10", "11", "0")]
+
+
+def test_offsets_compare_within_a_life_and_a_partition_alone(tables: Tables) -> None:
+    tables.objects(0, 1)
+    tables.objects(1, 1)
+    tables.offsets(0, 0, 9, life="a")
+    tables.offsets(1, 0, 5, life="b")
+    tables.offsets(1, 100, 105, partition=1, life="a")
+    tables.offsets(1, 50, 55, topic="user_info", life="a")
+    assert all(e.passed for key, e in tables.check(0, 2).items() if key[1] == "offsets_are_contiguous")
+
+
+def test_objects_that_overlap_are_no_gap(tables: Tables) -> None:
+    tables.objects(0, 1)
+    tables.offsets(0, 0, 9)
+    tables.offsets(0, 3, 5)
+    tables.offsets(0, 8, 12)
+    assert tables(0, 1, "offsets_are_contiguous").passed
+
+
+def test_a_topic_that_was_quiet_for_hours_goes_on_where_it_stopped(tables: Tables) -> None:
+    tables.objects(9, 1, topic="user_info")  # the hour before was taken in
+    tables.offsets(3, 0, 9)
+    tables.offsets(10, 12, 19)
+    assert found(tables(10, 11, "offsets_are_contiguous")) == [(at(10), "", "0", "10", "11", "0")]
+
+
+def test_an_hour_before_that_is_not_there_yet_is_no_gap(tables: Tables) -> None:
+    """Materialised in reverse, an hour says nothing of those before it; they will."""
+    tables.offsets(3, 0, 9)
+    tables.objects(10, 1)
+    tables.offsets(10, 12, 19)
+    assert tables(10, 11, "offsets_are_contiguous").passed
+
+
+def test_gaps_that_dead_letters_explain_pass(tables: Tables) -> None:
+    tables.objects(0, 8)
+    tables.offsets(0, 0, 4, life="a")
+    tables.offsets(0, 7, 9, life="a")
+    tables.quarantined(0, 5, dead=0, life="a", reason="dead letter: no JSON")
+    evaluation = tables(0, 1, "offsets_are_contiguous")
+    assert found(evaluation) == [(at(0), "a", "0", "5", "6", "1")]
+    assert evaluation.metadata["missing_offsets"].value == 1
+    tables.quarantined(1, 6, dead=1, life="a", reason="dead letter: no JSON")  # it may arrive in a later hour
+    assert tables(0, 1, "offsets_are_contiguous").passed
+
+
+@pytest.mark.parametrize("other", [{"partition": 1}, {"life": "b"}, {"topic": "user_info"}, {"dead": None}])
+def test_dead_letters_of_other_coordinates_explain_nothing(tables: Tables, other: dict) -> None:
+    tables.objects(0, 8)
+    tables.offsets(0, 0, 4)
+    tables.offsets(0, 6, 9)
+    tables.quarantined(0, 5, **{"dead": 0, **other})
+    assert not tables(0, 1, "offsets_are_contiguous").passed
+
+
+def test_a_dead_letter_that_was_written_twice_explains_one_offset(tables: Tables) -> None:
+    tables.objects(0, 8)
+    tables.offsets(0, 0, 4)
+    tables.offsets(0, 7, 9)
+    for _ in range(2):
+        tables.quarantined(0, 5, dead=0)
+    assert not tables(0, 1, "offsets_are_contiguous").passed
+
+
+def test_many_gaps_are_counted_and_the_first_listed(tables: Tables) -> None:
+    tables.objects(0, 100)
+    for number in range(101):
+        tables.offsets(0, 2 * number, 2 * number)
+    evaluation = tables(0, 1, "offsets_are_contiguous")
+    assert evaluation.metadata["findings"].value == 100
+    listed = evaluation.metadata["first_findings"]
+    assert isinstance(listed, dg.TableMetadataValue)
+    assert len(listed.records) == SHOWN
+
+
+@pytest.mark.parametrize(("rows", "passes"), [(9, False), (10, True), (1000, True)])
+def test_a_share_in_quarantine_warns_above_the_setting(tables: Tables, rows: int, passes: bool) -> None:
+    tables.objects(0, rows)
+    tables.objects(1, 1000)
+    tables.quarantined(0, 5)
+    evaluation = tables(0, 2, "share_in_quarantine", "stg_quarantine")
+    assert evaluation.passed is passes, "by the hour, whatever the others hold"
+    assert evaluation.severity == dg.AssetCheckSeverity.WARN
+    assert evaluation.metadata["highest_share"].value == pytest.approx(1 / rows)
+    assert found(evaluation) == [(at(0), LISTENS, "malformed JSON", "1", str(rows))]
+
+
+def test_reasons_of_one_hour_and_topic_add_up(tables: Tables) -> None:
+    tables.objects(0, 15)
+    tables.quarantined(0, 5)
+    assert tables(0, 1, "share_in_quarantine", "stg_quarantine").passed
+    tables.quarantined(0, 6, reason="missing userId")
+    assert not tables(0, 1, "share_in_quarantine", "stg_quarantine").passed
+
+
+@pytest.mark.parametrize(("disagreeing", "passes"), [(0, True), (5, True), (6, False)])
+def test_levels_may_disagree_now_and_then(tables: Tables, disagreeing: int, passes: bool) -> None:
+    tables.add("insert into dim_users values ('known', 'free'), ('inferred', null)")
+    for levels, count in (("free", 50 - disagreeing), ("paid", disagreeing)):
+        tables.add(
+            f"insert into fact_listen_events select ?, 'known', ? from range({count})", hour(0), levels
+        )
+    tables.add("insert into fact_listen_events select ?, 'inferred', 'paid' from range(50)", hour(0))
+    evaluation = tables(0, 1, "level_agrees_with_history", "fact_listen_events")
+    assert evaluation.passed is passes
+    assert evaluation.metadata["listens"].value == 100
+    assert evaluation.metadata["disagreeing"].value == disagreeing
+
+
+def test_checks_without_hours_say_what_they_need(tables: Tables) -> None:
+    result = tables.job.execute_in_process(instance=tables.instance, raise_on_error=False)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "run them with a partition or a range of them" in str(
+        failure.step_failure_data.error_display_string
+    )
+
+
+def test_a_failing_check_fails_no_run(tables: Tables) -> None:
+    tables.objects(0, 5)
+    tags = span_tags((hour(0), hour(0) + timedelta(hours=1)))
+    result = tables.job.execute_in_process(instance=tables.instance, tags=tags)
+    assert result.success
+    assert not all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
