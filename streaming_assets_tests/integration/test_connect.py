@@ -17,7 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from streaming_assets.ingestion import connect, health
 from streaming_assets.ingestion.connect_rest import ConnectRest
-from streaming_assets.ingestion.kafka_local import processes, setup
+from streaming_assets.ingestion.kafka_local import KafkaLocalError, downloads, processes, setup
 from streaming_assets.ingestion.kafka_local.services import BROKER, WORKER, Place
 from streaming_assets.ingestion.kafka_local.stack import Stack
 from streaming_assets.ingestion.sink import run_sink
@@ -50,6 +50,10 @@ def stack(settings: Settings, kafka_downloads: Path) -> Iterator[Stack]:
         flush_seconds=1,
     )
     stack = Stack(place)
+    try:
+        downloads.sink_plugin(settings.kafka_plugins)
+    except KafkaLocalError as error:
+        pytest.skip(str(error))
     try:
         left_out = [f"{state.name}: {state.why}" for state in stack.up() if state.why]
         if left_out:
