@@ -11,6 +11,7 @@ from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, c
 from streaming_assets.automation.sensors import ask_again, unreadable_hours
 from streaming_assets.lake.store import open_lake
 from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
+from streaming_assets.resources.orphaned_runs import tags_of_own_run
 from streaming_assets.settings import Settings
 
 
@@ -31,18 +32,18 @@ def backfill(start: datetime, end: datetime, settings: Settings) -> list[str]:
     os.environ.update(dagster_environment(settings))
     from streaming_assets.definitions import defs  # reads the project, which takes seconds
 
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.get() as instance, tags_of_own_run(settings) as own:
         if _is_reference_missing(settings):
-            reference = _execute(defs, REFERENCE_JOB, {}, instance)
+            reference = _execute(defs, REFERENCE_JOB, own, instance)
             if not reference.success:
                 return [*_failures(reference)]
-        result = _execute(defs, HOURLY_JOB, span_tags(span), instance)
+        result = _execute(defs, HOURLY_JOB, own | span_tags(span), instance)
         if result.success:
             return []
         failed = _failures(result)
         unreadable = unreadable_hours(result.all_events)
         for around in ask_again(span, unreadable, has_failed_step=True):
-            again = _execute(defs, HOURLY_JOB, span_tags(around), instance)
+            again = _execute(defs, HOURLY_JOB, own | span_tags(around), instance)
             failed += [] if again.success else _failures(again)
         return failed
 

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,12 +58,14 @@ def _run(settings: Settings) -> int:
         _check_port(settings, name)
     prepare_dagster_home(settings)
     environment = {**os.environ, **dagster_environment(settings), "PYTHONUNBUFFERED": "1"}
+    _end_orphaned_runs(settings)
     path = settings.home / "dev.json"
-    state = LocalState.load(path)
-    if state is None:
-        state = _make_history(settings, environment)
-        state.save(path)
+    state = LocalState.load(path) or _first_state(settings)
     state.check(settings)
+    if not state.has_history:
+        state.save(path)  # broken off and begun again an hour later, it must be the same simulation
+        state = _make_history(state, settings, environment)
+        state.save(path)
     planned = services(settings, state.start, state.alive_until)
     manager = Manager()
     for service in planned:
@@ -75,20 +78,36 @@ def _run(settings: Settings) -> int:
     return 0 if manager.returncode in (130, 143) else int(manager.returncode or 0)
 
 
-def _make_history(settings: Settings, environment: dict[str, str]) -> LocalState:
+def _end_orphaned_runs(settings: Settings) -> None:
+    """Runs that a kill or a power cut ended without a word would keep their hours from the sensor for ever."""
+    from dagster import DagsterInstance
+
+    from streaming_assets.resources.orphaned_runs import fail_orphaned_runs
+
+    with DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        for run in fail_orphaned_runs(instance, settings):
+            print(
+                f"Run {run} was ended with the process that executed it; its hours are run again", flush=True
+            )
+
+
+def _first_state(settings: Settings) -> LocalState:
+    start = floor_hour(datetime.now(UTC)) - settings.simulator_history_hours * HOUR
+    start = max(start, settings.first_hour)
+    return LocalState(start, start, simulation_settings(settings))
+
+
+def _make_history(state: LocalState, settings: Settings, environment: dict[str, str]) -> LocalState:
     now = datetime.now(UTC).replace(microsecond=0)
-    start = max(floor_hour(now) - settings.simulator_history_hours * HOUR, settings.first_hour)
-    print(f"First start: history from {start:%Y-%m-%d %H:%M} UTC on, then the live system", flush=True)
-    for command in history_commands(settings, start, now, floor_hour(now) + HOUR):
+    print(f"First start: history from {state.start:%Y-%m-%d %H:%M} UTC on, then the live system", flush=True)
+    for command in history_commands(settings, state.start, now, floor_hour(now) + HOUR):
         if subprocess.run(command, env=environment, cwd=PROJECT_ROOT, check=False).returncode:
             raise DevError(f"history could not be made: `{shlex.join(command)}` failed, see above")
-    return LocalState(start, now, simulation_settings(settings))
+    return replace(state, alive_until=now)
 
 
 def _beat(state: LocalState, path: Path, stop: threading.Event) -> None:
     """Remember that the system runs: events from a little before the last beat on are delivered again."""
-    from dataclasses import replace
-
     # What the simulator released in the last seconds may not have reached the lake when all is ended at once.
     lag = 30
     while not stop.wait(HEARTBEAT_SECONDS):

@@ -16,11 +16,19 @@ class StateMismatch(Exception):
 
 @dataclass(frozen=True)
 class LocalState:
-    """`start`: of the simulation. `alive_until`: a moment up to which its events are known to be delivered (UTC)."""
+    """`start`: of the simulation. `alive_until`: a moment up to which its events are known to be delivered (UTC).
+
+    The two are the same until the history is made.
+    """
 
     start: datetime
     alive_until: datetime
     simulation: dict[str, Any]
+
+    @property
+    def has_history(self) -> bool:
+        """Whether the history was made to its end."""
+        return self.alive_until > self.start
 
     def save(self, path: Path) -> None:
         """Replace the file at once, so that a kill leaves the former or the new one."""
