@@ -48,6 +48,8 @@ class FilesWriter:
                     self._write_days(topic, part)
                 else:
                     self._file(topic, "").write(contiguous(part.text))
+            for _, file in self._open.values():
+                file.flush()  # so that a reader beside it sees what has happened
         except OSError as error:
             raise WriteError(f"can't write to {self._folder}: {error.strerror}") from error
 

@@ -59,6 +59,8 @@ class KafkaWriter:
         left = self._producer.flush(_FLUSH_SECONDS)
         if left:
             self._fail(f"not acknowledged within {_FLUSH_SECONDS:g} s", left)
+            self._producer.purge()
+        self._producer.close()
         if self._failed:
             raise WriteError(f"{self._failed:,} events were not delivered to Kafka: {self._first_error}")
 

@@ -22,7 +22,7 @@ from streaming_assets.simulator.writers import WriteError
 from streaming_assets.simulator.writers.text import contiguous
 
 _HOUR = 3_600_000  # milliseconds
-_ROWS_PER_OBJECT = 250_000  # an hour with more has several objects; some 120 MB before compression
+ROWS_PER_OBJECT = 250_000  # an hour with more has several objects; some 120 MB before compression
 _PARTITION = 0
 
 
@@ -74,10 +74,10 @@ class LakeWriter:
     def _add(self, topic: str, number: int, stamp: np.ndarray, text: pa.StringArray) -> None:
         hour = self._hours.setdefault(topic, _Hour())
         while len(text):
-            if hour.number != number or hour.rows >= _ROWS_PER_OBJECT:
+            if hour.number != number or hour.rows >= ROWS_PER_OBJECT:
                 self._put(topic, hour)
                 hour.number = number
-            room = _ROWS_PER_OBJECT - hour.rows
+            room = ROWS_PER_OBJECT - hour.rows
             hour.parts.append(self._records(topic, number, stamp[:room], text[:room]))
             hour.rows += len(text[:room])
             stamp, text = stamp[room:], text[room:]

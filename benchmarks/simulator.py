@@ -1,0 +1,128 @@
+"""Speed and memory of the simulator: events a second and a CPU second, by users and destination.
+
+Usage: python benchmarks/simulator.py [--users N ...] [--to null files lake kafka ...] [--processes N ...]
+
+Each case runs in a process of its own. Rates are JSON records (all six topics) after start-up; CPU seconds
+are user and system time of all processes. `kafka` needs a broker by the settings. `real-time` measures the share
+of a core that keeping up with the clock takes.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from threading import Event
+
+RECORDS = 3_000_000  # each case is as long as it takes to write about so many
+RECORDS_A_USER_SECOND = 1 / 28_000  # of the default configuration, roughly
+REAL_TIME_SECONDS = 30
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, nargs="+", default=[1_000, 100_000, 800_000])
+    parser.add_argument("--to", nargs="+", default=["null", "files", "lake"])
+    parser.add_argument("--processes", type=int, nargs="+", default=[1])
+    parser.add_argument("--records", type=int, default=RECORDS)
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(case(options.users[0], options.to[0], options.processes[0], options.records)))
+        return
+    for users in options.users:
+        for to in options.to:
+            for processes in options.processes:
+                arguments = ["--users", users, "--to", to, "--processes", processes, "--records", options.records]
+                command = [sys.executable, __file__, "--one", *map(str, arguments)]
+                print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout, end="", flush=True)
+
+
+def case(users: int, to: str, processes: int, records: int) -> dict[str, object]:
+    """Run one case."""
+    from streaming_assets.events import TOPICS
+    from streaming_assets.simulator.catalogue import Files
+    from streaming_assets.simulator.config import DEFAULT_CONFIG, read_config
+    from streaming_assets.simulator.processes import open_source
+    from streaming_assets.simulator.run import Span, batches
+    from streaming_assets.simulator.simulation import Plan
+
+    real_time = to == "real-time"
+    start = int(time.time()) if real_time else 1_743_465_600
+    seconds = REAL_TIME_SECONDS if real_time else int(records / (users * RECORDS_A_USER_SECOND))
+    plan = Plan(read_config(DEFAULT_CONFIG), Files(), users, 0.0, 0.0, 42, start * 1000, 1, None)
+    span = Span(start, start, start + seconds, real_time)
+    with tempfile.TemporaryDirectory() as folder:
+        writer = open_writer(to, Path(folder), plan)
+        began = time.perf_counter()
+        source = open_source(plan, TOPICS, writer.line_end, processes)
+        stream = batches(source, span, Event())
+        writer.write(next(stream).lines)
+        started, cpu_before = time.perf_counter(), cpu_seconds()
+        count = 0
+        for batch in stream:
+            writer.write(batch.lines)
+            count += sum(batch.counts.values())
+        writer.close()
+        ended = time.perf_counter()
+        source.close()
+        cpu = cpu_seconds() - (cpu_before if processes == 1 else 0.0)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {
+        "users": users,
+        "to": to,
+        "processes": processes,
+        "records": count,
+        "start_up_s": round(started - began, 2),
+        "seconds": round(ended - started, 2),
+        "records_per_second": round(count / (ended - started)),
+        "records_per_cpu_second": round(count / cpu),
+        "core_share": round(cpu / (ended - started), 4),
+        "peak_memory_mb": round((memory + children * (processes > 1) * processes) / 1024),
+    }
+
+
+def open_writer(to: str, folder: Path, plan):
+    """The destination: `null` renders the lines and drops them."""
+    from streaming_assets.events import TOPICS
+    from streaming_assets.lake.store import open_lake
+    from streaming_assets.settings import load_settings
+    from streaming_assets.simulator.writers.files import FilesWriter
+    from streaming_assets.simulator.writers.lake import LakeWriter, life
+
+    if to == "files":
+        return FilesWriter(folder, TOPICS, append=False, daily=False)
+    if to == "lake":
+        return LakeWriter(open_lake(str(folder)), life(plan), plan.start)
+    if to == "kafka":
+        from streaming_assets.ingestion.clients import producer_config
+        from streaming_assets.simulator.writers.kafka import KafkaWriter
+
+        return KafkaWriter(producer_config(load_settings()), Event())
+    return Null()
+
+
+class Null:
+    """Takes lines and does nothing."""
+
+    line_end = "\n"
+
+    def write(self, lines) -> None:
+        """Drop them."""
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process and of those that it has waited for."""
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+if __name__ == "__main__":
+    main()
