@@ -58,13 +58,25 @@ class Schedules(RuleBasedStateMachine):
 
     @rule(
         arrivals=st.lists(st.tuples(_hours, events), min_size=1, max_size=6),
+        again=st.none() | _hours,
         life=st.sampled_from(LIVES),
         partition=st.integers(0, 1),
         grow=st.booleans(),
     )
-    def land(self, arrivals: list[tuple[int, Event]], life: str | None, partition: int, grow: bool) -> None:
-        """Events arrive, each in an hour of its own, in new objects or at the end of old ones."""
-        for hour, event in arrivals:
+    def land(
+        self,
+        arrivals: list[tuple[int, Event]],
+        again: int | None = None,
+        life: str | None = None,
+        partition: int = 0,
+        grow: bool = False,
+    ) -> None:
+        """Events arrive, each in an hour of its own, in new objects or at the end of old ones.
+
+        A producer's retry brings them all once more in hour `again`.
+        """
+        retried = [] if again is None else [(again, event) for _, event in arrivals]
+        for hour, event in arrivals + retried:
             self._world.append(event.topic, HOURS[hour], [event.value], life, partition, grow)
             self._changed.add(HOURS[hour])
 
@@ -107,7 +119,7 @@ class Schedules(RuleBasedStateMachine):
         """A run over an hour or a range."""
         self._run(HOURS[first], HOURS[min(first + more, len(HOURS) - 1)])
 
-    @rule(first=_hours, more=st.sampled_from([0, 0, 1, 7]), after=st.integers(0, 28))
+    @rule(first=_hours, more=st.sampled_from([0, 0, 1, 7]), after=st.integers(0, 30))
     def break_off(self, first: int, more: int, after: int) -> None:
         """A run that dies after some of its models."""
         self._run(HOURS[first], HOURS[min(first + more, len(HOURS) - 1)], models=after)

@@ -10,31 +10,29 @@ from streaming_assets_tests.properties.site import HALF_DAY, Change, Info, Liste
 
 def first_record_changes_within_an_hour(schedules: Schedules) -> None:
     """The hour's first record gives way to one with the registration that another hour's record has, too."""
-    schedules.land(
-        [(0, Info(1, HALF_DAY, 0, "free", "Ada")), (2, Listen(1, 1, 0, 0, "free", 0, 0))], None, 0, False
-    )
-    schedules.land([(1, Info(1, 2 * HALF_DAY, HALF_DAY, "free", "Bo"))], None, 0, False)
+    schedules.land([(0, Info(1, HALF_DAY, 0, "free", "Ada")), (2, Listen(1, 1, 0, 0, "free", 0, 0))])
+    schedules.land([(1, Info(1, 2 * HALF_DAY, HALF_DAY, "free", "Bo"))])
     schedules.materialise(0, 2)
-    schedules.land([(0, Info(1, 0, HALF_DAY, "free", "Bo"))], None, 0, False)
+    schedules.land([(0, Info(1, 0, HALF_DAY, "free", "Bo"))])
 
 
 def records_of_one_moment_differ(schedules: Schedules) -> None:
     """Two hours hold a user's record of the same moment with another registration: the first hour's counts."""
-    schedules.land([(1, Info(1, 0, 0, "free", "Ada"))], None, 0, False)
+    schedules.land([(1, Info(1, 0, 0, "free", "Ada"))])
     schedules.materialise(1, 0)
-    schedules.land([(0, Info(1, 0, HALF_DAY, "paid", "Bo"))], None, 0, False)
+    schedules.land([(0, Info(1, 0, HALF_DAY, "paid", "Bo"))])
 
 
 def copies_of_a_change_differ(schedules: Schedules) -> None:
     """Two hours hold the same change with another level: the first hour's counts."""
-    schedules.land([(1, Change(1, 1, 0, HALF_DAY, "paid"))], None, 0, False)
+    schedules.land([(1, Change(1, 1, 0, HALF_DAY, "paid"))])
     schedules.materialise(1, 0)
-    schedules.land([(0, Change(1, 1, 0, HALF_DAY, "free"))], None, 0, False)
+    schedules.land([(0, Change(1, 1, 0, HALF_DAY, "free"))])
 
 
 def session_of_no_postal_code(schedules: Schedules) -> None:
     """An empty postal code keys session and place alike."""
-    schedules.land([(0, View(1, 1, 0, 0, "free", "Home", 2, True, None))], None, 0, False)
+    schedules.land([(0, View(1, 1, 0, 0, "free", "Home", 2, True, None))])
 
 
 @pytest.mark.integration
