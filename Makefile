@@ -7,7 +7,9 @@ UV_VERSION := 0.13.9
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev test test-fast lint format lock clean-local
+KAFKA ?=
+
+.PHONY: help install dev test test-fast soak lint format lock clean-local
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,14 +24,23 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 
-dev: install ## Run the whole local system; Ctrl-C ends it
+dev: install ## Run the whole local system; Ctrl-C ends it (KAFKA=real: on a real broker)
+ifeq ($(KAFKA),real)
+	$(BIN)/streaming-assets kafka up --no-connect
+	set -a; . "$${STREAMING_ASSETS_HOME:-.local}/kafka/env"; set +a; \
+		$(BIN)/streaming-assets dev; ended=$$?; $(BIN)/streaming-assets kafka down; exit $$ended
+else
 	$(BIN)/streaming-assets dev
+endif
 
 test: install ## Run every test
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
 
 test-fast: install ## Run the unit tests only
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not integration"
+
+soak: install ## Order independence over 5,000 drawn schedules (hours)
+	PROPERTY_SCHEDULES=5000 $(BIN)/python -m pytest -n $(TEST_WORKERS) streaming_assets_tests/properties
 
 lint: install ## Style, types and SQL
 	mkdir -p .local/lint
