@@ -163,6 +163,7 @@ class _Session:
         )
         if not self._flush():  # rows are buffered in offset order
             raise LakeError(str(self._state.error))
+        self._forget_reached({(own.topic, own.partition)})
 
     def _flush_if_due(self, now: float) -> None:
         if self._retry_at is not None:
@@ -249,9 +250,12 @@ class _Session:
     def _forget(self, partitions: list[TopicPartition]) -> None:
         gone = {(one.topic, one.partition) for one in partitions}
         self._buffer.drop(gone)
-        self._reached = {s: o for s, o in self._reached.items() if (s.topic, s.partition) not in gone}
+        self._forget_reached(gone)
         for key in gone:
             self._state.partitions.pop(key, None)
+
+    def _forget_reached(self, gone: set[tuple[str, int]]) -> None:
+        self._reached = {s: o for s, o in self._reached.items() if (s.topic, s.partition) not in gone}
 
     def _drain(self) -> None:
         """Read on for a moment: what was produced just before the embedded broker stops dies with it."""

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streaming_assets.events import DEFAULT_TOPICS
 from streaming_assets.lake.folder import FolderLake
@@ -185,3 +186,74 @@ def test_a_second_sink_of_the_same_name_ends_the_first_with_a_message(
     assert first.process.wait(30) == 1
     assert first.said("the broker refuses this sink")
     assert second.stop() == 0
+
+
+SPARE = "session_start_end_events"  # a topic that comes and goes
+
+
+@pytest.fixture
+def admin(broker: KraftBroker) -> Iterator[AdminClient]:
+    client = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    broker.create_topic(SPARE, partitions=1)
+    yield client
+    delete_topic(client)
+
+
+def delete_topic(admin: AdminClient) -> None:
+    admin.delete_topics([SPARE])[SPARE].result(30)
+    wait_until(lambda: SPARE not in admin.list_topics(timeout=10).topics, "the topic's end")
+
+
+def send(broker: KraftBroker, start: int, stop: int) -> None:
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    for number in range(start, stop):
+        producer.produce(SPARE, b'{"ts":%d}' % number)
+    assert producer.flush(30) == 0
+
+
+def spare_rows(lake: Lake) -> list[tuple[str | None, int, int]]:
+    """(life, offset, ts) of each row of the topic."""
+    found = [
+        (life, offset, line["value"]["ts"])
+        for (topic, life, _, offset), line in lines(lake)
+        if topic == SPARE
+    ]
+    return sorted(found, key=lambda row: row[2])
+
+
+def test_what_retention_took_before_it_was_read_is_reported(
+    here: Machine, lake: FolderLake, broker: KraftBroker, admin: AdminClient
+) -> None:
+    sink = started_sink(here, "one")
+    send(broker, 0, 10)
+    wait_until(lambda: len(spare_rows(lake)) == 10, "the first records")
+    assert sink.stop() == 0
+    send(broker, 10, 30)
+    admin.delete_records([TopicPartition(SPARE, 0, 25)])[TopicPartition(SPARE, 0)].result(30)
+    sink = started_sink(here, "one")
+    wait_until(lambda: len(spare_rows(lake)) == 15, "what was left")
+    assert sink.stop() == 0
+    assert [offset for _, offset, _ in spare_rows(lake)] == [*range(10), *range(25, 30)]
+    (lost,) = here.state("sink-one")["lost_ranges"]
+    assert (lost["topic"], lost["life"], lost["first"], lost["last"]) == (SPARE, None, 10, 24)
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_topic_that_is_made_anew_loses_nothing_of_either(
+    here: Machine, lake: FolderLake, broker: KraftBroker, admin: AdminClient, running: bool
+) -> None:
+    sink = started_sink(here, "one")
+    send(broker, 0, 10)
+    wait_until(lambda: len(spare_rows(lake)) == 10, "the first topic's records")
+    if not running:
+        assert sink.stop() == 0
+    delete_topic(admin)
+    broker.create_topic(SPARE, partitions=1)
+    send(broker, 10, 15)
+    if not running:
+        sink = started_sink(here, "one")
+    wait_until(lambda: len(spare_rows(lake)) == 15, "the second topic's records")
+    assert sink.stop() == 0
+    found = spare_rows(lake)
+    assert [ts for _, _, ts in found] == list(range(15))
+    assert [offset for _, offset, _ in found] == [*range(10), *range(5)]
