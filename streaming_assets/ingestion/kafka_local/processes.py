@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from streaming_assets.ingestion.kafka_local import KafkaLocalError
 
 LOG_TAIL_LINES = 12
 _POLL_SECONDS = 0.1
+# Below those that the system gives to outgoing connections: a service comes back to its port after it was down.
+_PORTS = range(20_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,13 @@ def tail(log: Path) -> str:
 
 def free_port(preferred: int = 0) -> int:
     """`preferred` if nothing listens there on the loopback address, else a free port."""
-    for port in (preferred, 0):
+    candidates = (preferred, *random.sample(_PORTS, 50))
+    for port in filter(None, candidates):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+            with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
+                return port
     raise KafkaLocalError("no port is free on 127.0.0.1")
 
 
