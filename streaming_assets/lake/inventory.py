@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from streaming_assets.lake.names import ObjectName, hour_prefix, parse_object, topic_prefix
 from streaming_assets.lake.store import Lake, LakeError, LakeObject
@@ -74,7 +74,7 @@ def _count(lake: Lake, row: InventoryRow, known: Mapping[tuple[str, int, int], i
         return replace(row, rows=lines)
     try:
         return replace(row, rows=count_lines(lake.read(str(row.name))))
-    except (LakeError, EOFError, OSError, igzip.BadGzipFile) as error:
+    except (LakeError, EOFError, OSError, igzip_lib.IsalError, UnicodeDecodeError) as error:
         return replace(row, error=f"{row.uri} can't be read: {error}")
 
 
@@ -83,10 +83,13 @@ def count_lines(compressed: bytes) -> int:
 
     Raises:
         EOFError: the file is truncated.
-        igzip.BadGzipFile: the file is no gzip.
+        igzip.BadGzipFile: the file is no gzip, or fails its check.
+        igzip_lib.IsalError: what is compressed is damaged.
+        UnicodeDecodeError: the text is not UTF-8, which the warehouse refuses.
     """
     if not compressed:
         return 0
     with igzip.IGzipFile(fileobj=io.BytesIO(compressed)) as file:
         text = file.read()
+    text.decode()
     return sum(1 for line in text.split(b"\n") if line.strip())

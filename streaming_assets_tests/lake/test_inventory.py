@@ -1,0 +1,46 @@
+"""Objects are counted, or their damage is told with their name."""
+
+import gzip
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from streaming_assets.lake.folder import FolderLake
+from streaming_assets.lake.inventory import list_hours, read_rows
+from streaming_assets.lake.names import HOUR, ObjectName
+
+NAME = ObjectName("listen_events", datetime(2025, 3, 28, 22, tzinfo=UTC), 0, 0)
+LINES = gzip.compress(b'{"value": {"ts": 1}, "offset": 0}\n' * 50)
+
+
+def _damaged(data: bytes, position: int) -> bytes:
+    return data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [(LINES, 50), (gzip.compress(b"a\n\n \t\nb"), 2), (gzip.compress(b""), 0), (b"", 0)],
+    ids=["lines", "blank lines", "no line", "empty"],
+)
+def test_lines_that_are_not_blank_are_counted(tmp_path: Path, data: bytes, rows: int) -> None:
+    (row,) = _read(tmp_path, data)
+    assert (row.rows, row.error) == (rows, None)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"no gzip", LINES[:40], _damaged(LINES, 11), _damaged(LINES, len(LINES) - 6), gzip.compress(b"a\xff\n")],
+    ids=["no gzip", "truncated", "damaged inside", "damaged check", "no UTF-8"],
+)
+def test_damage_is_told_with_the_name(tmp_path: Path, data: bytes) -> None:
+    (row,) = _read(tmp_path, data)
+    assert row.rows is None
+    assert str(NAME) in (row.error or "")
+
+
+def _read(folder: Path, data: bytes):
+    lake = FolderLake(folder)
+    lake.write(str(NAME), data)
+    objects = list_hours(lake, NAME.topic, NAME.hour, NAME.hour + HOUR).objects
+    return list(read_rows(lake, objects, {}))
