@@ -280,8 +280,8 @@ def test_a_dead_letter_that_was_written_twice_explains_one_offset(tables: Tables
 
 def test_many_gaps_are_counted_and_the_first_listed(tables: Tables) -> None:
     tables.objects(0, 100)
-    for number in range(101):
-        tables.offsets(0, 2 * number, 2 * number)
+    row = "select ?, ?, null, 0, 2 * number, 2 * number from range(101) as gaps (number)"
+    tables.add(f"insert into stg_offset_ranges {row}", LISTENS, hour(0))
     evaluation = tables(0, 1, "offsets_are_contiguous")
     assert evaluation.metadata["findings"].value == 100
     listed = evaluation.metadata["first_findings"]
