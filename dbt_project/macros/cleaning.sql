@@ -3,6 +3,9 @@
 {# Non-ASCII characters and double quotes go: both sides carry them in different encodings and quotings. #}
 {% macro clean_title(title) -%}{{ strip_pattern(title, '[^\\x00-\\x7F]+|"') }}{%- endmacro %}
 
+{# As titles are; an artist with no ASCII character at all stays as it is. #}
+{% macro clean_artist(artist) -%}coalesce(nullif({{ clean_title(artist) }}, ''), {{ artist }}){%- endmacro %}
+
 {% macro clean_duration(duration) -%}cast(round({{ duration }}, 2) as {{ decimal_type() }}){%- endmacro %}
 
 {% macro city_or_none(city) -%}coalesce({{ city }}, 'NO CITY'){%- endmacro %}

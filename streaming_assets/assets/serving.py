@@ -18,7 +18,7 @@ FOLLOWERS = {
     "mart_daily_active_users": (("mart_daily_active_users", "event_date"),),
     "mart_daily_ad_revenue": (("mart_daily_ad_revenue", "event_date"),),
     "mart_weekly_users": (("mart_weekly_users", "week_start"),),
-    "mart_daily_song_streams": (
+    "mart_daily_streams": (
         ("mart_daily_song_streams", "event_date"),
         ("mart_daily_artist_streams", "event_date"),
         ("mart_daily_genre_streams", "event_date"),

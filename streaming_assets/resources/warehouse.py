@@ -50,6 +50,7 @@ _REFERENCE = {
         ("title", "varchar"),
         ("duration", "double"),
         ("genre", "varchar"),
+        ("is_retired", "boolean"),
     ),
     "locations_ext": (
         ("country_code", "varchar"),
@@ -57,6 +58,7 @@ _REFERENCE = {
         ("city", "varchar"),
         ("state", "varchar"),
         ("state_code", "varchar"),
+        ("is_retired", "boolean"),
     ),
 }
 
@@ -203,10 +205,10 @@ class DuckDbWarehouse:
     def queue_all_days(self) -> None:
         """Ask for all days of the streams to be published again."""
         with self.connect() as connection:
-            if _exists(connection, "mart_daily_song_streams"):
+            if _exists(connection, "mart_daily_streams"):
                 connection.execute(
                     "insert into publish_queue"
-                    " select distinct 'mart_daily_song_streams', event_date from mart_daily_song_streams"
+                    " select distinct 'mart_daily_streams', event_date from mart_daily_streams"
                 )
 
     def queued_days(self) -> dict[str, list[date]]:

@@ -113,13 +113,17 @@ def _user_rows(users: list[Row]) -> Callable[[int, datetime], str]:
 
 
 def _song_key(artist: str, title: str, duration: Decimal) -> str:
-    return surrogate_key(artist, title, int(duration * 100))
+    return surrogate_key(_clean_artist(artist), title, int(duration * 100))
+
+
+def _clean_artist(artist: str) -> str:
+    return clean_title(artist) or artist
 
 
 def _songs(reference: list[Row], listens: list[Row]) -> list[Row]:
     rows: dict[str, Row] = {}
     for song in sorted(
-        reference, key=lambda song: (song["genre"] is None, song["genre"] or "", song["track_id"])
+        reference, key=lambda song: (song["genre"] is None, song["genre"] or "", song["artist"], song["track_id"])
     ):
         title, duration = clean_title(song["title"]), hundredths(Decimal(str(song["duration"])))
         key = _song_key(song["artist"], title, duration)
@@ -128,7 +132,7 @@ def _songs(reference: list[Row], listens: list[Row]) -> list[Row]:
     for listen in listens:
         key = _song_key(listen["artist"], listen["song"], listen["duration"])
         row = {
-            "artist": listen["artist"],
+            "artist": _clean_artist(listen["artist"]),
             "title": listen["song"],
             "duration": listen["duration"],
             "genre": None,
@@ -295,6 +299,7 @@ def _stream_marts(tables: Tables) -> Tables:
     by_state = by("event_date", "state_code")
     by_genre = by("event_date", "state_code", "genre")
     return {
+        "mart_daily_streams": by("event_date", "state_code", "pk_song"),
         "mart_daily_song_streams": by("event_date", "state_code", "pk_song", "title", "artist"),
         "mart_daily_artist_streams": by("event_date", "state_code", "artist"),
         "mart_daily_genre_streams": [row | {"genre": row["genre"] or "Unknown"} for row in by_genre],

@@ -24,6 +24,9 @@ SONGS = [
     ("Hello", "Ann", 200.5),
     ('Caf\u00e9 "Live"', "Ben", 180),
     ("Caf", "Ben", "180.004"),
+    ("Hello", "\u00c5nn", 200.5),
+    ("Hello", "\u00c3\u2026nn", 200.5),
+    ("Da", "\u0414\u0430", 99.5),
     ("", "Ann", 31.25),
 ]
 PLACES = [
@@ -60,6 +63,7 @@ REFERENCES = [
             ("t2", "Zoe", "Never", 10.0, "Pop"),
             ("t3", "Ann", "Hello", 200.5, "Rock"),
             ("t4", "Ben", 'Caf"', 180.0, "Jazz"),
+            ("t5", "\u00c5nn", "Hello", 200.5, "Folk"),
         ],
         [("US", "02801", "Salem", "State of Rhode Island", "RI"), ("US", None, None, None, None)],
     ),

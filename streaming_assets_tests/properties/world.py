@@ -85,10 +85,11 @@ class World:
         for file, rows, columns in ((SONGS, songs, SONG_COLUMNS), (LOCATIONS, locations, LOCATION_COLUMNS)):
             schema = pa.schema(
                 [(name, pa.float64() if name == "duration" else pa.string()) for name in columns]
+                + [("is_retired", pa.bool_())]
             )
             path = self.lake.root / file
             path.parent.mkdir(parents=True, exist_ok=True)
-            values = [dict(zip(columns, row, strict=True)) for row in rows]
+            values = [dict(zip(columns, row, strict=True)) | {"is_retired": False} for row in rows]
             pq.write_table(pa.Table.from_pylist(values, schema=schema), path)
 
     def put(self, name: ObjectName, texts: list[str]) -> None:

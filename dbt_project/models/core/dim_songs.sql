@@ -1,14 +1,14 @@
 {{ config(
     materialized='incremental',
     incremental_strategy=append_strategy(),
-    pre_hook="{{ replace_outdated('int_reference_songs', 'pk_song', ['genre']) }}"
+    pre_hook="{{ replace_outdated('int_reference_songs', 'pk_song', ['artist', 'genre']) }}"
 ) }}
 
 -- The reference's songs, and an inferred member for each song that an event names and the reference lacks.
 with played as (
     select distinct
         {{ song_key('artist', 'song', 'duration') }} as pk_song,
-        artist,
+        {{ clean_artist('artist') }} as artist,
         song as title,
         duration
     from {{ ref('stg_listen_events') }}

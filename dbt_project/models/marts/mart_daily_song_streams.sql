@@ -1,42 +1,11 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=append_strategy(),
-    partition_by=partitions('event_date', 'date', 'day'),
-    pre_hook="{{ replace_where(in_days('event_date', listen_days(), 'date')) }}",
-    post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('event_date', listen_days()) }}"]
-) }}
-
--- Streams of each song by day and state; state_code 'ALL' is the roll-up over all states.
-with streams as (
-    select
-        cast(listens.event_datetime as date) as event_date,
-        locations.state_code,
-        listens.pk_song,
-        count(*) as streams
-    from {{ ref('fact_listen_events') }} as listens
-    inner join {{ ref('dim_locations') }} as locations on listens.pk_location = locations.pk_location
-    {% if is_incremental() %}where {{ in_days('listens.event_datetime', listen_days()) }}{% endif %}
-    group by cast(listens.event_datetime as date), locations.state_code, listens.pk_song
-),
-
-rolled_up as (
-    select event_date, state_code, pk_song, streams from streams
-    union all
-    select
-        event_date,
-        'ALL' as state_code,
-        pk_song,
-        cast(sum(streams) as {{ dbt.type_bigint() }}) as streams
-    from streams
-    group by event_date, pk_song
-)
+{{ config(materialized='view') }}
 
 select
-    rolled_up.event_date,
-    rolled_up.state_code,
-    rolled_up.pk_song,
+    streams.event_date,
+    streams.state_code,
+    streams.pk_song,
     songs.title,
     songs.artist,
-    rolled_up.streams
-from rolled_up
-inner join {{ ref('dim_songs') }} as songs on rolled_up.pk_song = songs.pk_song
+    streams.streams
+from {{ ref('mart_daily_streams') }} as streams
+inner join {{ ref('dim_songs') }} as songs on streams.pk_song = songs.pk_song

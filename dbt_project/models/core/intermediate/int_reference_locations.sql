@@ -7,7 +7,8 @@ with cleaned as (
         postal_code,
         {{ city_or_none('city') }} as city,
         {{ state_or_none('state') }} as state,
-        {{ state_or_none('state_code') }} as state_code
+        {{ state_or_none('state_code') }} as state_code,
+        is_retired
     from {{ source('external', 'locations_ext') }}
 )
 
@@ -19,4 +20,4 @@ select
     state,
     state_code
 from cleaned
-qualify row_number() over (partition by pk_location order by state) = 1
+qualify row_number() over (partition by pk_location order by is_retired, state) = 1
