@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from isal import igzip, igzip_lib
 
@@ -12,6 +13,7 @@ from streaming_assets.lake.names import ObjectName, hour_prefix, parse_object, t
 from streaming_assets.lake.store import Lake, LakeError, LakeObject
 
 _READERS = 2  # decompression releases the GIL
+_UNREADABLE: Any = (LakeError, EOFError, OSError, igzip_lib.IsalError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def _count(lake: Lake, row: InventoryRow, known: Mapping[tuple[str, int, int], i
         return replace(row, rows=lines)
     try:
         return replace(row, rows=count_lines(lake.read(str(row.name))))
-    except (LakeError, EOFError, OSError, igzip_lib.IsalError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         return replace(row, error=f"{row.uri} can't be read: {error}")
 
 
