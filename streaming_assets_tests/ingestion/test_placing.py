@@ -3,7 +3,9 @@
 import gzip
 import json
 import logging
+import os
 import random
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +21,9 @@ from streaming_assets.ingestion.placing import place
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.names import ObjectName, parse_object
 from streaming_assets.lake.store import Lake, LakeObject
+from streaming_assets.settings import PROJECT_ROOT
 
+TEST_DATA = Path(os.environ.get("STREAMING_ASSETS_TEST_DATA", PROJECT_ROOT.parent / "shared" / "data"))
 NAME = ObjectName("user_info", datetime(2025, 1, 1, tzinfo=UTC), 0, 0)
 MS = 1_735_689_600_000
 
@@ -179,3 +183,26 @@ def test_objects_are_equal_for_equal_rows(tmp_path: Path) -> None:
     for lake in lakes:
         place(lake, NAME, rows(0, 100), None)
     assert lakes[0].read(str(NAME)) == lakes[1].read(str(NAME))
+
+
+def test_rows_that_kafka_connect_has_written_are_not_written_again() -> None:
+    archive = TEST_DATA / "aiven_sink_objects.tar.gz"
+    if not archive.exists():
+        pytest.skip(f"{archive.name} is not in STREAMING_ASSETS_TEST_DATA ({TEST_DATA})")
+    lake = MemoryLake()
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if (content := tar.extractfile(member)) is not None:
+                lake.objects[member.name] = content.read()
+    before = dict(lake.objects)
+    for name, data in before.items():
+        parsed = parse_object(name)
+        assert parsed is not None, name
+        found = [json.loads(line) for line in gzip.decompress(data).split(b"\n") if line]
+        times = {row["offset"]: datetime.fromisoformat(row["timestamp"]) for row in found}
+        lines = [data_line(b"{}", o, round(time.timestamp() * 1000)) for o, time in sorted(times.items())]
+        placed = place(lake, parsed, Rows(sorted(times), lines), None)
+        assert placed.objects == 0, name
+        assert placed.last_offset >= max(times)
+    assert lake.objects == before
+    assert len(before) > 500
