@@ -1,0 +1,163 @@
+"""Objects that can't be read, and what stands around them: the good hours go on, the bad ones are named."""
+
+import gzip
+from collections.abc import Callable
+from contextlib import suppress
+
+import dagster as dg
+import pytest
+
+from streaming_assets.assets.external_tables import BAD_HOURS
+from streaming_assets.assets.keys import external_key
+from streaming_assets.events import LAKE_TYPES
+from streaming_assets.lake.folder import FolderLake
+from streaming_assets.lake.inventory import list_hours
+from streaming_assets.lake.names import ObjectName
+from streaming_assets.partitions import key_of
+from streaming_assets_tests.graph import Graph, failures, hour, in_lake, listen
+
+pytestmark = pytest.mark.integration
+
+TABLES = [external_key(event_type.external_table or "") for event_type in LAKE_TYPES]
+GOOD = gzip.compress("\n".join(in_lake(listen(hour(1), item=n), n) for n in range(200)).encode())
+
+
+@pytest.fixture
+def graph(make_graph: Callable[..., Graph]) -> Graph:
+    graph = make_graph()
+    for number in range(4):
+        graph.put("listen_events", hour(number), [listen(hour(number))], offset=1000 + number)
+    return graph
+
+
+def external_tables(graph: Graph, first: int, end: int) -> dg.ExecuteInProcessResult:
+    """The step that looks at the lake, without those behind it."""
+    return graph.run(first, end, asset_selection=TABLES)
+
+
+def name_of(number: int) -> ObjectName:
+    return ObjectName("listen_events", hour(number), 0, 0)
+
+
+# What can't be read, and a part of what is said of it.
+UNREADABLE = {
+    "half": (GOOD[: len(GOOD) // 2], "ended before"),
+    "without its end": (GOOD[:-8], "ended before"),
+    "header cut": (GOOD[:5], "ended before"),
+    "short text": (b"{}\n", "gzip"),
+    "not gzip": (in_lake(listen(hour(1)), 0).encode(), "gzip"),
+    "wrong sum": (GOOD[:-8] + bytes(8), "CRC"),
+    "garbage behind": (GOOD + b"garbage", "gzip"),
+}
+
+
+def test_unreadable_objects_fail_with_their_names_and_hours(graph: Graph) -> None:
+    hours = dict(zip(UNREADABLE, range(10, 10 + len(UNREADABLE)), strict=True))
+    for kind, (data, _) in UNREADABLE.items():
+        graph.put_bytes(name_of(hours[kind]), data)
+    result = external_tables(graph, 0, 20)
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    told = failure.step_failure_data.user_failure_data
+    assert told is not None
+    assert told.metadata[BAD_HOURS].value == [key_of(hour(number)) for number in hours.values()]
+    uris = [graph.lake.uri(str(name_of(number))) for number in hours.values()]
+    assert told.metadata["objects"].value == uris
+    reasons = (told.description or "").split(": ", 1)[1].split("; ")
+    for reason, uri, (_, why) in zip(reasons, uris, UNREADABLE.values(), strict=True):
+        assert reason.startswith(f"{uri} can't be read: ")
+        assert why in reason
+    assert "replace or remove them and run these hours again" in (told.description or "")
+
+
+def test_good_hours_around_an_unreadable_one_go_on_and_it_follows_when_replaced(graph: Graph) -> None:
+    graph.put_bytes(name_of(1), GOOD[:-8])
+    assert not external_tables(graph, 0, 4).success
+    assert external_tables(graph, 0, 1).success
+    assert external_tables(graph, 2, 4).success
+    graph.put_bytes(name_of(1), GOOD)
+    assert external_tables(graph, 1, 2).success
+
+
+def test_an_object_that_goes_between_listing_and_reading_fails_its_hour_by_name(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is taken for empty that was listed: the next look at the lake tells whether it is gone."""
+    path = graph.lake.root / str(ObjectName("listen_events", hour(1), 0, 1001))
+
+    def read(
+        self: FolderLake, name: str, original: Callable[[FolderLake, str], bytes] = FolderLake.read
+    ) -> bytes:
+        if name.endswith(path.name):
+            with suppress(FileNotFoundError):
+                path.unlink()
+        return original(self, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderLake, "read", read)
+        result = external_tables(graph, 0, 4)
+    assert not result.success
+    assert f"can't read {path}: No such file or directory" in failures(result)
+    assert external_tables(graph, 0, 4).success
+    assert graph.rows("select count(*) from lake_objects where error is not null") == [(0,)]
+
+
+def test_a_partition_out_of_range_is_refused(graph: Graph) -> None:
+    job = graph.defs.resolve_job_def("hourly")
+    for key in ("2024-12-31-23:00", "2999-01-01-00:00", "2025-03-01-00:30", "yesterday"):
+        with pytest.raises(dg.DagsterError, match=key):
+            job.execute_in_process(instance=graph.instance, partition_key=key, asset_selection=TABLES)
+    assert not graph.warehouse.path.exists(), "refused before anything was done"
+
+
+def test_a_range_out_of_range_fails_before_anything_is_read(graph: Graph) -> None:
+    result = graph.run(-24 * 365, -24 * 365 + 2, asset_selection=TABLES)
+    assert not result.success
+    assert "2024-03-01-00:00" in failures(result)
+    assert not graph.warehouse.path.exists() or not graph.rows("select 1 from lake_objects")
+
+
+def test_a_missing_reference_file_is_told_and_stops_no_hour(
+    graph: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert external_tables(graph, 0, 4).success
+    said = capfd.readouterr().err
+    for file in ("songs.parquet", "locations.parquet"):
+        assert f"raw/flat_files/{file} is missing: all that events name becomes inferred members" in said
+    assert graph.rows("select count(*) from songs_ext") == [(0,)]
+
+
+def test_missing_reference_files_stop_their_tables_with_the_way_out(graph: Graph) -> None:
+    tables = [external_key("songs_ext"), external_key("locations_ext")]
+    job = graph.defs.resolve_job_def("reference")
+    result = job.execute_in_process(instance=graph.instance, asset_selection=tables, raise_on_error=False)
+    assert "songs.parquet is missing: materialise the reference assets first" in failures(result)
+
+
+def test_a_bad_reference_source_fails_by_name_and_leaves_the_file(
+    make_graph: Callable[..., Graph], graph: Graph
+) -> None:
+    job = graph.defs.resolve_job_def("reference")
+    assert job.execute_in_process(instance=graph.instance).success
+    songs = graph.lake.root / "raw/flat_files/songs.parquet"
+    before = songs.read_bytes()
+    source = graph.settings.home / "songs.tsv"
+    source.write_text("TR1\tAnn\tHello\tlong\n")
+    broken = make_graph(songs_source=str(source))
+    result = broken.defs.resolve_job_def("reference").execute_in_process(
+        instance=broken.instance, raise_on_error=False
+    )
+    assert not result.success
+    assert f"{source}" in failures(result)
+    assert "line 1" in failures(result)
+    assert songs.read_bytes() == before
+    assert broken.rows("select count(*) > 0 from locations_ext") == [(True,)], "the other file's table stands"
+
+
+def test_a_stray_is_told_by_its_place_and_left_alone(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    stray = "raw/listen_events/date=2025-03-01 01:00:00+00/notes.txt"
+    graph.put_bytes(stray, b"mine")
+    assert external_tables(graph, 0, 4).success
+    assert f"No event objects, so left alone: {graph.lake.uri(stray)}" in capfd.readouterr().err
+    assert graph.lake.read(stray) == b"mine"
+    assert list_hours(graph.lake, "listen_events", hour(0), hour(4)).strays == [stray]
