@@ -13,7 +13,8 @@ from streaming_assets.settings import Settings
 FLUSH_SECONDS = 60.0
 LOOK_BYTES = 1024 * 1024  # produced between two looks at how far the sink is
 BACKLOG_BYTES = PARTITION_BYTES * 3 // 5  # of a partition, above which the embedded broker gets nothing more
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0  # without a commit of the sink, before its user is told
+GIVE_UP_SECONDS = 60.0
 
 
 class DeliveryError(Exception):
@@ -97,24 +98,41 @@ class Pace:
         return self._since_look >= LOOK_BYTES
 
     def wait(self, stop: threading.Event | None = None) -> None:
-        """Return when the sink has caught up enough, or at `stop`. All counted events must be acknowledged."""
+        """Return when the sink has caught up enough, or at `stop`. All counted events must be acknowledged.
+
+        Raises:
+            DeliveryError: the sink commits nothing; all that was sent before is in the broker.
+        """
         self._since_look = 0
         stop = stop or threading.Event()
-        complain_at = time.monotonic() + PATIENCE_SECONDS
-        while any(self._backlog(topic) > BACKLOG_BYTES for topic in self._bytes):
-            if time.monotonic() >= complain_at:
-                self._on_wait("the embedded broker is full: waiting for `streaming-assets sink` to catch up")
-                complain_at = float("inf")
-            if stop.wait(0.05):
+        seen, since, told = -1, time.monotonic(), False
+        while True:
+            backlog, committed = self._look()
+            if backlog <= BACKLOG_BYTES or stop.wait(0.05):
                 return
+            now = time.monotonic()
+            if committed > seen:
+                seen, since = committed, now
+            if now - since >= GIVE_UP_SECONDS:
+                raise DeliveryError(
+                    f"the embedded broker is full, and no sink has read from it for {GIVE_UP_SECONDS:g} s: "
+                    "start `streaming-assets sink`"
+                )
+            if now - since >= PATIENCE_SECONDS and not told:
+                self._on_wait("the embedded broker is full: waiting for `streaming-assets sink` to catch up")
+                told = True
 
-    def _backlog(self, topic: str) -> float:
-        """Bytes of the fullest partition that are not in the lake yet, about."""
-        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    def _look(self) -> tuple[float, int]:
+        """Bytes, about, of the fullest partition that are not in the lake yet, and the sum of commits."""
+        partitions = [TopicPartition(topic, number) for topic in self._bytes for number in range(PARTITIONS)]
         try:
             committed = self._observer.committed(partitions, timeout=5)
             ends = [self._observer.get_watermark_offsets(one, timeout=5)[1] for one in partitions]
         except KafkaException:
-            return 0  # the broker is gone, which delivery reports tell
-        behind = max(end - max(one.offset, 0) for one, end in zip(committed, ends, strict=True))
-        return behind * self._bytes[topic] / self._records[topic]
+            return 0, 0  # the broker is gone, which delivery reports tell
+        positions = [max(one.offset, 0) for one in committed]
+        backlogs = [
+            (end - position) * self._bytes[one.topic] / self._records[one.topic]
+            for one, end, position in zip(partitions, ends, positions, strict=True)
+        ]
+        return max(backlogs), sum(positions)

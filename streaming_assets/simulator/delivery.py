@@ -75,13 +75,15 @@ def _open(plan: Plan, span: Span, topics: tuple[str, ...], target: Target, stop:
 
         return LakeWriter(open_lake(target.output or load_settings().lake_url), life(plan), plan.start)
     from streaming_assets.ingestion.clients import BrokerError, producer_config
+    from streaming_assets.ingestion.producer import pace_of
     from streaming_assets.simulator.writers.kafka import KafkaWriter
 
     settings = load_settings()
     if target.brokers:
         settings = settings.model_copy(update={"kafka_bootstrap_servers": target.brokers})
     try:
-        return KafkaWriter(producer_config(settings), stop)
+        pace = pace_of(settings, lambda message: print(message, file=sys.stderr))
+        return KafkaWriter(producer_config(settings), stop, pace)
     except BrokerError as error:
         raise WriteError(str(error)) from None
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from streaming_assets.ingestion.producer import Pace
+from streaming_assets.ingestion.producer import DeliveryError, Pace
 from streaming_assets.simulator.render import Lines
 from streaming_assets.simulator.writers import WriteError
 
@@ -47,8 +47,14 @@ class KafkaWriter:
                 if number % _POLL_EVERY == 0:
                     self._producer.poll(0)
                 if self._pace and self._pace.due(topic, len(value)):
-                    self._producer.flush(_FLUSH_SECONDS)
-                    self._pace.wait(self._stop)
+                    self._keep_to(self._pace)
+
+    def _keep_to(self, pace: Pace) -> None:
+        self._producer.flush(_FLUSH_SECONDS)
+        try:
+            pace.wait(self._stop)
+        except DeliveryError as error:
+            raise WriteError(str(error)) from None
 
     def close(self) -> None:
         """Wait for what is under way.
