@@ -8,9 +8,14 @@
     create table if not exists {{ publish_queue() }} (mart {{ dbt.type_string() }}, day date)
 {% endmacro %}
 
+{# `days` by name, not those that the mart still has: a day whose last row went must leave the snapshot. #}
 {% macro queue_days(day_column, days) %}
+    {%- if not is_incremental() %}
     insert into {{ publish_queue() }}
     select distinct '{{ this.identifier }}' as mart, {{ day_column }} as day
     from {{ this }}
-    {% if is_incremental() %}where {{ in_days(day_column, days, 'date') }}{% endif %}
+    {%- elif days %}
+    insert into {{ publish_queue() }} values
+    {% for day in days %}('{{ this.identifier }}', date '{{ day }}'){{ ', ' if not loop.last }}{% endfor %}
+    {%- endif %}
 {% endmacro %}

@@ -59,14 +59,24 @@
 
 {% macro replace_hours() %}{{ return(replace_where(in_window('bucket_ingestion_datetime'))) }}{% endmacro %}
 
-{# All days of the weeks that hold these. #}
-{% macro session_weeks() %}
+{# Mondays of the weeks that hold these. #}
+{% macro session_week_starts() %}
     {% set days = [] %}
     {% for day in session_days() %}
         {% set date = modules.datetime.date.fromisoformat(day) %}
-        {% for offset in range(7) %}
-            {% do days.append((date + modules.datetime.timedelta(days=offset - date.weekday())).isoformat()) %}
-        {% endfor %}
+        {% do days.append((date - modules.datetime.timedelta(days=date.weekday())).isoformat()) %}
     {% endfor %}
     {{ return(days | unique | list) }}
+{% endmacro %}
+
+{# All days of those weeks. #}
+{% macro session_weeks() %}
+    {% set days = [] %}
+    {% for monday in session_week_starts() %}
+        {% set date = modules.datetime.date.fromisoformat(monday) %}
+        {% for offset in range(7) %}
+            {% do days.append((date + modules.datetime.timedelta(days=offset)).isoformat()) %}
+        {% endfor %}
+    {% endfor %}
+    {{ return(days) }}
 {% endmacro %}

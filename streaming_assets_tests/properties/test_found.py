@@ -35,6 +35,13 @@ def session_of_no_postal_code(schedules: Schedules) -> None:
     schedules.land([(0, View(1, 1, 0, 0, "free", "Home", 2, True, None))])
 
 
+def day_loses_its_only_session(schedules: Schedules) -> None:
+    """A late row makes the session start the day before: the snapshot must lose the later day."""
+    schedules.land([(0, View(1, 1, 0, 2 * HALF_DAY, "free", "Home", 0, True, None))])
+    schedules.materialise(0, 0)
+    schedules.land([(1, View(1, 1, 0, 0, "free", "Home", 0, True, None))])
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("finish", ["in order", "backwards", "at once"])
 @pytest.mark.parametrize(
@@ -44,6 +51,7 @@ def session_of_no_postal_code(schedules: Schedules) -> None:
         records_of_one_moment_differ,
         copies_of_a_change_differ,
         session_of_no_postal_code,
+        day_loses_its_only_session,
     ],
     ids=lambda steps: steps.__name__,
 )

@@ -3,7 +3,7 @@
     incremental_strategy=append_strategy(),
     partition_by=partitions('week_start', 'date', 'day'),
     pre_hook="{{ replace_where(in_days('week_start', session_weeks(), 'date')) }}",
-    post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('week_start', session_weeks()) }}"]
+    post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('week_start', session_week_starts()) }}"]
 ) }}
 
 -- Distinct users that started a session in an ISO week; paid are those with a session on level paid.
