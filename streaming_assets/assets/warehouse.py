@@ -1,6 +1,7 @@
 """The dbt models as assets: one definition, one step, an hour or a range of hours alike."""
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC
 from typing import Any
 
@@ -83,9 +84,14 @@ def build_warehouse_models(dbt: DbtRunner, manifest: Mapping[str, Any], kind: st
                 events |= tested
                 warehouse.mark_processed(step)
             profiles = _profiles(warehouse, manifest, translator, span)
-        add_partition_metadata(context, profiles)
+            totals = _totals(warehouse, manifest, translator)
+        selected = context.selected_asset_keys
+        add_partition_metadata(context, {key: hours for key, hours in profiles.items() if key in selected})
+        for key in selected & totals.keys():
+            context.add_asset_metadata({"dagster/row_count": totals[key]}, asset_key=key)
         for node, event in (events | failed_tests).items():
-            if manifest["nodes"][node]["config"]["materialized"] != "ephemeral":
+            # All models of the hours are built together, whatever part of them was asked for.
+            if _reports(manifest["nodes"][node], translator, selected):
                 message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
                 yield from message.to_default_asset_events(
                     manifest=manifest,
@@ -107,6 +113,26 @@ def _node(event: Mapping[str, Any]) -> str:
 
 def _has_failed(event: Mapping[str, Any]) -> bool:
     return event["data"]["node_info"]["node_status"] not in ("pass", "success")
+
+
+def _reports(node: Mapping[str, Any], translator: Translator, selected: AbstractSet[dg.AssetKey]) -> bool:
+    """Whether a node's result is news of a selected asset: of a model that is one, or a test."""
+    if node["resource_type"] != "model":
+        return True
+    return node["config"]["materialized"] != "ephemeral" and translator.get_asset_key(node) in selected
+
+
+def _totals(
+    warehouse: DuckDbWarehouse, manifest: Mapping[str, Any], translator: Translator
+) -> dict[dg.AssetKey, int]:
+    """Rows of each table; a view would have to be read for it."""
+    tables = {
+        node["name"]: translator.get_asset_key(node)
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["config"]["materialized"] == "incremental"
+    }
+    counts = " union all ".join(f"select '{table}', count(*) from {table}" for table in tables)
+    return {tables[table]: rows for table, rows in warehouse.rows(counts)}
 
 
 def _profiles(
