@@ -10,8 +10,8 @@ import flask
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from streaming_assets.dashboards import downloads, kpi_page, music_page, parts, shell
-from streaming_assets.dashboards.site import Site, status
-from streaming_assets.dashboards.snapshot import SnapshotError
+from streaming_assets.dashboards.manifest import SnapshotError
+from streaming_assets.dashboards.site import Site, Status, status
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _layout(site: Site) -> Any:
         [
             dcc.Location(id="url", refresh="callback-nav"),
             dcc.Interval(id="poll", interval=POLL_SECONDS * 1000),
-            dcc.Store(id="kind", data=state.kind),
+            dcc.Store(id="standing", data=_standing(state)),
             html.A("Skip to content", href="#page", className="skip-link"),
             shell.header(state),
             html.Main(
@@ -118,10 +118,10 @@ def _register_shell(app: Dash, site: Site) -> None:
         Output("provider", "forceColorScheme"),
         Output("failure", "children"),
         Input("url", "pathname"),
-        Input("kind", "data"),
+        Input("standing", "data"),
         State("url", "search"),
     )
-    def show(path: str, _kind: str, query: str | None) -> tuple[Any, ...]:
+    def show(path: str, _standing: str, query: str | None) -> tuple[Any, ...]:
         state = status(site)
         page, scheme = PAGES.get(path, (None, "light"))
         if page is None:
@@ -137,19 +137,21 @@ def _register_shell(app: Dash, site: Site) -> None:
         return content, shell.links(path), scheme, None
 
     @app.callback(
-        Output("kind", "data"),
+        Output("standing", "data"),
         Output(parts.SNAPSHOT | {"page": ALL}, "data"),
         Output("freshness", "children"),
         Output("stale", "children"),
         Input("poll", "n_intervals"),
-        State("kind", "data"),
+        State("standing", "data"),
         State(parts.SNAPSHOT | {"page": ALL}, "data"),
         prevent_initial_call=True,
     )
-    def poll(_n: int, kind: str, drawn: list[int]) -> tuple[Any, ...]:
+    def poll(_n: int, shown: str, drawn: list[int]) -> tuple[Any, ...]:
         state = status(site)
+        now = _standing(state)
+        # A page that is drawn takes up a snapshot by itself; any other is rendered anew.
         return (
-            no_update if state.kind == kind else state.kind,
+            no_update if shown == now or (drawn and shown.split()[0] == state.kind) else now,
             [no_update if state.snapshot == snapshot else state.snapshot for snapshot in drawn],
             shell.freshness(state),
             shell.stale_warning(state, site),
@@ -160,6 +162,10 @@ def _register_shell(app: Dash, site: Site) -> None:
         Input(parts.ADDRESS | {"page": ALL}, "data"),
         prevent_initial_call=True,
     )
+
+
+def _standing(state: Status) -> str:
+    return f"{state.kind} {state.snapshot}"
 
 
 def _on_error(error: Exception) -> None:

@@ -9,8 +9,9 @@ import flask
 
 from streaming_assets.dashboards import kpi_queries as kpi
 from streaming_assets.dashboards import music_queries as music
+from streaming_assets.dashboards.manifest import SnapshotError
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import Snapshot, SnapshotError
+from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.states import NAMES
 from streaming_assets.dashboards.views import Extent, View
 

@@ -97,6 +97,20 @@ def nothing(text: str) -> html.Div:
     return html.Div([icon("empty"), html.P(text)], className="nothing")
 
 
+def panel(symbol: str, title: str, content: list[Any]) -> html.Div:
+    """Stands in place of a page."""
+    return html.Div([icon(symbol), html.H1(title), *content], className="card panel")
+
+
+def unfilled(what: str) -> html.Div:
+    """Stands in place of a page whose marts have no rows."""
+    return panel(
+        "waiting",
+        f"No {what} yet",
+        [html.P("The published data has none. This page fills as soon as the first ones come through.")],
+    )
+
+
 def notices(view: View) -> list[html.Div]:
     """What of the page's address could not be taken as it was."""
     return [

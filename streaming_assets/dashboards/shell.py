@@ -75,7 +75,7 @@ def stale_warning(state: Status, site: Site) -> list[Any]:
 def in_place_of_page(state: Status) -> html.Div:
     """What a page shows when there is no snapshot to read."""
     if state.kind == "empty":
-        return _panel(
+        return parts.panel(
             "waiting",
             "No data has been published yet",
             [
@@ -96,7 +96,7 @@ def in_place_of_page(state: Status) -> html.Div:
 
 def failure(message: str) -> html.Div:
     """What a page shows when the snapshot can't be read."""
-    return _panel(
+    return parts.panel(
         "broken",
         "The published data can't be read",
         [
@@ -112,13 +112,9 @@ def failure(message: str) -> html.Div:
     )
 
 
-def _panel(icon: str, title: str, content: list[Any]) -> html.Div:
-    return html.Div([parts.icon(icon), html.H1(title), *content], className="card panel")
-
-
 def not_found(path: str) -> html.Div:
     """What an address shows that is no page's."""
-    return _panel(
+    return parts.panel(
         "broken",
         "There is no such page",
         [html.P([html.Code(path, className="message")]), html.P(dcc.Link("To the KPIs", href="/"))],

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from streaming_assets.dashboards import app
-from streaming_assets.dashboards.snapshot import MANIFEST, publish
+from streaming_assets.dashboards.manifest import MANIFEST
+from streaming_assets.dashboards.snapshot import publish
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.dashboards import facts
 from streaming_assets_tests.dashboards.browsing import Visitor
@@ -83,7 +84,7 @@ def test_the_age_of_the_data_stands_above_a_page_with_a_warning_once_it_is_too_o
 def test_an_open_page_takes_up_a_new_snapshot_without_a_reload(
     visitor: Visitor, tmp_path: Path, marts: Marts, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From nothing published, to some days, to a damaged manifest, to all days."""
+    """From nothing published, to no rows, to some days, to a damaged manifest, to all days."""
     monkeypatch.setattr(app, "POLL_SECONDS", 0.3)
     early = {
         name: {day: rows for day, rows in days.items() if day < date(2025, 1, 27)}
@@ -94,6 +95,9 @@ def test_an_open_page_takes_up_a_new_snapshot_without_a_reload(
         for page in (kpi, music):
             expect(page.locator("h1")).to_have_text("No data has been published yet")
             assert "make dev" in page.inner_text("#page")
+        publish(tmp_path, {}, AS_OF)
+        expect(kpi.locator("h1")).to_have_text("No users yet")
+        expect(music.locator("h1")).to_have_text("No streams yet")
         publish(tmp_path, early, AS_OF)
         expect(kpi.locator("#kpi-week")).to_contain_text("20 to 26 Jan 2025")
         expect(music.locator("#music-subtitle")).to_contain_text("6 to 26 Jan 2025")

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from streaming_assets.dashboards.kpi_page import TILES
+from streaming_assets.dashboards.kpi_tiles import TILES
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.dashboards import facts
 from streaming_assets_tests.dashboards.world import Marts, World

@@ -9,7 +9,7 @@ import pytest
 
 from streaming_assets.dashboards import kpi_queries as kpi
 from streaming_assets.dashboards import music_queries as music
-from streaming_assets.dashboards.snapshot import Snapshot, publish
+from streaming_assets.dashboards.snapshot import Snapshot, SnapshotReader, publish
 from streaming_assets.dashboards.views import View
 from streaming_assets_tests.dashboards.world import (
     FIRST_DAY,
@@ -214,8 +214,6 @@ def test_search_finds_titles_and_artists_and_keeps_the_ranks(snapshot: Snapshot)
 
 
 def test_songs_of_days_published_later_are_named(tmp_path: Path, marts: Marts) -> None:
-    from streaming_assets.dashboards.snapshot import SnapshotReader
-
     reader = SnapshotReader(tmp_path)
     name = "mart_daily_song_streams"
     publish(tmp_path, {name: {FIRST_DAY: marts[name][FIRST_DAY]}}, datetime(2025, 2, 12, tzinfo=UTC))

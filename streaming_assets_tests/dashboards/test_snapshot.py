@@ -11,15 +11,8 @@ import pyarrow as pa
 import pytest
 
 from streaming_assets.dashboards import snapshot as snapshots
-from streaming_assets.dashboards.snapshot import (
-    MANIFEST,
-    Manifest,
-    NoSnapshot,
-    Snapshot,
-    SnapshotError,
-    SnapshotReader,
-    publish,
-)
+from streaming_assets.dashboards.manifest import MANIFEST, Manifest, NoSnapshot, SnapshotError
+from streaming_assets.dashboards.snapshot import Snapshot, SnapshotReader, publish
 from streaming_assets.dashboards.tables import TABLES, TableError
 from streaming_assets_tests.dashboards.world import AS_OF, Marts
 

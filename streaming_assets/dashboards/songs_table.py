@@ -1,0 +1,127 @@
+"""The songs table of the music page: ranked, searched, sorted and paged on the server."""
+
+from typing import Any
+
+import dash_ag_grid as dag
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output, State, html
+from dash.exceptions import PreventUpdate
+
+from streaming_assets.dashboards import formats, parts
+from streaming_assets.dashboards import music_queries as music
+from streaming_assets.dashboards.site import Site
+from streaming_assets.dashboards.views import View
+
+PAGE_SIZE = 12
+GRID_THEME = """themeQuartz.withParams({
+    browserColorScheme: 'dark',
+    backgroundColor: '#141826', foregroundColor: '#e8ecf5', headerBackgroundColor: '#141826',
+    headerTextColor: '#aab4c8', borderColor: '#262d42', rowHoverColor: '#1d2336', accentColor: '#a78bfa',
+    fontFamily: 'inherit', fontSize: 14, headerFontWeight: 600, wrapperBorder: false, rowHeight: 41,
+    headerHeight: 40, cellHorizontalPadding: 9
+})"""
+COLUMNS = [
+    {"field": "rank", "headerName": "#", "width": 58, "type": "rightAligned"},
+    {"field": "title", "headerName": "Title", "flex": 3, "minWidth": 90, "tooltipField": "title"},
+    {"field": "artist", "headerName": "Artist", "flex": 2, "minWidth": 80, "tooltipField": "artist"},
+    {
+        "field": "streams",
+        "headerName": "Streams",
+        "width": 92,
+        "type": "rightAligned",
+        "valueFormatter": {"function": "grouped(params.value)"},
+        "cellStyle": {"function": "shaded(params)"},
+        "sortingOrder": ["desc", "asc", None],
+    },
+]
+
+
+def songs_card(view: View) -> html.Div:
+    """The table in its frame, with the search."""
+    search = dmc.TextInput(
+        id="songs-search",
+        value=view.search,
+        placeholder="Title or artist",
+        debounce=250,
+        leftSection=parts.icon("search"),
+        className="songs-search",
+        **parts.aria(label="Search songs by title or artist"),
+    )
+    grid = dag.AgGrid(
+        id="songs-grid",
+        columnDefs=COLUMNS,
+        defaultColDef={"sortable": True, "resizable": False, "suppressMovable": True},
+        rowModelType="infinite",
+        dashGridOptions={
+            "theme": {"function": GRID_THEME},
+            "pagination": True,
+            "paginationPageSize": PAGE_SIZE,
+            "paginationPageSizeSelector": False,
+            "cacheBlockSize": PAGE_SIZE,
+            "maxBlocksInCache": 4,
+            "domLayout": "autoHeight",
+            "suppressCellFocus": False,
+            "enableBrowserTooltips": True,
+            "animateRows": False,
+        },
+    )
+    return html.Div(
+        [
+            html.Div(
+                [
+                    html.Div(
+                        [
+                            html.H2("Top songs", id="songs-title"),
+                            html.P("", id="songs-found", className="detail", role="status"),
+                        ]
+                    ),
+                    html.Div(
+                        [search, parts.download("songs", "Top songs", view)],
+                        className="card-actions",
+                    ),
+                ],
+                className="card-head",
+            ),
+            grid,
+        ],
+        id="songs",
+        className="card",
+        role="group",
+        **parts.aria(labelledby="songs-title"),
+    )
+
+
+def register(app: Dash, site: Site) -> None:
+    """The table's callbacks."""
+
+    @app.callback(
+        Output("songs-grid", "getRowsResponse"),
+        Output("songs-found", "children"),
+        Input("songs-grid", "getRowsRequest"),
+        State(parts.ADDRESS | {"page": "music"}, "data"),
+        prevent_initial_call=True,
+    )
+    def rows(request: dict[str, Any] | None, address: str) -> tuple[Any, Any]:
+        snapshot = site.reader.current()
+        extent = music.extent(snapshot)
+        if request is None or extent is None:
+            raise PreventUpdate
+        view = View.of_address(address, extent, music.state_names(snapshot))
+        order = request["sortModel"][0] if request["sortModel"] else {"colId": "rank", "sort": "asc"}
+        page = music.songs(
+            snapshot, view, request["startRow"], request["endRow"], order["colId"], order["sort"] == "desc"
+        )
+        found = f"{formats.count(page.found)} songs" if page.found else "No song matches"
+        of = f" with “{view.search}”" if view.search else ""
+        return {
+            "rowData": [vars(song) | {"share": song.streams / page.most} for song in page.songs],
+            "rowCount": page.found,
+        }, found + of
+
+    app.clientside_callback(
+        ClientsideFunction("pages", "reloadSongs"),
+        Input(parts.ADDRESS | {"page": "music"}, "data"),
+        Input(parts.SNAPSHOT | {"page": "music"}, "data"),
+        State("songs-grid", "id"),
+        prevent_initial_call=True,
+    )
