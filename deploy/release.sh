@@ -30,7 +30,7 @@ for machine in $(jq -r 'keys | reverse[]' <<<"$machines"); do
     sudo docker compose pull --quiet
     if sudo docker compose ps --services --status running | grep -qx code; then
       sudo docker compose stop daemon # no run starts from here on
-      sudo docker compose exec -T code python /opt/image/drain.py 900
+      sudo docker compose exec -T code /opt/image/with-secrets.sh python /opt/image/drain.py 900
     fi
     sudo docker compose up --detach --remove-orphans --wait --wait-timeout 600
     if sudo docker compose ps --services --status running | grep -qx webserver; then

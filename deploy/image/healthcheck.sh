@@ -6,7 +6,7 @@ answers() {
     exec python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=8)' "$1"
 }
 
-case $(cat /tmp/part) in
+case $(cat "${PART_FILE:-/tmp/part}") in
     code) exec dagster api grpc-health-check --port 4000 ;;
     webserver) answers http://127.0.0.1:3000/server_info ;;
     daemon) exec dagster-daemon liveness-check ;;

@@ -111,7 +111,7 @@ def test_secrets_come_from_the_environment_and_the_driver_is_named() -> None:
 
 
 def test_every_variable_is_given_by_the_compose_file() -> None:
-    compose = (DEPLOY / "compose.yaml").read_text() + (DEPLOY / "image" / "entrypoint.sh").read_text()
+    compose = (DEPLOY / "compose.yaml").read_text() + (DEPLOY / "image" / "with-secrets.sh").read_text()
 
     def named(node: Any) -> Iterator[str]:
         if isinstance(node, dict):

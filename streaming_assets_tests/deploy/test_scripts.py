@@ -152,6 +152,48 @@ def test_teardown_takes_the_protection_off_and_destroys(office: Office) -> None:
     assert "gs://my-project-terraform" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("part", "started", "asked"),
+    [
+        ("code", "dagster code-server start", "dagster api grpc-health-check --port 4000"),
+        ("webserver", "dagster-webserver --host", "python -c"),
+        ("daemon", "dagster-daemon run", "dagster-daemon liveness-check"),
+        ("dashboards", "streaming-assets dashboards", "python -c"),
+    ],
+)
+def test_a_part_and_its_health_check_are_started_with_the_password(
+    office: Office, part: str, started: str, asked: str
+) -> None:
+    """As Docker does: both by the image's own ENTRYPOINT and HEALTHCHECK, and neither with the other's variables."""
+    (office.root / "postgres_password").write_text("s3cret\n")
+    for program in ("dagster", "dagster-webserver", "dagster-daemon", "streaming-assets", "python"):
+        office.stand_in(program, f'echo "$DAGSTER_POSTGRES_PASSWORD" >>"{office.root}/passwords"')
+    env = {"DAGSTER_HOME": "/h", "PART_FILE": str(office.root / "part"), "SECRETS_FOLDER": str(office.root)}
+    dockerfile = (PROJECT_ROOT / "deploy" / "Dockerfile").read_text()
+    for instruction, arguments in (("ENTRYPOINT", [part]), ("HEALTHCHECK.* CMD", [])):
+        match = re.search(rf"^{instruction} (\[.*\])$", dockerfile, re.M)
+        assert match
+        program, *rest = (
+            word.replace("/opt/image/", f"{office.root}/deploy/image/") for word in json.loads(match[1])
+        )
+        done = office.run(program.removeprefix(f"{office.root}/"), *rest, *arguments, **env)
+        assert done.returncode == 0, done.stderr
+    assert [call[: len(expected)] for call, expected in zip(office.calls, (started, asked), strict=True)] == [
+        started,
+        asked,
+    ]
+    assert (office.root / "passwords").read_text() == "s3cret\ns3cret\n"
+
+
+def test_what_is_run_in_a_container_that_is_up_gets_the_password_too() -> None:
+    """`docker compose exec` goes past the entrypoint."""
+    text = (PROJECT_ROOT / "deploy" / "release.sh").read_text() + (
+        PROJECT_ROOT / "docs" / "deploy-gcp.md"
+    ).read_text()
+    commands = re.findall(r"compose exec (?:-T )?code (\S+)", text)
+    assert commands == ["/opt/image/with-secrets.sh"] * 2
+
+
 @pytest.mark.parametrize("page", ["deploy-gcp.md", "cost.md"])
 def test_what_the_page_names_exists(page: str) -> None:
     text = (PROJECT_ROOT / "docs" / page).read_text()
