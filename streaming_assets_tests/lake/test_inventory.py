@@ -39,6 +39,16 @@ def test_damage_is_told_with_the_name(tmp_path: Path, data: bytes) -> None:
     assert str(NAME) in (row.error or "")
 
 
+@pytest.mark.parametrize("hours", [1, 2])
+def test_only_the_hours_asked_for_are_listed(tmp_path: Path, hours: int) -> None:
+    lake = FolderLake(tmp_path)
+    names = [ObjectName(NAME.topic, NAME.hour + number * HOUR, 0, number) for number in (-1, 0, 1, 2)]
+    for name in names:
+        lake.write(str(name), LINES)
+    listed = list_hours(lake, NAME.topic, NAME.hour, NAME.hour + hours * HOUR)
+    assert [row.name for row in listed.objects] == names[1 : 1 + hours]
+
+
 def _read(folder: Path, data: bytes):
     lake = FolderLake(folder)
     lake.write(str(NAME), data)
