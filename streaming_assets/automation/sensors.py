@@ -16,6 +16,7 @@ from streaming_assets.lake.inventory import list_hours
 from streaming_assets.lake.names import HOUR, floor_hour, hours_between
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span, hour_of, key_of, spans
+from streaming_assets.resources.warehouse import WarehouseLocked
 from streaming_assets.settings import Settings
 
 EVENTS_PER_TICK = 80  # Dagster stores them one by one; a tick should last seconds
@@ -72,15 +73,17 @@ def build_failed_run_sensor(hourly: UnresolvedAssetJobDefinition) -> dg.SensorDe
         request_job=hourly,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="After a failure, asks once more for the hours that unreadable objects of other hours, or the "
-        "death of the process, kept back.",
+        "death of the process, kept back; and as long as it takes for those that found the warehouse in use.",
     )
     def failed_hours(context: dg.RunFailureSensorContext) -> Iterator[dg.RunRequest]:
         run = context.dagster_run
         span = span_of(run)
-        if span is None or AGAIN_TAG in run.tags:
-            return
         failures = context.get_step_failure_events()
-        for again in ask_again(span, unreadable_hours(failures), has_failed_step=bool(failures)):
+        locked_out = was_locked_out(failures)
+        if span is None or (AGAIN_TAG in run.tags and not locked_out):
+            return
+        has_failed_step = bool(failures) and not locked_out
+        for again in ask_again(span, unreadable_hours(failures), has_failed_step):
             yield dg.RunRequest(
                 run_key=f"{run.run_id}-{key_of(again[0])}",
                 tags={**span_tags(again), AGAIN_TAG: run.run_id},
@@ -105,6 +108,17 @@ def unreadable_hours(events: Iterable[dg.DagsterEvent]) -> set[datetime]:
         listed = failure.metadata[BAD_HOURS].value if failure and BAD_HOURS in failure.metadata else []
         keys |= {hour_of(str(key)) for key in listed} if isinstance(listed, list) else set()
     return keys
+
+
+def was_locked_out(events: Iterable[dg.DagsterEvent]) -> bool:
+    """Whether a step failed because somebody else held the warehouse: its hours are as good as before."""
+    for event in events:
+        error = event.step_failure_data.error if event.is_step_failure else None
+        while error is not None:
+            if error.cls_name == WarehouseLocked.__name__:
+                return True
+            error = error.cause
+    return False
 
 
 def runs_in_flight(instance: dg.DagsterInstance) -> list[Span]:

@@ -9,6 +9,7 @@ from streaming_assets.assets.external_tables import BAD_HOURS
 from streaming_assets.automation.jobs import build_jobs, span_of, span_tags
 from streaming_assets.automation.sensors import AGAIN_TAG, build_failed_run_sensor
 from streaming_assets.partitions import Span, key_of
+from streaming_assets.resources.warehouse import WarehouseLocked
 from streaming_assets_tests.graph import hour
 
 SPAN = span_tags((hour(0), hour(5)))
@@ -56,6 +57,7 @@ def unreadable(*hours: int) -> dg.Failure:
         (unreadable(0, 1, 2, 3, 4), []),
         (dg.Failure("something else", metadata={"other": 1}), []),
         (ValueError("a model failed"), []),
+        (WarehouseLocked("in use"), [(hour(0), hour(5))]),
         (None, [(hour(0), hour(5))]),
     ],
 )
@@ -75,6 +77,13 @@ def test_a_run_that_repeats_another_is_not_repeated(failure: Exception | None) -
     with dg.DagsterInstance.ephemeral() as instance:
         context = failed_run(instance, SPAN | {AGAIN_TAG: "the first"}, failure)
         assert not list(build_failed_run_sensor(build_jobs([])[0])(context) or [])
+
+
+def test_a_run_that_found_the_warehouse_in_use_is_repeated_until_it_does_not() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = failed_run(instance, SPAN | {AGAIN_TAG: "the first"}, WarehouseLocked("in use"))
+        requests = list(build_failed_run_sensor(build_jobs([])[0])(context) or [])
+        assert asked(requests) == [(hour(0), hour(5))]
 
 
 def test_a_run_over_no_hours_is_not_repeated() -> None:

@@ -1,6 +1,7 @@
 """Objects that can't be read, and what stands around them: the good hours go on, the bad ones are named."""
 
 import gzip
+import os
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -9,6 +10,7 @@ import pytest
 
 from streaming_assets.assets.external_tables import BAD_HOURS
 from streaming_assets.assets.keys import external_key
+from streaming_assets.automation.sensors import was_locked_out
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import list_hours
@@ -161,3 +163,13 @@ def test_a_stray_is_told_by_its_place_and_left_alone(graph: Graph, capfd: pytest
     assert f"No event objects, so left alone: {graph.lake.uri(stray)}" in capfd.readouterr().err
     assert graph.lake.read(stray) == b"mine"
     assert list_hours(graph.lake, "listen_events", hour(0), hour(4)).strays == [stray]
+
+
+def test_a_warehouse_in_use_fails_the_run_with_whoever_holds_it(make_graph: Callable[..., Graph]) -> None:
+    graph = make_graph(warehouse_lock_timeout_seconds=0)
+    graph.put("listen_events", hour(0), [listen(hour(0))])
+    with graph.warehouse.exclusive():
+        result = external_tables(graph, 0, 1)
+    assert f"{graph.warehouse.path} is in use: process {os.getpid()}. End what holds it" in failures(result)
+    assert was_locked_out(result.all_events), "so the sensor asks again"
+    assert external_tables(graph, 0, 1).success
