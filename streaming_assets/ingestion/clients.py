@@ -78,10 +78,12 @@ def producer_config(settings: Settings) -> dict[str, Any]:
     Raises:
         BrokerError: the embedded broker is to be used and does not run.
     """
-    # An embedded broker that does not answer is gone with all it had; a cluster comes back.
-    kind = (
-        {"enable.idempotence": True} if settings.kafka_bootstrap_servers else {"message.timeout.ms": 20_000}
-    )
+    if settings.kafka_bootstrap_servers:
+        kind = {"enable.idempotence": True}
+    else:
+        # An embedded broker that does not answer is gone with all it had. Records spread evenly, record by
+        # record, since what it holds is limited by partition.
+        kind = {"message.timeout.ms": 20_000, "sticky.partitioning.linger.ms": 0}
     return _Config(client_config(settings) | {"linger.ms": 20, "compression.type": "lz4"} | kind)
 
 

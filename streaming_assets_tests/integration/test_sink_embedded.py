@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streaming_assets.events import DEFAULT_TOPICS
+from streaming_assets.ingestion.broker import PARTITIONS, embedded_cluster
 from streaming_assets.ingestion.broker_file import read_broker_file
+from streaming_assets.ingestion.producer import DeliveryError, EventProducer
 from streaming_assets.lake.folder import INCOMING, FolderLake
 from streaming_assets.lake.names import dead_letter_source, parse_object
+from streaming_assets.settings import load_settings
 from streaming_assets_tests.integration.sink_processes import (
     Command,
     Machine,
@@ -238,3 +241,27 @@ def test_an_unwritable_lake_is_told_and_nothing_is_lost(
     wait_until(lambda: len(numbers(lake)) == 100, "all records in the lake")
     assert sink.stop() == 0
     assert set(rows(lake).values()) == {1}
+
+
+def test_without_a_sink_producing_ends_with_the_way_out_before_anything_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streaming_assets.ingestion.producer.GIVE_UP_SECONDS", 1.0)
+    settings = load_settings().model_copy(update={"home": tmp_path, "kafka_bootstrap_servers": ""})
+    with embedded_cluster(settings) as broker:
+        producer = EventProducer(settings)
+
+        def overrun() -> None:
+            for _ in range(30_000):
+                producer.send("listen_events", b"x" * 1000)
+
+        with pytest.raises(DeliveryError, match=r"no sink has read from it.*start `streaming-assets sink`"):
+            overrun()
+        reader = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "look"})
+        ends = [
+            reader.get_watermark_offsets(TopicPartition("listen_events", number), timeout=10)
+            for number in range(PARTITIONS)
+        ]
+        reader.close()
+    assert {low for low, _ in ends} == {0}
+    assert sum(high for _, high in ends) == producer.delivered > 10_000
