@@ -1,6 +1,7 @@
 """A range of hours from a shell: the same job that the sensors ask for, run in this process."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,8 @@ from streaming_assets.lake.store import open_lake
 from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
 from streaming_assets.resources.orphaned_runs import tags_of_own_run
 from streaming_assets.settings import Settings
+
+_CLASS = re.compile(r"^[\w.]+: ")
 
 
 def backfill(start: datetime, end: datetime, settings: Settings) -> list[str]:
@@ -69,8 +72,11 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    error = event.step_failure_data.error
-    causes = [error] if error else []
-    while causes and causes[-1].cause:
-        causes.append(causes[-1].cause)
-    return f"{event.step_key}: {causes[-1].message.strip() if causes else event.message}"
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return f"{event.step_key}: {failure.user_failure_data.description}"
+    cause = failure.error
+    while cause and cause.cause:
+        cause = cause.cause
+    # An error's message begins with its class, whose path says nothing to the reader.
+    return f"{event.step_key}: {_CLASS.sub('', cause.message).strip() if cause else event.message}"

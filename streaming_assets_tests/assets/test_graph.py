@@ -1,0 +1,125 @@
+"""What the graph says of itself: every asset, job, sensor and schedule, against the list in graph.json.
+
+After a change that is meant, write the list anew: `python -m streaming_assets_tests.assets.listing`.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from streaming_assets.assets.source import event_columns
+from streaming_assets.events import LAKE_TYPES
+from streaming_assets.settings import Settings
+from streaming_assets_tests.assets.listing import LISTING, listing
+
+UNPARTITIONED = {
+    "reference/songs",
+    "reference/locations",
+    "external/songs_ext",
+    "external/locations_ext",
+}
+SEEN_ALONE = {"source", "kafka"}  # they are no folders of hours
+DASHBOARDS = {"serving/kpi_dashboard", "serving/music_dashboard"}
+FILES_AND_PAGES = {"lake", "source", "serving", "reference"}
+
+
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> dg.Definitions:
+    from streaming_assets.definitions import build_defs
+
+    home = tmp_path_factory.mktemp("home")
+    shutil.copytree(parsed_project, home / "dbt" / "local")
+    return build_defs(Settings(home=home))
+
+
+@pytest.fixture(scope="module")
+def nodes(defs: dg.Definitions) -> Mapping[str, Any]:
+    return {node.key.to_user_string(): node for node in defs.resolve_asset_graph().asset_nodes}
+
+
+def test_the_graph_is_the_one_that_is_listed(defs: dg.Definitions) -> None:
+    assert listing(defs) == json.loads(LISTING.read_text())
+
+
+def test_each_asset_has_a_description_an_owner_a_group_and_kinds(nodes: Mapping[str, Any]) -> None:
+    lacking = {
+        key: what
+        for key, node in nodes.items()
+        for what, value in {
+            "description": node.description,
+            "owner": node.owners,
+            "group": node.group_name != "default" and node.group_name,
+            "kind": node.kinds,
+        }.items()
+        if not value
+    }
+    assert lacking == {}
+
+
+def test_all_that_arrives_by_the_hour_is_partitioned_up_to_the_current_one(nodes: Mapping[str, Any]) -> None:
+    unpartitioned = {key for key, node in nodes.items() if node.partitions_def is None}
+    assert {key for key in unpartitioned if key.split("/")[0] not in SEEN_ALONE} == UNPARTITIONED | DASHBOARDS
+    definitions = {node.partitions_def for node in nodes.values() if node.partitions_def}
+    (hours,) = definitions
+    assert isinstance(hours, dg.TimeWindowPartitionsDefinition)
+    assert (hours.cron_schedule, hours.timezone, hours.end_offset) == ("0 * * * *", "UTC", 1)
+
+
+def test_a_range_of_any_step_is_one_run(nodes: Mapping[str, Any]) -> None:
+    executable = [node for node in nodes.values() if node.is_executable and node.partitions_def]
+    assert {node.backfill_policy for node in executable} == {dg.BackfillPolicy.single_run()}
+    assert len(executable) > 20
+
+
+def test_each_table_has_its_columns_with_types_and_descriptions(nodes: Mapping[str, Any]) -> None:
+    tables = {key: node for key, node in nodes.items() if key.split("/")[0] not in FILES_AND_PAGES}
+    without = {key for key, node in tables.items() if "dagster/column_schema" not in node.metadata}
+    assert without <= {"external/songs_ext", "external/locations_ext"}
+    for key, node in tables.items():
+        if key not in without:
+            columns = node.metadata["dagster/column_schema"].columns
+            assert columns, key
+            assert all(column.type for column in columns), key
+            if key.split("/")[0] in {"staging", "core", "marts"}:
+                assert [c.name for c in columns if not c.description] == [], key
+
+
+@pytest.mark.parametrize("event_type", LAKE_TYPES, ids=lambda event_type: event_type.topic)
+def test_an_events_columns_are_its_fields(event_type) -> None:
+    columns = event_columns(event_type).columns
+    assert [(c.name, c.type, c.constraints.nullable) for c in columns] == [
+        (field.name, field.kind, not field.required) for field in event_type.fields
+    ]
+
+
+def test_no_asset_is_scratch_and_lineage_leads_through_it(nodes: Mapping[str, Any]) -> None:
+    assert not [key for key in nodes if key.split("/")[-1].startswith(("base_", "int_"))]
+    parents = {key: {parent.to_user_string() for parent in node.parent_keys} for key, node in nodes.items()}
+    assert parents["staging/stg_listen_events"] == {"external/listen_events_ext"}
+    assert {"external/songs_ext", "staging/stg_listen_events"} <= parents["core/dim_songs"]
+    assert parents["serving/dashboard_snapshot"] == {key for key in nodes if key.startswith("marts/")}
+    orphans = {key for key, found in parents.items() if not found}
+    assert orphans == {"source/simulator", "reference/songs", "reference/locations"}
+    assert set().union(*parents.values()) <= set(nodes)
+
+
+def test_checks_block_nothing(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    keys = graph.asset_check_keys
+    assert len(keys) > 40
+    assert not [key for key in keys if graph.get_check_spec(key).blocking]
+
+
+def test_the_hourly_job_holds_all_hours_and_nothing_else(defs: dg.Definitions) -> None:
+    hourly = {
+        key.to_user_string() for key in defs.resolve_job_def("hourly").asset_layer.executable_asset_keys
+    }
+    reference = defs.resolve_job_def("reference").asset_layer.executable_asset_keys
+    assert {key.to_user_string() for key in reference} == UNPARTITIONED
+    assert not hourly & UNPARTITIONED
+    assert {key.split("/")[0] for key in hourly} == {"external", "staging", "core", "marts", "serving"}

@@ -1,0 +1,113 @@
+"""dbt in this process: what the project declares, the parsed project kept, and errors in dbt's own words."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from streaming_assets.events import WAREHOUSE_TYPES
+from streaming_assets.resources import dbt as dbt_module
+from streaming_assets.resources.dbt import PROJECT_DIR, DbtError, DbtRunner, without_scratch
+from streaming_assets.settings import Settings
+from streaming_assets_tests.graph import hour
+
+VARS = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text())["vars"]
+
+
+def test_the_project_reads_the_topics_of_the_warehouse() -> None:
+    assert list(VARS["event_fields"]) == [event_type.topic for event_type in WAREHOUSE_TYPES]
+
+
+@pytest.mark.parametrize("event_type", WAREHOUSE_TYPES, ids=lambda event_type: event_type.topic)
+def test_the_fields_that_it_reads_are_those_of_the_events(event_type) -> None:
+    known = {field.name: (field.kind, field.required) for field in event_type.fields}
+    read = {f["name"]: (f["type"], f.get("required", False)) for f in VARS["event_fields"][event_type.topic]}
+    assert read == {name: known[name] for name in read}
+    assert {field.name for field in event_type.fields if field.required} <= set(read)
+    assert set(event_type.identity) <= set(read)
+
+
+def test_columns_are_the_fields_in_snake_case() -> None:
+    for fields in VARS["event_fields"].values():
+        for field in fields:
+            snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in field["name"])
+            assert field["column"] == snake
+        assert len({field["column"] for field in fields}) == len(fields)
+
+
+def node(name: str, *needs: str, kind: str = "model") -> dict:
+    return {
+        "name": name,
+        "resource_type": kind,
+        "config": {"materialized": "table"},
+        "depends_on": {"nodes": list(needs)},
+    }
+
+
+def test_models_of_a_runs_work_alone_are_no_assets() -> None:
+    manifest = {
+        "metadata": {},
+        "nodes": {
+            "a": node("stg_a", "b"),
+            "b": node("base_a"),
+            "c": node("int_c"),
+            "d": node("int_of_a_test", kind="test"),
+        },
+    }
+    kept = without_scratch(manifest)
+    kinds = {name: found["config"]["materialized"] for name, found in kept["nodes"].items()}
+    assert kinds == {"a": "table", "b": "ephemeral", "c": "ephemeral", "d": "table"}
+    assert kept["nodes"]["a"]["depends_on"] == {"nodes": ["b"]}, "lineage goes through them"
+    assert manifest["nodes"]["b"]["config"]["materialized"] == "table", "a copy"
+
+
+@pytest.mark.integration
+def test_the_project_is_parsed_once_for_each_change_of_it(
+    tmp_path: Path, parsed_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[Path] = []
+    monkeypatch.setattr(DbtRunner, "_parse", lambda self: parsed.append(self.target_path))
+    settings = Settings(home=tmp_path)
+    target = tmp_path / "dbt" / "local"
+    shutil.copytree(parsed_project, target)
+    assert DbtRunner(settings).manifest["metadata"]["project_name"] == "streaming_assets"
+    assert parsed == []
+    os.utime(target / "manifest.json", (0, 0))  # older than any file of the project
+    assert DbtRunner(settings).manifest
+    assert parsed == [target]
+
+
+@pytest.mark.integration
+def test_a_project_that_does_not_parse_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = _project(tmp_path, "select * from {{ ref('no_such_model') }}")
+    monkeypatch.setattr(dbt_module, "PROJECT_DIR", broken)
+    with pytest.raises(DbtError, match=r"does not parse: .*[\s\S]*no_such_model"):
+        _ = DbtRunner(Settings(home=tmp_path / "home")).manifest
+
+
+@pytest.mark.integration
+def test_a_model_that_fails_is_named_with_its_reason_and_the_environment_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        dbt_module, "PROJECT_DIR", _project(tmp_path, "select no_such_column from (select 1 as one)")
+    )
+    before = dict(os.environ)
+    runner = DbtRunner(Settings(home=tmp_path / "home"))
+    with pytest.raises(DbtError, match=r"only_model: [\s\S]*no_such_column"):
+        runner.run((hour(0), hour(1)))
+    assert dict(os.environ) == before
+
+
+def _project(folder: Path, model: str) -> Path:
+    """A dbt project of one model, with the profile of the real one."""
+    project = folder / "project"
+    (project / "models").mkdir(parents=True)
+    shutil.copy(PROJECT_DIR / "profiles.yml", project)
+    text = "name: other\nversion: 1.0.0\nprofile: streaming_assets\nmodel-paths: [models]\n"
+    target = "target-path: \"{{ env_var('DBT_TARGET_PATH') }}\"\n"
+    (project / "dbt_project.yml").write_text(text + target)
+    (project / "models" / "only_model.sql").write_text(model)
+    return project
