@@ -15,6 +15,7 @@ from streaming_assets.automation.schedules import build_reconcile_schedule, buil
 from streaming_assets.automation.sensors import build_failed_run_sensor, build_object_sensor
 from streaming_assets.checks.freshness import build_freshness_checks, build_freshness_sensor
 from streaming_assets.checks.hourly import FACT, build_hourly_checks
+from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
 from streaming_assets.lake.store import open_lake
 from streaming_assets.resources.dbt import DbtRunner, without_scratch
 from streaming_assets.resources.warehouse import DuckDbWarehouse
@@ -31,7 +32,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
     models = build_warehouse_models(dbt, without_scratch(dbt.manifest), kind, settings.hours_per_step)
     marts = sorted(key for key in models.keys if key.path[0] == "marts")
     freshness = build_freshness_checks([FACT])
-    jobs = build_jobs(freshness)
+    sink_check = build_sink_check(settings)
+    jobs = build_jobs([*freshness, sink_check])
     return dg.Definitions(
         assets=[
             *source_specs(),
@@ -43,12 +45,13 @@ def build_defs(settings: Settings) -> dg.Definitions:
             build_snapshot(marts, settings),
             *dashboard_specs(settings),
         ],
-        asset_checks=[build_hourly_checks(settings), *freshness],
+        asset_checks=[build_hourly_checks(settings), sink_check, *freshness],
         jobs=jobs,
         sensors=[
             build_object_sensor(settings),
             build_failed_run_sensor(jobs[0]),
             build_freshness_sensor(freshness),
+            build_sink_sensor(settings),
         ],
         schedules=[build_reconcile_schedule(settings), build_reference_schedule()],
         resources={

@@ -18,16 +18,17 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
 _REFERENCE_KEYS = (SONGS, LOCATIONS, external_key("songs_ext"), external_key("locations_ext"))
 
 
-def build_jobs(freshness: Sequence[dg.AssetChecksDefinition]) -> list[UnresolvedAssetJobDefinition]:
+def build_jobs(apart: Sequence[dg.AssetChecksDefinition]) -> list[UnresolvedAssetJobDefinition]:
     """`hourly`: all that is partitioned by the hour, from external tables on. `reference`: the two files.
 
-    Freshness is no part of an hour's work: its checks have a sensor of their own.
+    Args:
+        apart: checks that are no part of an hour's work and have sensors of their own.
     """
     reference = dg.AssetSelection.assets(*_REFERENCE_KEYS)
     return [
         dg.define_asset_job(
             HOURLY_JOB,
-            selection=dg.AssetSelection.all() - reference - dg.AssetSelection.checks(*freshness),
+            selection=dg.AssetSelection.all() - reference - dg.AssetSelection.checks(*apart),
             partitions_def=HOURS,
             description="One ingestion hour, or a range of them, from external tables to the snapshot.",
         ),
