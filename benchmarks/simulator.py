@@ -23,7 +23,9 @@ REAL_TIME_SECONDS = 30
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--users", type=int, nargs="+", default=[1_000, 100_000, 800_000])
     parser.add_argument("--to", nargs="+", default=["null", "files", "lake"])
     parser.add_argument("--processes", type=int, nargs="+", default=[1])
@@ -36,9 +38,22 @@ def main() -> None:
     for users in options.users:
         for to in options.to:
             for processes in options.processes:
-                arguments = ["--users", users, "--to", to, "--processes", processes, "--records", options.records]
+                arguments = [
+                    "--users",
+                    users,
+                    "--to",
+                    to,
+                    "--processes",
+                    processes,
+                    "--records",
+                    options.records,
+                ]
                 command = [sys.executable, __file__, "--one", *map(str, arguments)]
-                print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout, end="", flush=True)
+                print(
+                    subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout,
+                    end="",
+                    flush=True,
+                )
 
 
 def case(users: int, to: str, processes: int, records: int) -> dict[str, object]:
@@ -62,17 +77,20 @@ def case(users: int, to: str, processes: int, records: int) -> dict[str, object]
         stream = batches(source, span, Event())
         writer.write(next(stream).lines)
         started, cpu_before = time.perf_counter(), cpu_seconds()
-        count = 0
+        count, plain = 0, 0.0
         for batch in stream:
             writer.write(batch.lines)
             count += sum(batch.counts.values())
         writer.close()
         ended = time.perf_counter()
         source.close()
+        written = sum(path.stat().st_size for path in Path(folder).glob("*.json"))
         cpu = cpu_seconds() - (cpu_before if processes == 1 else 0.0)
+        if written:
+            plain = plain_write_seconds(Path(folder) / "plain", written)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return {
+    result = {
         "users": users,
         "to": to,
         "processes": processes,
@@ -84,6 +102,19 @@ def case(users: int, to: str, processes: int, records: int) -> dict[str, object]
         "core_share": round(cpu / (ended - started), 4),
         "peak_memory_mb": round((memory + children * (processes > 1) * processes) / 1024),
     }
+    if written:
+        result["records_per_cpu_second_of_writing_alone"] = round(count / plain)
+    return result
+
+
+def plain_write_seconds(path: Path, size: int) -> float:
+    """CPU seconds that the kernel takes to write so many bytes of one buffer to a file."""
+    buffer = bytes(8_000_000)
+    before = cpu_seconds()
+    with open(path, "wb") as file:
+        for _ in range(size // len(buffer)):
+            file.write(buffer)
+    return cpu_seconds() - before
 
 
 def open_writer(to: str, folder: Path, plan):

@@ -39,11 +39,13 @@ class Source(Protocol):
 def open_source(plan: Plan, topics: Sequence[str], line_end: str, processes: int) -> Source:
     """The simulation in this process, or in several others."""
     if processes == 1:
-        return _Here(Share(plan, topics, line_end))
-    return _Elsewhere(plan, topics, line_end, processes)
+        return OneProcess(Share(plan, topics, line_end))
+    return SeveralProcesses(plan, topics, line_end, processes)
 
 
-class _Here:
+class OneProcess:
+    """The simulation in this process, which works when a batch is received."""
+
     ahead = 1
 
     def __init__(self, share: Share) -> None:
@@ -60,13 +62,15 @@ class _Here:
         pass
 
 
-class _Elsewhere:
+class SeveralProcesses:
+    """The simulation in processes of its own, which work ahead of what is received."""
+
     ahead = 3
 
     def __init__(self, plan: Plan, topics: Sequence[str], line_end: str, processes: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Connection] = []
-        self._processes = []
+        self.workers = []
         for rank in range(processes):
             ours, theirs = context.Pipe()
             arguments = (theirs, plan, topics, line_end, rank, processes)
@@ -74,7 +78,7 @@ class _Elsewhere:
             process.start()
             theirs.close()
             self._pipes.append(ours)
-            self._processes.append(process)
+            self.workers.append(process)
 
     def ask(self, until: int, render: bool) -> None:
         try:
@@ -96,7 +100,7 @@ class _Elsewhere:
     def close(self) -> None:
         for pipe in self._pipes:
             pipe.close()
-        for process in self._processes:
+        for process in self.workers:
             process.join(timeout=10)
             if process.is_alive():
                 process.kill()

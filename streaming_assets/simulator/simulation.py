@@ -114,8 +114,11 @@ class Share:
         introductions_only = until <= self._plan.start_second
         steps = self.walk.advance(self.users, until, introductions_only)
         topics = [t for t in self._topics if t == INTRODUCTIONS or not introductions_only]
-        lines = self._renderer.render(steps, self.users, topics) if render else {}
-        return Batch(until, render, lines, self._renderer.counts(steps, topics), len(steps))
+        if not render:
+            return Batch(until, False, {}, self._renderer.counts(steps, topics), len(steps))
+        lines = self._renderer.render(steps, self.users, topics)
+        counts = {topic: len(lines.get(topic, ())) for topic in topics}
+        return Batch(until, True, lines, counts, len(steps))
 
     def _welcome(self) -> None:
         ordinals, joined = self._arrivals.next_block()

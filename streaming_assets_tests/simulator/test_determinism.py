@@ -1,9 +1,14 @@
 """The same seed gives the same bytes: on any number of processes, in any windows, stopped and continued."""
 
+from pathlib import Path
+
 import pytest
 
 from streaming_assets.events import TOPICS
+from streaming_assets.simulator import processes
 from streaming_assets.simulator import run as run_module
+from streaming_assets.simulator.catalogue import CatalogueError, Files
+from streaming_assets.simulator.processes import ProcessDied, Source, open_source
 from streaming_assets_tests.simulator.runs import START, WEEK, Output, plan, run
 
 PLAN = plan(users=400, growth=8.0, attrition=0.5, seed=21)
@@ -43,3 +48,35 @@ def test_users_are_the_same_on_a_larger_site(whole: Output) -> None:
     mine = run(plan(users=400, seed=21), topics=["user_info"]).events("user_info")
     assert mine
     assert [event for event in larger if event["userId"] <= 400] == mine
+
+
+def test_a_process_that_dies_is_an_error() -> None:
+    source = open_source(PLAN, TOPICS, "", 2)
+    try:
+        assert isinstance(source, processes.SeveralProcesses)
+        source.ask(PLAN.start_second, render=True)
+        source.receive()
+        source.workers[1].kill()
+        source.workers[1].join()
+        with pytest.raises(ProcessDied):
+            _ask_and_receive(source, PLAN.start_second + 1)
+    finally:
+        source.close()
+    assert not any(worker.is_alive() for worker in source.workers)
+
+
+def _ask_and_receive(source: Source, until: int) -> None:
+    source.ask(until, render=True)
+    source.receive()
+
+
+def test_a_fault_in_a_process_is_told(tmp_path: Path) -> None:
+    songs = tmp_path / "songs.tsv"
+    songs.write_text("no songs")
+    source = open_source(plan(files=Files(songs=songs)), TOPICS, "", 2)
+    try:
+        source.ask(PLAN.start_second, render=True)
+        with pytest.raises(CatalogueError, match="row 1"):
+            source.receive()
+    finally:
+        source.close()

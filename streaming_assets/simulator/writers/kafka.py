@@ -11,7 +11,7 @@ from streaming_assets.ingestion.producer import DeliveryError, Pace
 from streaming_assets.simulator.render import Lines
 from streaming_assets.simulator.writers import WriteError
 
-_FLUSH_SECONDS = 10.0
+FLUSH_SECONDS = 10.0
 _POLL_EVERY = 1000  # messages
 
 
@@ -50,7 +50,7 @@ class KafkaWriter:
                     self._keep_to(self._pace)
 
     def _keep_to(self, pace: Pace) -> None:
-        self._producer.flush(_FLUSH_SECONDS)
+        self._producer.flush(FLUSH_SECONDS)
         try:
             pace.wait(self._stop)
         except DeliveryError as error:
@@ -62,10 +62,10 @@ class KafkaWriter:
         Raises:
             WriteError: events were not delivered; the message counts them.
         """
-        left = self._producer.flush(_FLUSH_SECONDS)
-        if left:
-            self._fail(f"not acknowledged within {_FLUSH_SECONDS:g} s", left)
-            self._producer.purge()
+        if self._producer.flush(FLUSH_SECONDS):
+            self._first_error = self._first_error or f"not acknowledged within {FLUSH_SECONDS:g} s"
+            self._producer.purge()  # what is left fails, and is counted, now
+            self._producer.flush(FLUSH_SECONDS)
         self._producer.close()
         if self._failed:
             raise WriteError(f"{self._failed:,} events were not delivered to Kafka: {self._first_error}")
@@ -87,6 +87,6 @@ class KafkaWriter:
         if error is not None:
             self._fail(f"{message.topic()}: {error.str()}")
 
-    def _fail(self, reason: str, count: int = 1) -> None:
-        self._failed += count
+    def _fail(self, reason: str) -> None:
+        self._failed += 1
         self._first_error = self._first_error or reason
