@@ -17,6 +17,7 @@ from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.lake.names import HOUR
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
+from streaming_assets.settings import Settings, SettingsError, env_name
 
 _POLL_SECONDS = 0.2
 
@@ -259,6 +260,19 @@ class DuckDbWarehouse:
             f"{self.path} is in use: {by}. End what holds it (a DuckDB shell, another run), or raise "
             f"STREAMING_ASSETS_WAREHOUSE_LOCK_TIMEOUT_SECONDS, now {self._lock_timeout:g}"
         )
+
+
+def open_warehouse(settings: Settings) -> DuckDbWarehouse:
+    """The warehouse of the target.
+
+    Raises:
+        SettingsError: the target has none yet.
+    """
+    if settings.target != "local":
+        raise SettingsError(
+            f"{env_name('target')}={settings.target}: the graph does not run on BigQuery yet; leave it at local"
+        )
+    return DuckDbWarehouse(settings.warehouse_file, settings.warehouse_lock_timeout_seconds)
 
 
 def naive(moment: datetime) -> datetime:
