@@ -1,4 +1,4 @@
-"""The whole graph in this process, on a lake, a warehouse and an instance of a test's own."""
+"""A lake, a warehouse and an instance of a test's own, and on them the whole graph in this process."""
 
 import gzip
 import json
@@ -24,16 +24,11 @@ def hour(number: int) -> datetime:
     return FIRST + number * HOUR
 
 
-class Graph:
-    """The definitions for a home folder, with what they work on."""
+class Place:
+    """A home folder with its lake and warehouse, and a Dagster instance in memory."""
 
-    def __init__(self, home: Path, parsed: Path, **settings: Any) -> None:
-        """`parsed`: a dbt target folder that holds the parsed project, so that it is not parsed again."""
-        from streaming_assets.definitions import build_defs
-
+    def __init__(self, home: Path, **settings: Any) -> None:
         self.settings = Settings(home=home, **settings)
-        shutil.copytree(parsed, home / "dbt" / self.settings.target, dirs_exist_ok=True)
-        self.defs = build_defs(self.settings)
         self.lake = FolderLake(self.settings.lake_url)
         self.warehouse = DuckDbWarehouse(self.settings.warehouse_file, 10)
         self.instance = dg.DagsterInstance.ephemeral()
@@ -59,6 +54,22 @@ class Graph:
     def put_bytes(self, name: ObjectName | str, data: bytes) -> None:
         """Write an object of these bytes."""
         self.lake.write(str(name), data)
+
+    def close(self) -> None:
+        """End the instance."""
+        self.instance.dispose()
+
+
+class Graph(Place):
+    """The definitions for a place."""
+
+    def __init__(self, home: Path, parsed: Path, **settings: Any) -> None:
+        """`parsed`: a dbt target folder that holds the parsed project, so that it is not parsed again."""
+        from streaming_assets.definitions import build_defs
+
+        super().__init__(home, **settings)
+        shutil.copytree(parsed, home / "dbt" / self.settings.target, dirs_exist_ok=True)
+        self.defs = build_defs(self.settings)
 
     def run(
         self,
@@ -87,10 +98,6 @@ class Graph:
             " where table_name similar to '(stg|dim|fact|mart)_.*' order by all"
         )
         return {name: sorted(self.rows(f"select * from {name}"), key=repr) for (name,) in names}
-
-    def close(self) -> None:
-        """End the instance."""
-        self.instance.dispose()
 
 
 def in_lake(event: Mapping[str, Any], offset: int) -> str:
