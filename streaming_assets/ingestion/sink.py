@@ -81,6 +81,11 @@ class _Session:
 
     def run(self, stop: threading.Event) -> None:
         """Carry records until `stop` is set or the broker's life ends, then flush."""
+        if (
+            self._life_is_over()
+        ):  # between two looks at the broker's file: this client may have the next one's
+            self._consumer.close()
+            return
         self._state.partitions.clear()
         self._tell()
         self._join()
@@ -179,10 +184,10 @@ class _Session:
 
     def _flush(self) -> bool:
         """Put all rows in place, then commit; whether the lake took them."""
+        self._state.error = None
         slots = list(self._buffer.slots.items())
         if not slots:
             return True
-        self._state.error = None
         for (slot, _), placed in zip(slots, self._writers.map(self._try_place, slots), strict=True):
             if isinstance(placed, LakeError):
                 self._state.error = str(placed)
