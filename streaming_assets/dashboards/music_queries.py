@@ -28,6 +28,7 @@ OTHERS = "Others"
 ARTISTS_SHOWN = 10
 RANKINGS_KEPT = 24  # with 400,000 songs 6 MB each at most
 VECTORS_KEPT = 120  # 1.6 MB each
+COUNTS_KEPT = 64  # of genres, artists and states: many people look at the same few views
 SORTED_BY = {"rank": "rank", "title": "lower(title)", "artist": "lower(artist)", "streams": "streams"}
 
 
@@ -82,7 +83,7 @@ def artists(snapshot: Snapshot, view: View, shown: int | None = ARTISTS_SHOWN) -
 
 def streams_by_state(snapshot: Snapshot, view: View) -> list[Slice]:
     """Streams of each state in the range, by state code, whatever state the view is of."""
-    return _largest(snapshot, DAILY_STATE_STREAMS.name, "state_code", view, None)
+    return _largest(snapshot, DAILY_STATE_STREAMS.name, "state_code", View(view.first, view.last), None)
 
 
 @lru_cache(maxsize=4)
@@ -156,19 +157,26 @@ def extent(snapshot: Snapshot) -> Extent | None:
 
 def _largest(snapshot: Snapshot, table: str, column: str, view: View, shown: int | None) -> list[Slice]:
     """The values of `column` by streams; of the states each one, of others those in the view's state."""
-    where = f"state_code <> '{ALL_STATES}'" if column == "state_code" else "state_code = $state"
+    return list(_counted(snapshot, table, column, view.first, view.last, view.state, shown))
+
+
+@lru_cache(maxsize=COUNTS_KEPT)
+def _counted(
+    snapshot: Snapshot, table: str, column: str, first: date, last: date, state: str, shown: int | None
+) -> tuple[Slice, ...]:
+    of_states = column == "state_code"
     rows = snapshot.query(
         f"""
         SELECT {column} AS name, sum(streams)::BIGINT AS streams,
                sum(streams) / sum(sum(streams)) OVER () AS share
-        FROM {{rows}} WHERE {where} GROUP BY {column}
-        ORDER BY streams DESC, name LIMIT {shown if shown is not None else "ALL"}
+        FROM {{rows}} WHERE {f"state_code <> '{ALL_STATES}'" if of_states else "state_code = $state"}
+        GROUP BY {column} ORDER BY streams DESC, name LIMIT {"ALL" if shown is None else shown}
         """,
         table,
-        view.days(),
-        {} if column == "state_code" else {"state": view.state},
+        View(first, last).days(),
+        {} if of_states else {"state": state},
     )
-    return [Slice(**row) for row in rows.to_pylist()]
+    return tuple(Slice(**row) for row in rows.to_pylist())
 
 
 @lru_cache(maxsize=RANKINGS_KEPT)
