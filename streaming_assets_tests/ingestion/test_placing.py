@@ -113,7 +113,11 @@ def test_an_earlier_topic_does_not_swallow_rows_of_a_new_one() -> None:
     assert objects(lake) == {(0, None): [*range(100)], (50, None): [*range(50, 60)]}
 
 
-@pytest.mark.parametrize("damage", [b"", b"no gzip", gzip.compress(b"no json"), None])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"no gzip", gzip.compress(b"no json", mtime=0), None],
+    ids=["empty", "no gzip", "no JSON", "cut"],
+)
 def test_a_damaged_object_is_written_again(damage: bytes | None, caplog: pytest.LogCaptureFixture) -> None:
     lake = MemoryLake()
     place(lake, NAME, rows(0, 1000), None)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -142,15 +143,22 @@ LINES = [b'{"a":"\xe2\x80\xa8"}', b'{"b":2}', b"last without newline"]
 
 
 @pytest.mark.parametrize(
-    "data", [CONTENT, gzip.compress(CONTENT), gzip.compress(CONTENT[:9]) + gzip.compress(CONTENT[9:])]
+    "pack",
+    [
+        pytest.param(lambda content: content, id="plain"),
+        pytest.param(gzip.compress, id="gzip"),
+        pytest.param(
+            lambda content: gzip.compress(content[:9]) + gzip.compress(content[9:]), id="two members"
+        ),
+    ],
 )
 @pytest.mark.parametrize("chunk", [1, 7, 65_536])
 def test_lines_of_plain_and_gzip_files(
-    tmp_path: Path, data: bytes, chunk: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pack: Callable[[bytes], bytes], chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streaming_assets.ingestion.packing.CHUNK", chunk)
     path = tmp_path / "events"  # told apart by content, not by name
-    path.write_bytes(data)
+    path.write_bytes(pack(CONTENT))
     seen: list[int] = []
     assert list(read_lines(path, seen.append)) == LINES
     assert sum(seen) == path.stat().st_size
@@ -161,7 +169,7 @@ def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
     assert list(read_lines(tmp_path / "empty")) == []
 
 
-@pytest.mark.parametrize("garbage", [b"", b"\xff" * 1000])
+@pytest.mark.parametrize("garbage", [b"", b"\xff" * 1000], ids=["cut", "garbage"])
 def test_a_damaged_gzip_file_is_named_after_all_before_it_is_delivered(
     lake: FolderLake, tmp_path: Path, garbage: bytes
 ) -> None:
