@@ -13,6 +13,7 @@ from streaming_assets.simulator.simulation import Batch
 from streaming_assets.simulator.times import as_iso
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_LINES_IN_REAL_TIME = 300.0
 
 
 class Reporter:
@@ -22,7 +23,8 @@ class Reporter:
         self.counts: Counter[str] = Counter()
         self.reached = span.start
         self._span, self._began = span, time.monotonic()
-        self._next_line = self._began + _SECONDS_BETWEEN_LINES
+        self._pause = _SECONDS_BETWEEN_LINES_IN_REAL_TIME if span.real_time else _SECONDS_BETWEEN_LINES
+        self._next_line = self._began + self._pause
         console = Console(stderr=True)
         self._bar: Progress | None = None
         if console.is_terminal:
@@ -50,7 +52,7 @@ class Reporter:
         if self._bar:
             self._bar.update(self._task, completed=batch.until - self._span.start, note=self._note())
         elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+            self._next_line = time.monotonic() + self._pause
             print(f"simulating: {self._note()}", file=sys.stderr, flush=True)
 
     def summary(self) -> str:

@@ -10,9 +10,7 @@ from streaming_assets.simulator.clock import DAY
 from streaming_assets.simulator.processes import Source
 from streaming_assets.simulator.simulation import Batch
 
-STEPS_PER_WINDOW = (
-    32_000  # a batch of some 25 MB: fewer steps cost more each, more cost memory that is touched anew
-)
+STEPS_PER_WINDOW = 32_000  # a batch of some 25 MB; fewer steps cost more each, and so does more memory
 _FIRST_SPAN = 60  # seconds
 _LONGEST_SPAN = 28 * DAY
 
