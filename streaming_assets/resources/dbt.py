@@ -96,7 +96,7 @@ class DbtRunner:
 
         start, end = (f"{naive(moment):%Y-%m-%d %H:%M:%S}" for moment in span)
         bounds = json.dumps({"window_start": start, "window_end": end})
-        with _environment(self._environment):
+        with _environment(self._environment), _file_released():
             result = dbtRunner(manifest=self._parsed, callbacks=[keep]).invoke(
                 [command, "--vars", bounds, "--no-write-json", *options, *_common_arguments()]
             )
@@ -139,6 +139,21 @@ def _failures(result: Any) -> Iterator[str]:
     for node in getattr(result.result, "results", None) or []:
         if node.status in ("error", "fail"):
             yield f"{node.node.name}: {node.message}"
+
+
+@contextmanager
+def _file_released() -> Iterator[None]:
+    """Afterwards the DuckDB file is closed: the adapter would keep it open as long as this process lives.
+
+    Whoever holds the warehouse next, in another process, could then not open it, while this one waits for them.
+    """
+    try:
+        yield
+    finally:
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        if DuckDBConnectionManager._ENV is not None:
+            DuckDBConnectionManager._ENV.close()
 
 
 @contextmanager

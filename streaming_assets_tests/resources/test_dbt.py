@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,21 @@ def test_a_model_that_fails_is_named_with_its_reason_and_the_environment_stays(
     with pytest.raises(DbtError, match=r"only_model: [\s\S]*no_such_column"):
         runner.run((hour(0), hour(1)))
     assert dict(os.environ) == before
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("model", ["select 1 as one", "select no_such_column"], ids=["done", "failed"])
+def test_the_warehouse_is_released_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """Else other processes find the file in use as long as this one lives."""
+    monkeypatch.setattr(dbt_module, "PROJECT_DIR", _project(tmp_path, model))
+    settings = Settings(home=tmp_path / "home")
+    with suppress(DbtError):
+        DbtRunner(settings).run((hour(0), hour(1)))
+    assert settings.warehouse_file.exists(), "it was opened"
+    opened = {str(link.resolve()) for link in Path("/proc/self/fd").iterdir()}
+    assert str(settings.warehouse_file) not in opened
 
 
 def _project(folder: Path, model: str) -> Path:
