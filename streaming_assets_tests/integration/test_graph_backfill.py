@@ -1,0 +1,116 @@
+"""`streaming-assets backfill` as a process: what it does, says and returns; and that the definitions load at all."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from typer.testing import CliRunner
+
+from streaming_assets.cli import app
+from streaming_assets.lake.names import ObjectName
+from streaming_assets.settings import PROJECT_ROOT, get_settings
+from streaming_assets_tests.graph import Place, hour, info, listen, view
+from streaming_assets_tests.integration.test_faults_objects import GOOD
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with closing(Place(tmp_path / "home")) as place:
+        yield place
+
+
+def run(place: Place, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A program of this environment, with the place as its home; `settings` by their environment names."""
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(("STREAMING_ASSETS_", "DAGSTER_"))}
+    return subprocess.run(
+        [str(Path(sys.executable).with_name(command[0])), *command[1:]],
+        env=environment | {"STREAMING_ASSETS_HOME": str(place.settings.home)} | settings,
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+def test_a_range_with_a_bad_object_is_done_but_for_its_hour_and_then_healed(place: Place) -> None:
+    for number in range(4):
+        place.put("listen_events", hour(number), [listen(hour(number))], offset=1 + number)
+        place.put("page_view_events", hour(number), [view(hour(number), item=number)], offset=number)
+    place.put("user_info", hour(0), [info(hour(0))])
+    bad = ObjectName("listen_events", hour(1), 0, 0)
+    place.put_bytes(bad, GOOD[:-8])
+
+    first = run(place, "streaming-assets", "backfill", "2025-03-01T00:00Z", "2025-03-01T04:00Z")
+    assert first.returncode == 1, first.stderr
+    assert "backfill: event_tables: Objects that can't be read" in first.stderr
+    assert f"{place.lake.uri(str(bad))} can't be read" in first.stderr
+    assert "failed in part" in first.stdout
+    listens = "select bucket_ingestion_datetime, count(*) from fact_listen_events group by all order by all"
+    hours = [at.hour for at, _ in place.warehouse.rows(listens)]
+    assert hours == [0, 2, 3], "the hours around the bad one"
+    assert place.warehouse.rows("select count(*) > 1000 from dim_songs where not is_inferred") == [(True,)]
+    with dg.DagsterInstance.from_config(str(place.settings.dagster_home)) as instance:
+        assert len(instance.get_runs()) == 4, (
+            "the reference, the range, and once more before and behind the hour"
+        )
+
+    place.put_bytes(bad, GOOD)
+    second = run(place, "streaming-assets", "backfill", "2025-03-01T01:00", "2025-03-01T02:00")
+    assert second.returncode == 0, second.stderr
+    assert "backfill: 2025-03-01T01:00 to 2025-03-01T02:00 done in" in second.stdout
+    assert [at.hour for at, _ in place.warehouse.rows(listens)] == [0, 1, 2, 3]
+    assert not list((place.settings.dagster_home / "running").iterdir()), "its runs' locks are gone"
+
+
+def test_a_bad_reference_source_ends_the_backfill_with_its_name(place: Place) -> None:
+    place.put("listen_events", hour(0), [listen(hour(0))])
+    source = place.settings.home / "songs.tsv"
+    source.write_text("TR1\tAnn\tHello\tlong\n")
+    command = ("streaming-assets", "backfill", "2025-03-01T00:00Z", "2025-03-01T01:00Z")
+    result = run(place, *command, STREAMING_ASSETS_SONGS_SOURCE=str(source))
+    assert result.returncode == 1
+    assert f"backfill: reference__songs: {source}" in result.stderr
+    assert "line 1, 4 columns instead of 5 or 6" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "message"),
+    [
+        ("2025-03-01T04:00Z", "2025-03-01T04:00Z", "the range is empty: START 2025-03-01T04:00Z"),
+        ("2025-03-01T04:00Z", "2025-03-01T03:00Z", "the range is empty"),
+        ("2025-03-01T04:30Z", "2025-03-01T06:00Z", "2025-03-01T04:30:00+00:00 is no whole hour"),
+        ("2024-12-31T23:00Z", "2025-01-01T03:00Z", "before the first partition, 2025-01-01T00:00Z"),
+        ("2025-03-01T04:00Z", "2999-01-01T00:00Z", "is in the future: the newest hour is"),
+        ("2025-03-01T04:00+02:00", "2025-03-01T02:00Z", "the range is empty: START 2025-03-01T02:00Z"),
+        ("yesterday", "2025-03-01T04:00Z", "'yesterday' is no ISO time, such as 2025-04-01T00:00Z"),
+        ("2025-03-01T04:00Z", "", "'' is no ISO time"),
+    ],
+)
+def test_a_range_that_is_none_is_refused_before_anything_is_done(
+    place: Place, monkeypatch: pytest.MonkeyPatch, start: str, end: str, message: str
+) -> None:
+    monkeypatch.setenv("STREAMING_ASSETS_HOME", str(place.settings.home))
+    monkeypatch.delenv("STREAMING_ASSETS_FIRST_HOUR", raising=False)
+    get_settings.cache_clear()
+    try:
+        result = CliRunner().invoke(app, ["backfill", start, end])
+    finally:
+        get_settings.cache_clear()
+    assert result.exit_code == 2
+    assert result.stderr.startswith("backfill: ")
+    assert message in result.stderr
+    assert not place.settings.dagster_home.exists()
+
+
+def test_dagster_finds_the_definitions_valid_from_the_root(place: Place) -> None:
+    result = run(place, "dagster", "definitions", "validate")
+    assert result.returncode == 0, result.stderr
+    assert "Validation successful for code location streaming_assets" in result.stderr + result.stdout
