@@ -123,7 +123,8 @@ def _clean_artist(artist: str) -> str:
 def _songs(reference: list[Row], listens: list[Row]) -> list[Row]:
     rows: dict[str, Row] = {}
     for song in sorted(
-        reference, key=lambda song: (song["genre"] is None, song["genre"] or "", song["artist"], song["track_id"])
+        reference,
+        key=lambda song: (song["genre"] is None, song["genre"] or "", song["artist"], song["track_id"]),
     ):
         title, duration = clean_title(song["title"]), hundredths(Decimal(str(song["duration"])))
         key = _song_key(song["artist"], title, duration)
