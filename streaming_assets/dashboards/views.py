@@ -61,7 +61,8 @@ class View:
             _day(asked.get(key), default, notices)
             for key, default in zip(("from", "to"), extent.default(), strict=True)
         )
-        state = asked.get("state", ALL_STATES).upper()
+        state = asked.get("state", ALL_STATES)
+        state = state if state in names else state.upper()
         if state != ALL_STATES and state not in names:
             notices.append(f"“{asked['state']}” is no state in the data; all states are shown.")
             state = ALL_STATES

@@ -1,8 +1,10 @@
 """The app without a browser: downloads, health, formats, freshness."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 from flask.testing import FlaskClient
 
@@ -12,7 +14,7 @@ from streaming_assets.dashboards.manifest import MANIFEST
 from streaming_assets.dashboards.site import status
 from streaming_assets.dashboards.snapshot import publish
 from streaming_assets_tests.dashboards.serving import site_of
-from streaming_assets_tests.dashboards.world import AS_OF
+from streaming_assets_tests.dashboards.world import AS_OF, Marts
 
 
 def client_of(folder: Path) -> FlaskClient:
@@ -46,6 +48,33 @@ def test_downloads_that_can_not_be_had_say_why(tmp_path: Path, published: Path) 
     assert "nothing has been published" in early.text
     publish(tmp_path, {}, AS_OF)
     assert client_of(tmp_path).get("/download/songs.csv").status_code == 404
+
+
+def test_twenty_people_at_once_while_snapshots_are_replaced(tmp_path: Path, marts: Marts) -> None:
+    """Each answer is whole, and of one snapshot or the other."""
+    name = "mart_daily_state_streams"
+    day, rows = max(marts[name].items())
+    twice = rows.set_column(
+        rows.column_names.index("streams"),
+        "streams",
+        pc.multiply(rows["streams"], 2),  # pyright: ignore
+    )
+    publish(tmp_path, {name: {day: rows}}, AS_OF)
+    server = create_app(site_of(tmp_path, AS_OF)).server
+
+    def visit(_: int) -> set[int]:
+        client = server.test_client()
+        answers = [client.get("/download/states.csv") for _ in range(10)]
+        assert {answer.status_code for answer in answers} == {200}
+        return {sum(int(line.split(",")[2]) for line in a.text.splitlines()[1:]) for a in answers}
+
+    with ThreadPoolExecutor(21) as pool:
+        visits = pool.map(visit, range(20))
+        for turn in range(10):
+            publish(tmp_path, {name: {day: rows if turn % 2 else twice}}, AS_OF)
+        seen = set().union(*visits)
+    total = pc.sum(rows["streams"]).as_py()  # pyright: ignore
+    assert seen <= {total, 2 * total}
 
 
 def test_a_missing_day_is_an_empty_row_of_the_csv(published: Path) -> None:

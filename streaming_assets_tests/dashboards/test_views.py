@@ -64,3 +64,10 @@ def test_what_the_controls_ask_for(range_: list[str | None] | None, view: View |
 def test_every_state_has_a_square_of_its_own_on_the_map() -> None:
     assert set(TILES) == set(NAMES)
     assert len(set(TILES.values())) == 51
+
+
+def test_a_state_that_only_the_data_knows_can_be_asked_for() -> None:
+    names = NAMES | {"No state": "No state"}
+    view = View.of_address("?state=No+state", EXTENT, names)
+    assert (view.state, view.notices) == ("No state", ())
+    assert View.of_address(view.address(), EXTENT, names) == view
