@@ -9,6 +9,7 @@ import dagster as dg
 from streaming_assets.automation.jobs import span_of
 from streaming_assets.checks.queries import LEVELS, OFFSET_GAPS, QUARANTINE, UNACCOUNTED_ROWS
 from streaming_assets.events import WAREHOUSE_TYPES
+from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
 from streaming_assets.resources.instance import WAREHOUSE_POOL
 from streaming_assets.resources.warehouse import DuckDbWarehouse, naive
@@ -91,10 +92,11 @@ def _offsets(warehouse: DuckDbWarehouse, key: dg.AssetKey, topic: str, span: Spa
     start = span[0]
     before = warehouse.rows(
         "select 1 from lake_objects where bucket_ingestion_datetime = ? limit 1",
-        [naive(start - timedelta(hours=1))],
+        [naive(start - HOUR)],
     )
     lookback = start - OFFSET_LOOKBACK if before else start
-    gaps = warehouse.rows(OFFSET_GAPS.format(topic=topic, lookback=_literal(lookback), **_bounds(span)))
+    around = {"lookback": _literal(lookback), "next_end": _literal(span[1] + HOUR)}
+    gaps = warehouse.rows(OFFSET_GAPS.format(topic=topic, **around, **_bounds(span)))
     return dg.AssetCheckResult(
         asset_key=key,
         check_name="offsets_are_contiguous",

@@ -43,27 +43,31 @@ left join quarantined on coalesce(objects.hour, staged.hour) = quarantined.hour
 left join filtered on coalesce(objects.hour, staged.hour) = filtered.hour
 """
 
-# Offsets that the hours, or the step into them from the hour before, leave out, less those of dead letters.
+# Offsets that the hours, the step into them from the hour before, or the one out of them into the next hour (if it was
+# taken in first) leave out, less those of dead letters. `{lookback}`, `{next_end}` bound the hours that are looked at.
 OFFSET_GAPS = """
 with ranges as (
     select bucket_ingestion_datetime as hour, coalesce(life, '') as life, kafka_partition, first_offset, last_offset
     from stg_offset_ranges
     where topic = '{topic}' and first_offset is not null
-        and bucket_ingestion_datetime >= {lookback} and bucket_ingestion_datetime < {end}
+        and bucket_ingestion_datetime >= {lookback} and bucket_ingestion_datetime < {next_end}
 ),
 neighbours as (
     select
         *,
-        max(last_offset) over (
-            partition by life, kafka_partition order by first_offset, last_offset
-            rows between unbounded preceding and 1 preceding
-        ) as previous_offset
+        max(last_offset) over earlier as previous_offset,
+        max(hour) over earlier as previous_hour
     from ranges
+    window earlier as (
+        partition by life, kafka_partition order by first_offset, last_offset
+        rows between unbounded preceding and 1 preceding
+    )
 ),
 gaps as (
     select hour, life, kafka_partition, previous_offset + 1 as first_missing, first_offset - 1 as last_missing
     from neighbours
-    where hour >= {start} and first_offset > previous_offset + 1
+    where first_offset > previous_offset + 1 and hour >= {start}
+        and (hour < {end} or (previous_hour >= {start} and previous_hour < {end}))
 ),
 explained as (
     select gaps.hour, gaps.life, gaps.kafka_partition, gaps.first_missing,
