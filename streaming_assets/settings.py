@@ -17,6 +17,8 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from streaming_assets.events import DEAD_LETTERS
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 ENV_PREFIX = "STREAMING_ASSETS_"
 ENV_FILE = ".env"
@@ -125,9 +127,6 @@ class Settings(BaseSettings):
     sink_flush_bytes: int = Field(
         67_108_864, ge=65_536, description="Buffered bytes of events at which the sink writes all objects"
     )
-    dead_letter_topic: str = Field(
-        "connect_sink_gcs", description="Topic and lake prefix of records that the sink can't write"
-    )
 
     lookback_hours: int = Field(
         48, ge=1, description="Ingestion hours before now that the object sensor watches"
@@ -185,6 +184,11 @@ class Settings(BaseSettings):
         if self.kafka_security_protocol.startswith("SASL") and not self.kafka_sasl_mechanism:
             raise ValueError("KAFKA_SASL_MECHANISM must be set when KAFKA_SECURITY_PROTOCOL is SASL_*")
         return self
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """Topic and lake prefix of records that the sink can't write; fixed, since the warehouse reads it by name."""
+        return DEAD_LETTERS.topic
 
     @property
     def dagster_home(self) -> Path:
