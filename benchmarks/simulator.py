@@ -109,7 +109,7 @@ def case(users: int, to: str, processes: int, records: int) -> dict[str, object]
 
 def plain_write_seconds(path: Path, size: int) -> float:
     """CPU seconds that the kernel takes to write so many bytes of one buffer to a file."""
-    buffer = bytes(8_000_000)
+    buffer = bytes(1_000_000)
     before = cpu_seconds()
     with open(path, "wb") as file:
         for _ in range(size // len(buffer)):
