@@ -12,7 +12,8 @@ import pytest
 from streaming_assets.lake.names import ObjectName
 from streaming_assets_tests.graph import Graph, failures, hour, in_lake, info, listen, view, without
 
-pytestmark = pytest.mark.integration
+# One world serves all tests of the module, so they stay on one worker.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("faults_rows")]
 
 STRANGE = "a\u2028b\u2029c\u0085d\ve\ff\x1cg"  # what Python's splitlines would break at
 

@@ -10,7 +10,8 @@ from streaming_assets.assets.keys import external_key
 from streaming_assets.partitions import key_of
 from streaming_assets_tests.graph import Graph, change, failures, hour, info, listen, view
 
-pytestmark = pytest.mark.integration
+# One world serves all tests of the module, so they stay on one worker.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("graph_runs")]
 
 HOURS = 4
 FACT = dg.AssetKey(["core", "fact_listen_events"])
@@ -111,10 +112,7 @@ def test_all_checks_of_a_sound_range_pass(ranged: tuple[Graph, dg.ExecuteInProce
     evaluations = result.get_asset_check_evaluations()
     # The lake's users change their level once in few listens: far more disagree than in any real hour.
     failed = {(e.asset_key.path[-1], e.check_name) for e in evaluations if not e.passed}
-    assert failed <= {
-        ("fact_listen_events", "level_agrees_with_history"),
-        ("stg_page_view_events", "offsets_are_contiguous"),
-    }
+    assert failed == {("fact_listen_events", "level_agrees_with_history")}
     wanted = {"rows_are_accounted_for", "offsets_are_contiguous", "share_in_quarantine"}
     assert wanted < {e.check_name for e in evaluations}
     assert len({(e.asset_key, e.check_name) for e in evaluations}) == len(evaluations), (
