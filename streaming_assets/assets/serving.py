@@ -1,12 +1,13 @@
 """What people look at: the published snapshot of the marts, and the dashboards on it."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 import dagster as dg
 import pyarrow as pa
 
 from streaming_assets.assets.keys import OWNERS, SNAPSHOT
+from streaming_assets.dashboards.manifest import Manifest, SnapshotError
 from streaming_assets.dashboards.snapshot import publish
 from streaming_assets.partitions import HOURS
 from streaming_assets.resources.instance import WAREHOUSE_POOL
@@ -25,6 +26,7 @@ FOLLOWERS = {
         ("mart_daily_state_streams", "event_date"),
     ),
 }
+DAY_COLUMNS = {mart: followers[0][1] for mart, followers in FOLLOWERS.items()}
 
 
 def build_snapshot(marts: Sequence[dg.AssetKey], settings: Settings) -> dg.AssetsDefinition:
@@ -44,7 +46,8 @@ def build_snapshot(marts: Sequence[dg.AssetKey], settings: Settings) -> dg.Asset
     )
     def dashboard_snapshot(warehouse: dg.ResourceParam[DuckDbWarehouse]) -> dg.MaterializeResult:
         with warehouse.exclusive():
-            queued = warehouse.queued_days()
+            whole = not _is_readable(settings)
+            queued = warehouse.all_days(DAY_COLUMNS) if whole else warehouse.queued_days()
             tables = {
                 table: _by_day(
                     warehouse.arrow(f"select * from {table} where list_contains(?, {column})", [days]),
@@ -54,7 +57,8 @@ def build_snapshot(marts: Sequence[dg.AssetKey], settings: Settings) -> dg.Asset
                 for mart, days in queued.items()
                 for table, column in FOLLOWERS[mart]
             }
-            manifest = publish(settings.published_dir, tables, warehouse.newest_hour_end())
+            as_of = min(warehouse.newest_hour_end(), datetime.now(UTC))
+            manifest = publish(settings.published_dir, tables, as_of, replace_all=whole)
             warehouse.forget_queued(queued)
         return dg.MaterializeResult(
             metadata={
@@ -85,6 +89,15 @@ def dashboard_specs(settings: Settings) -> list[dg.AssetSpec]:
             ("music_dashboard", "/music", "Music charts: genres, songs, artists, states."),
         )
     ]
+
+
+def _is_readable(settings: Settings) -> bool:
+    """Whether there is a snapshot to add days to; without one, or with a damaged one, all days are published."""
+    try:
+        Manifest.read(settings.published_dir)
+    except SnapshotError:
+        return False
+    return True
 
 
 def _by_day(rows: pa.Table, column: str, days: list[date]) -> dict[date, pa.Table]:

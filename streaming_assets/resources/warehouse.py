@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -221,6 +221,19 @@ class DuckDbWarehouse:
                 "select mart, list(distinct day order by day) from publish_queue group by mart"
             )
             return dict(found.fetchall())
+
+    def all_days(self, marts: Mapping[str, str]) -> dict[str, list[date]]:
+        """The days of each mart, given the column that holds its day."""
+        with self.connect() as connection:
+            return {
+                mart: [
+                    day
+                    for (day,) in connection.execute(
+                        f"select distinct {column} from {mart} order by 1"
+                    ).fetchall()
+                ]
+                for mart, column in marts.items()
+            }
 
     def forget_queued(self, queued: dict[str, list[date]]) -> None:
         """Take published days off the queue."""
