@@ -1,17 +1,24 @@
 """Several processes, each with its share of the users, that give the same events as one."""
 
 import multiprocessing
+import os
+import shutil
 import signal
+import tempfile
 from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from streaming_assets.simulator.mailbox import Inbox, Outbox
 from streaming_assets.simulator.render import Lines
 from streaming_assets.simulator.simulation import Batch, Plan, Share
+
+_AHEAD = 3  # batches that a process may be asked for before the first is received
 
 
 class ProcessDied(RuntimeError):
@@ -65,15 +72,17 @@ class OneProcess:
 class SeveralProcesses:
     """The simulation in processes of its own, which work ahead of what is received."""
 
-    ahead = 3
+    ahead = _AHEAD
 
     def __init__(self, plan: Plan, topics: Sequence[str], line_end: str, processes: int) -> None:
         context = multiprocessing.get_context("spawn")
+        self._folder = tempfile.TemporaryDirectory(dir=_shared_memory(), prefix="simulator-")
+        self._inbox = Inbox(Path(self._folder.name))
         self._pipes: list[Connection] = []
         self.workers = []
         for rank in range(processes):
             ours, theirs = context.Pipe()
-            arguments = (theirs, plan, topics, line_end, rank, processes)
+            arguments = (theirs, self._folder.name, plan, topics, line_end, rank, processes)
             process = context.Process(target=_serve, args=arguments, daemon=True)
             process.start()
             theirs.close()
@@ -95,7 +104,7 @@ class SeveralProcesses:
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
-        return merge(answers)
+        return merge([self._inbox.get(answer) for answer in answers])
 
     def close(self) -> None:
         for pipe in self._pipes:
@@ -104,19 +113,28 @@ class SeveralProcesses:
             process.join(timeout=10)
             if process.is_alive():
                 process.kill()
+        self._folder.cleanup()
 
 
-def _serve(pipe: Connection, plan: Plan, topics: Sequence[str], line_end: str, rank: int, of: int) -> None:
+def _serve(
+    pipe: Connection, folder: str, plan: Plan, topics: Sequence[str], line_end: str, rank: int, of: int
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when it is over
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         share = Share(plan, topics, line_end, rank, of)
+        outbox = Outbox(Path(folder), str(rank), _AHEAD + 1)
         while True:
-            pipe.send(share.advance(*pipe.recv()))
+            pipe.send(outbox.put(share.advance(*pipe.recv())))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent has closed the pipe, or is gone
+        shutil.rmtree(folder, ignore_errors=True)  # the parent has closed the pipe, or is gone
     except Exception as error:
         pipe.send(error)
+
+
+def _shared_memory() -> str | None:
+    """A folder in memory, where there is one."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def merge(batches: Sequence[Batch]) -> Batch:
