@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     simulator_config: LocalPath | None = Field(
         None, description="eventsim configuration (JSON) of `make dev`; empty means the bundled one"
     )
-    simulator_users: int = Field(1000, ge=1, description="Users that `make dev` simulates at the start")
+    simulator_users: int = Field(5000, ge=1, description="Users that `make dev` simulates at the start")
     simulator_growth_rate: float = Field(0.5, ge=0, description="Yearly growth of those users")
     simulator_seed: int = Field(42, description="Seed of that simulation")
     simulator_history_hours: int = Field(
