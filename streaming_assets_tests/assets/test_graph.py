@@ -17,6 +17,8 @@ from streaming_assets.events import LAKE_TYPES
 from streaming_assets.settings import Settings
 from streaming_assets_tests.assets.listing import LISTING, listing
 
+pytestmark = pytest.mark.xdist_group("assets_graph")  # the definitions are built once
+
 UNPARTITIONED = {
     "reference/songs",
     "reference/locations",

@@ -46,10 +46,10 @@ UNREADABLE = {
     "half": (GOOD[: len(GOOD) // 2], "ended before"),
     "without its end": (GOOD[:-8], "ended before"),
     "header cut": (GOOD[:5], "ended before"),
-    "short text": (b"{}\n", "gzip"),
+    "short text": (b"{}\n", "ended before"),
     "not gzip": (in_lake(listen(hour(1)), 0).encode(), "gzip"),
     "wrong sum": (GOOD[:-8] + bytes(8), "CRC"),
-    "garbage behind": (GOOD + b"garbage", "gzip"),
+    "garbage behind": (GOOD + b"garbage" * 9, "gzip"),
 }
 
 
