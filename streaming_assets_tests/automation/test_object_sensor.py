@@ -10,9 +10,10 @@ import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
 from streaming_assets.assets.keys import prefix_key
+from streaming_assets.automation import sensors
 from streaming_assets.automation.arrivals import Cursor
 from streaming_assets.automation.jobs import span_of, span_tags
-from streaming_assets.automation.sensors import EVENTS_PER_TICK, build_object_sensor
+from streaming_assets.automation.sensors import build_object_sensor
 from streaming_assets.lake.names import HOUR, ObjectName, floor_hour
 from streaming_assets.lake.store import LakeError
 from streaming_assets.partitions import key_of
@@ -166,12 +167,13 @@ def test_strays_and_other_topics_are_no_objects(place: Place, tick: Ticks) -> No
     assert asked(tick()) == []
 
 
-def test_a_backlog_is_asked_for_in_pieces(place: Place, tick: Ticks) -> None:
+def test_a_backlog_is_asked_for_in_pieces(place: Place, tick: Ticks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "EVENTS_PER_TICK", 80)
     for topic in ("listen_events", "page_view_events", "user_info", "status_change_events"):
         for hours in range(1, 41):
             place.put_bytes(ObjectName(topic, ago(hours), 0, 0), b"")
     first, second, third = tick(), tick(), tick()
-    assert len(first.asset_events) == len(second.asset_events) == EVENTS_PER_TICK
+    assert len(first.asset_events) == len(second.asset_events) == 80
     assert asked(first) == [(ago(40), ago(20))]
     assert asked(second) == [(ago(20), ago(0))]
     assert asked(third) == []
