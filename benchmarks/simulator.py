@@ -72,7 +72,7 @@ def case(users: int, to: str, processes: int, records: int) -> dict[str, object]
     span = Span(start, start, start + seconds, real_time)
     with tempfile.TemporaryDirectory() as folder:
         writer = open_writer(to, Path(folder), plan)
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), cpu_seconds()
         source = open_source(plan, TOPICS, writer.line_end, processes)
         stream = batches(source, span, Event())
         writer.write(next(stream).lines)
@@ -96,6 +96,7 @@ def case(users: int, to: str, processes: int, records: int) -> dict[str, object]
         "processes": processes,
         "records": count,
         "start_up_s": round(started - began, 2),
+        "start_up_cpu_s": round(cpu_before - cpu_began, 2),
         "seconds": round(ended - started, 2),
         "records_per_second": round(count / (ended - started)),
         "records_per_cpu_second": round(count / cpu),
