@@ -16,7 +16,7 @@ from streaming_assets.lake.inventory import list_hours
 from streaming_assets.lake.names import HOUR, floor_hour, hours_between
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span, hour_of, key_of, spans
-from streaming_assets.resources.warehouse import WarehouseLocked
+from streaming_assets.resources.warehouse import DuckDbWarehouse, WarehouseLocked
 from streaming_assets.settings import Settings
 
 EVENTS_PER_TICK = 300  # Dagster stores them one by one, in 3 ms each; the first look at a full window fits
@@ -42,7 +42,11 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Watches objects arrive in the lake and materialises just the hours that changed.",
     )
-    def lake_objects(context: dg.SensorEvaluationContext, lake: dg.ResourceParam[Lake]) -> dg.SensorResult:
+    def lake_objects(
+        context: dg.SensorEvaluationContext,
+        lake: dg.ResourceParam[Lake],
+        warehouse: dg.ResourceParam[DuckDbWarehouse],
+    ) -> dg.SensorResult:
         now = datetime.now(UTC)
         window_start = max(floor_hour(now) - settings.lookback_hours * HOUR, settings.first_hour)
         window_end = floor_hour(now) + HOUR
@@ -52,7 +56,10 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
         news = changed(found, cursor.seen)
         busy = runs_in_flight(context.instance)
         taken = choose(news, busy)
-        requests = [request(span, taken) for span in spans(hour for _, hour in taken)]
+        # The first look finds all of the window changed, most of it perhaps long in the tables (a backfill's hours).
+        held = {} if cursor.seen else tables_hold(warehouse)
+        wanted = changed(taken, held)
+        requests = [request(span, wanted) for span in spans(hour for _, hour in wanted)]
         waiting = len(news) - len(taken)
         return dg.SensorResult(
             run_requests=requests,
@@ -119,6 +126,21 @@ def was_locked_out(events: Iterable[dg.DagsterEvent]) -> bool:
                 return True
             error = error.cause
     return False
+
+
+def tables_hold(warehouse: DuckDbWarehouse) -> dict[TopicHour, Fingerprint]:
+    """The objects that the tables were built from; nothing if the warehouse is in use or not there yet."""
+    if not warehouse.path.exists():
+        return {}
+    try:
+        with warehouse.exclusive(timeout=0):
+            return {
+                (event_type.topic, hour): fingerprint
+                for event_type in LAKE_TYPES
+                for hour, fingerprint in warehouse.processed_hours(event_type.topic).items()
+            }
+    except WarehouseLocked:
+        return {}
 
 
 def runs_in_flight(instance: dg.DagsterInstance) -> list[Span]:

@@ -76,14 +76,17 @@ class DuckDbWarehouse:
         self._lock_timeout = lock_timeout
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self, timeout: float | None = None) -> Iterator[None]:
         """Hold the warehouse for this process.
 
+        Args:
+            timeout: how long to wait for it, s; the lock timeout unless given.
+
         Raises:
-            WarehouseLocked: another process kept it for longer than the lock timeout (seconds).
+            WarehouseLocked: another process kept it for longer.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + self._lock_timeout
+        deadline = time.monotonic() + (self._lock_timeout if timeout is None else timeout)
         with open(f"{self.path}.lock", "a+") as lock:
             while not _try_lock(lock.fileno()):
                 if time.monotonic() > deadline:

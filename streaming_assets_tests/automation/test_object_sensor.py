@@ -14,6 +14,8 @@ from streaming_assets.automation import sensors
 from streaming_assets.automation.arrivals import Cursor
 from streaming_assets.automation.jobs import span_of, span_tags
 from streaming_assets.automation.sensors import build_object_sensor
+from streaming_assets.events import LAKE_TYPES
+from streaming_assets.lake.inventory import list_hours
 from streaming_assets.lake.names import HOUR, ObjectName, floor_hour
 from streaming_assets.lake.store import LakeError
 from streaming_assets.partitions import key_of
@@ -38,7 +40,9 @@ class Ticks:
 
     def __call__(self) -> dg.SensorResult:
         with dg.build_sensor_context(
-            self.place.instance, cursor=self.cursor, resources={"lake": self.place.lake}
+            self.place.instance,
+            cursor=self.cursor,
+            resources={"lake": self.place.lake, "warehouse": self.place.warehouse},
         ) as context:
             result = self.sensor(context)
         assert isinstance(result, dg.SensorResult)
@@ -165,6 +169,30 @@ def test_strays_and_other_topics_are_no_objects(place: Place, tick: Ticks) -> No
     place.put_bytes(ObjectName("other_events", ago(5), 0, 0), b"unknown")
     place.put_bytes(f"raw/listen_events/date=yesterday/0000000000-{0:020d}.gz", b"stray")
     assert asked(tick()) == []
+
+
+def test_the_first_look_reports_but_does_not_repeat_what_the_tables_hold(place: Place, tick: Ticks) -> None:
+    for hours in (5, 4, 3):
+        place.put("listen_events", ago(hours), [listen(ago(hours))])
+    span = (ago(5), ago(3))
+    with place.warehouse.exclusive():
+        for event_type in LAKE_TYPES:
+            place.warehouse.known_rows(event_type.topic, span)
+            listed = list_hours(place.lake, event_type.topic, *span).objects
+            place.warehouse.record_objects(event_type.topic, span, listed)
+        place.warehouse.mark_processed(span)
+
+    first = tick()
+
+    assert asked(first) == [(ago(3), ago(2))]
+    assert {event.partition for event in first.asset_events} == {key_of(ago(hours)) for hours in (5, 4, 3)}
+    assert asked(tick()) == []
+
+
+def test_the_first_look_does_not_wait_for_the_warehouse(place: Place, tick: Ticks) -> None:
+    place.put("listen_events", ago(5), [listen(ago(5))])
+    with place.warehouse.exclusive():
+        assert asked(tick()) == [(ago(5), ago(4))]
 
 
 def test_a_backlog_is_asked_for_in_pieces(place: Place, tick: Ticks, monkeypatch: pytest.MonkeyPatch) -> None:
