@@ -9,7 +9,7 @@ TEST_WORKERS ?= 2
 .DEFAULT_GOAL := help
 KAFKA ?=
 
-.PHONY: help install dev test test-fast soak lint format lock clean-local
+.PHONY: help install dev test test-fast bench soak lint format lock clean-local
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,8 +39,12 @@ test: install ## Run every test
 test-fast: install ## Run the unit tests only
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not integration"
 
+bench: install ## Measure the event log and an hour's cost behind a day, a month and a year (minutes)
+	$(BIN)/python benchmarks/event_log.py 2>/dev/null
+	$(BIN)/python benchmarks/flat_cost.py .local/bench/flat_cost
+
 soak: install ## Order independence over 5,000 drawn schedules (hours)
-	PROPERTY_SCHEDULES=5000 $(BIN)/python -m pytest -n $(TEST_WORKERS) streaming_assets_tests/properties
+	PROPERTY_SCHEDULES=5000 $(BIN)/python -m pytest -n $(TEST_WORKERS) streaming_assets_tests/properties/test_schedules.py
 
 lint: install ## Style, types and SQL
 	mkdir -p .local/lint
