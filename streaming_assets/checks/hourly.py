@@ -12,7 +12,8 @@ from streaming_assets.events import WAREHOUSE_TYPES
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
 from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import DuckDbWarehouse, naive
+from streaming_assets.resources.tables import naive
+from streaming_assets.resources.warehouse import DuckDbWarehouse
 from streaming_assets.settings import Settings
 
 SHOWN = 50  # findings that a check lists; it counts them all

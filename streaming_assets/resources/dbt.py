@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from streaming_assets.partitions import Span
-from streaming_assets.resources.warehouse import naive
+from streaming_assets.resources.tables import naive
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"

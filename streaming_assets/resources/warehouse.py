@@ -12,56 +12,22 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from streaming_assets.events import DEAD_LETTERS, EventType
+from streaming_assets.events import EventType
 from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.lake.names import HOUR
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
+from streaming_assets.resources.tables import (
+    INVENTORY,
+    INVENTORY_SCHEMA,
+    REFERENCE,
+    inventory_row,
+    naive,
+    view_columns,
+)
 from streaming_assets.settings import Settings, SettingsError, env_name
 
 _POLL_SECONDS = 0.2
-
-_INVENTORY = """
-create table if not exists lake_objects (
-    topic varchar, bucket_ingestion_datetime timestamp, object_name varchar, uri varchar,
-    kafka_partition bigint, life varchar, size_bytes bigint, generation bigint, row_count bigint,
-    error varchar, is_processed boolean
-)
-"""
-_INVENTORY_SCHEMA = pa.schema(
-    [
-        ("topic", pa.string()),
-        ("bucket_ingestion_datetime", pa.timestamp("us")),
-        ("object_name", pa.string()),
-        ("uri", pa.string()),
-        ("kafka_partition", pa.int64()),
-        ("life", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("generation", pa.int64()),
-        ("row_count", pa.int64()),
-        ("error", pa.string()),
-        ("is_processed", pa.bool_()),
-    ]
-)
-
-_REFERENCE = {
-    "songs_ext": (
-        ("track_id", "varchar"),
-        ("artist", "varchar"),
-        ("title", "varchar"),
-        ("duration", "double"),
-        ("genre", "varchar"),
-        ("is_retired", "boolean"),
-    ),
-    "locations_ext": (
-        ("country_code", "varchar"),
-        ("postal_code", "varchar"),
-        ("city", "varchar"),
-        ("state", "varchar"),
-        ("state_code", "varchar"),
-        ("is_retired", "boolean"),
-    ),
-}
 
 
 class WarehouseLocked(Exception):
@@ -121,7 +87,7 @@ class DuckDbWarehouse:
     def known_rows(self, topic: str, span: Span) -> dict[tuple[str, int, int], int]:
         """Lines by (uri, size, generation) of the topic's objects that were counted before."""
         with self.connect() as connection:
-            connection.execute(_INVENTORY)
+            connection.execute(INVENTORY)
             found = connection.execute(
                 "select uri, size_bytes, generation, row_count from lake_objects"
                 " where topic = ? and row_count is not null"
@@ -132,7 +98,7 @@ class DuckDbWarehouse:
 
     def record_objects(self, topic: str, span: Span, objects: list[InventoryRow]) -> None:
         """Replace the inventory of the topic's hours in `span`."""
-        table = pa.Table.from_pylist([_inventory_row(row) for row in objects], schema=_INVENTORY_SCHEMA)
+        table = pa.Table.from_pylist([inventory_row(row) for row in objects], schema=INVENTORY_SCHEMA)
         with self.connect() as connection:
             connection.execute("begin")
             connection.execute(
@@ -146,7 +112,7 @@ class DuckDbWarehouse:
 
     def create_event_table(self, event_type: EventType, lake: Lake) -> None:
         """Make the external table of a topic: a view over its objects, every field as text."""
-        columns, values = _view_columns(event_type)
+        columns, values = view_columns(event_type)
         name = event_type.external_table
         with self.connect() as connection:
             if _exists(connection, name):
@@ -176,7 +142,7 @@ class DuckDbWarehouse:
             f"select * from read_parquet('{lake.uri(file)}')"
             if found
             else "select "
-            + ", ".join(f"null::{kind} as {column}" for column, kind in _REFERENCE[name])
+            + ", ".join(f"null::{kind} as {column}" for column, kind in REFERENCE[name])
             + " limit 0"
         )
         with self.connect() as connection:
@@ -195,7 +161,7 @@ class DuckDbWarehouse:
     def processed_hours(self, topic: str) -> dict[datetime, tuple[int, int, int]]:
         """Objects, bytes and newest generation of each hour of the topic that is in the tables."""
         with self.connect() as connection:
-            connection.execute(_INVENTORY)
+            connection.execute(INVENTORY)
             found = connection.execute(
                 "select bucket_ingestion_datetime, count(*), sum(size_bytes), max(generation) from lake_objects"
                 " where topic = ? group by bucket_ingestion_datetime having bool_and(is_processed)",
@@ -289,38 +255,6 @@ def open_warehouse(settings: Settings) -> DuckDbWarehouse:
             f"{env_name('target')}={settings.target}: the graph does not run on BigQuery yet; leave it at local"
         )
     return DuckDbWarehouse(settings.warehouse_file, settings.warehouse_lock_timeout_seconds)
-
-
-def naive(moment: datetime) -> datetime:
-    """The same moment as the warehouse keeps it: UTC, without a zone."""
-    return moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def _view_columns(event_type: EventType) -> tuple[str, str]:
-    """The columns of a topic's JSON lines, and what a view selects of them."""
-    names = [field.name for field in event_type.fields]
-    if event_type is DEAD_LETTERS:  # their lines carry the fields themselves
-        return ", ".join(f"'{name}': 'varchar'" for name in names), ", ".join(
-            f"lines.{name}" for name in names
-        )
-    struct = ", ".join(f'"{name}" varchar' for name in names)
-    return f"'value': 'struct({struct})'", ", ".join(f'lines.value."{name}"' for name in names)
-
-
-def _inventory_row(row: InventoryRow) -> dict[str, Any]:
-    return {
-        "topic": row.name.topic,
-        "bucket_ingestion_datetime": naive(row.name.hour),
-        "object_name": str(row.name),
-        "uri": row.uri,
-        "kafka_partition": row.name.partition,
-        "life": row.name.life,
-        "size_bytes": row.size,
-        "generation": row.generation,
-        "row_count": row.rows,
-        "error": row.error,
-        "is_processed": False,
-    }
 
 
 def _exists(connection: duckdb.DuckDBPyConnection, table: str | None) -> bool:

@@ -1,0 +1,83 @@
+"""Tables that the warehouse has beside dbt's: the inventory of the lake's objects, and external tables' columns."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from streaming_assets.events import DEAD_LETTERS, EventType
+from streaming_assets.lake.inventory import InventoryRow
+
+INVENTORY = """
+create table if not exists lake_objects (
+    topic varchar, bucket_ingestion_datetime timestamp, object_name varchar, uri varchar,
+    kafka_partition bigint, life varchar, size_bytes bigint, generation bigint, row_count bigint,
+    error varchar, is_processed boolean
+)
+"""
+INVENTORY_SCHEMA = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("bucket_ingestion_datetime", pa.timestamp("us")),
+        ("object_name", pa.string()),
+        ("uri", pa.string()),
+        ("kafka_partition", pa.int64()),
+        ("life", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("generation", pa.int64()),
+        ("row_count", pa.int64()),
+        ("error", pa.string()),
+        ("is_processed", pa.bool_()),
+    ]
+)
+
+REFERENCE = {
+    "songs_ext": (
+        ("track_id", "varchar"),
+        ("artist", "varchar"),
+        ("title", "varchar"),
+        ("duration", "double"),
+        ("genre", "varchar"),
+        ("is_retired", "boolean"),
+    ),
+    "locations_ext": (
+        ("country_code", "varchar"),
+        ("postal_code", "varchar"),
+        ("city", "varchar"),
+        ("state", "varchar"),
+        ("state_code", "varchar"),
+        ("is_retired", "boolean"),
+    ),
+}
+
+
+def naive(moment: datetime) -> datetime:
+    """The same moment as the warehouse keeps it: UTC, without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def view_columns(event_type: EventType) -> tuple[str, str]:
+    """The columns of a topic's JSON lines, and what a view selects of them."""
+    names = [field.name for field in event_type.fields]
+    if event_type is DEAD_LETTERS:  # their lines carry the fields themselves
+        return ", ".join(f"'{name}': 'varchar'" for name in names), ", ".join(
+            f"lines.{name}" for name in names
+        )
+    struct = ", ".join(f'"{name}" varchar' for name in names)
+    return f"'value': 'struct({struct})'", ", ".join(f'lines.value."{name}"' for name in names)
+
+
+def inventory_row(row: InventoryRow) -> dict[str, Any]:
+    return {
+        "topic": row.name.topic,
+        "bucket_ingestion_datetime": naive(row.name.hour),
+        "object_name": str(row.name),
+        "uri": row.uri,
+        "kafka_partition": row.name.partition,
+        "life": row.name.life,
+        "size_bytes": row.size,
+        "generation": row.generation,
+        "row_count": row.rows,
+        "error": row.error,
+        "is_processed": False,
+    }
