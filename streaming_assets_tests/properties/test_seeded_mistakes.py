@@ -11,7 +11,7 @@ from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.properties.executor import Executor
 from streaming_assets_tests.properties.machine import Schedules
 
-MOST_SCHEDULES = 60
+MOST_SCHEDULES = 400
 
 # What the mistake is: file, text there, text instead.
 MISTAKES = {
