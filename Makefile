@@ -27,7 +27,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 dev: install ## Run the whole local system; Ctrl-C ends it (KAFKA=real: on a real broker)
 ifeq ($(KAFKA),real)
 	$(BIN)/streaming-assets kafka up --no-connect
-	set -a; . "$${STREAMING_ASSETS_HOME:-.local}/kafka/env"; set +a; \
+	trap : INT; set -a; . "$${STREAMING_ASSETS_HOME:-.local}/kafka/env"; set +a; \
 		$(BIN)/streaming-assets dev; ended=$$?; $(BIN)/streaming-assets kafka down; exit $$ended
 else
 	$(BIN)/streaming-assets dev
