@@ -88,7 +88,7 @@ class System:
             "STREAMING_ASSETS_HOME": str(self.place.settings.home),
             "STREAMING_ASSETS_DAGSTER_PORT": str(self.dagster_port),
             "STREAMING_ASSETS_DASHBOARDS_PORT": str(self.dashboards_port),
-            "STREAMING_ASSETS_SIMULATOR_USERS": "200",
+            "STREAMING_ASSETS_SIMULATOR_USERS": "4000",
             "STREAMING_ASSETS_SIMULATOR_HISTORY_HOURS": "6",
             "STREAMING_ASSETS_SINK_FLUSH_SECONDS": "2",
         }

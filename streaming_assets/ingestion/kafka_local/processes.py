@@ -13,6 +13,7 @@ from pathlib import Path
 
 from streaming_assets.ingestion.kafka_local import KafkaLocalError
 
+PORT_RELEASE_SECONDS = 3.0
 LOG_TAIL_LINES = 12
 _POLL_SECONDS = 0.1
 # Below those that the system gives to outgoing connections: a service comes back to its port after it was down.
@@ -99,14 +100,22 @@ def tail(log: Path) -> str:
 
 def free_port(preferred: int = 0) -> int:
     """`preferred` if nothing listens there on the loopback address, else a free port."""
-    candidates = (preferred, *random.sample(_PORTS, 50))
-    for port in filter(None, candidates):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
+    # A process that was just killed may keep its sockets for a moment after it counts as gone.
+    if preferred and wait_until(lambda: _is_free(preferred), PORT_RELEASE_SECONDS):
+        return preferred
+    for port in random.sample(_PORTS, 50):
+        if _is_free(port):
+            return port
     raise KafkaLocalError("no port is free on 127.0.0.1")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 def _start_of(pid: int) -> str | None:
