@@ -54,6 +54,7 @@ MISTAKES = {
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistake_is_found(mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = tmp_path / "dbt_project"
