@@ -87,7 +87,7 @@ def _end_orphaned_runs(settings: Settings) -> None:
     with DagsterInstance.from_config(str(settings.dagster_home)) as instance:
         for run in fail_orphaned_runs(instance, settings):
             print(
-                f"Run {run} was ended with the process that executed it; its hours are run again", flush=True
+                f"Run {run} was ended with the process that executed it, and is marked as failed", flush=True
             )
 
 
