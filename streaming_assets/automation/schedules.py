@@ -7,7 +7,7 @@ import dagster as dg
 
 from streaming_assets.automation.arrivals import changed, fingerprints
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, span_tags
-from streaming_assets.automation.sensors import runs_in_flight
+from streaming_assets.automation.sensors import processed, runs_in_flight
 from streaming_assets.events import LAKE_TYPES, TOPICS
 from streaming_assets.lake.inventory import sort_out
 from streaming_assets.lake.names import RAW, hours_between, topic_prefix
@@ -75,13 +75,12 @@ def stale_spans(
     """
     hours: set[datetime] = set()
     with warehouse.exclusive():
-        processed = {e.topic: warehouse.processed_hours(e.topic) for e in LAKE_TYPES}
+        held = processed(warehouse)
     for event_type in LAKE_TYPES:
         listing = sort_out(lake, event_type.topic, lake.list(topic_prefix(event_type.topic)))
         _warn(context, "No event objects, so not read", listing.strays)
         now = fingerprints(listing.objects)
-        before = {(event_type.topic, hour): value for hour, value in processed[event_type.topic].items()}
-        hours |= {hour for _, hour in changed(now, before)}
+        hours |= {hour for _, hour in changed(now, held)}
     early = sorted(hour for hour in hours if hour < first_hour)
     _warn(context, f"Hours before the first partition {first_hour:%Y-%m-%dT%H:%MZ}, so not read", early)
     _warn(context, "Folders of no known topic, so not read", unknown_folders(lake))

@@ -129,18 +129,23 @@ def was_locked_out(events: Iterable[dg.DagsterEvent]) -> bool:
 
 
 def tables_hold(warehouse: DuckDbWarehouse) -> dict[TopicHour, Fingerprint]:
-    """The objects that the tables were built from; nothing if the warehouse is in use or not there yet."""
+    """As `processed`, without waiting: nothing if the warehouse is in use or not there yet."""
     if not warehouse.path.exists():
         return {}
     try:
         with warehouse.exclusive(timeout=0):
-            return {
-                (event_type.topic, hour): fingerprint
-                for event_type in LAKE_TYPES
-                for hour, fingerprint in warehouse.processed_hours(event_type.topic).items()
-            }
+            return processed(warehouse)
     except WarehouseLocked:
         return {}
+
+
+def processed(warehouse: DuckDbWarehouse) -> dict[TopicHour, Fingerprint]:
+    """The objects that the tables were built from; to be asked while this process holds the warehouse."""
+    return {
+        (event_type.topic, hour): fingerprint
+        for event_type in LAKE_TYPES
+        for hour, fingerprint in warehouse.processed_hours(event_type.topic).items()
+    }
 
 
 def runs_in_flight(instance: dg.DagsterInstance) -> list[Span]:

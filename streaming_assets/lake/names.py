@@ -21,7 +21,6 @@ _OBJECT = re.compile(
     rf"{RAW}/(?P<topic>[A-Za-z0-9._-]+)/(?P<folder>date=[^/]+)/"
     r"(?P<partition>\d{10})-(?P<offset>\d{20})(?:\.(?P<life>[A-Za-z0-9_-]+))?\.gz"
 )
-LIFE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from streaming_assets.ingestion.kafka_local import KafkaLocalError
 KAFKA_FILES = KAFKA_DIR / "local"
 EMULATOR_MODULE = "github.com/fsouza/fake-gcs-server"
 EMULATOR_VERSION = "v1.56.1"
-SINK_CLASS = "io.aiven.kafka.connect.gcs.GcsSinkConnector"
 SINK_JARS = "gcs-*connector-for-apache-kafka-*.jar"
 SINK_RELEASES = "https://github.com/Aiven-Open/cloud-storage-connectors-for-apache-kafka/releases"
 OLDEST_JAVA = 17
