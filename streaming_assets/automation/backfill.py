@@ -1,18 +1,23 @@
-"""A range of hours from a shell: the same job that the sensors ask for, run in this process."""
+"""Hours from a shell, a range or all that differ: the same job that the sensors ask for, run in this process."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from streaming_assets.assets.external_tables import REFERENCE_TABLES
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, checked_span, span_tags
+from streaming_assets.automation.schedules import spans_to_run
 from streaming_assets.automation.sensors import ask_again, unreadable_hours
 from streaming_assets.lake.store import open_lake
+from streaming_assets.partitions import Span
 from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
 from streaming_assets.resources.orphaned_runs import tags_of_own_run
+from streaming_assets.resources.warehouse import open_warehouse
 from streaming_assets.settings import Settings
 
 _CLASS = re.compile(r"^[\w.]+: ")
@@ -31,32 +36,66 @@ def backfill(start: datetime, end: datetime, settings: Settings) -> list[str]:
         ValueError: the range is empty, not of whole hours, or has hours that are no partitions.
     """
     span = checked_span((start, end), settings.first_hour, datetime.now(UTC) + timedelta(seconds=1))
+    with _graph(settings) as graph:
+        if _is_reference_missing(settings):
+            reference = graph.execute(REFERENCE_JOB)
+            if not reference.success:
+                return [*_failures(reference)]
+        return graph.materialise(span)
+
+
+def reconcile(settings: Settings) -> tuple[list[Span], list[str]]:
+    """Materialise every hour whose objects are not those that the tables were built from, as the daily schedule does.
+
+    Returns:
+        The spans that were run, and what failed, in words.
+
+    Raises:
+        LakeError: the lake can't be listed.
+        WarehouseLocked: the warehouse is in use for longer than its lock timeout.
+    """
+    lake, warehouse = open_lake(settings.lake_url), open_warehouse(settings)
+    with _graph(settings) as graph:
+        with dg.build_schedule_context(graph.instance) as context:
+            found = spans_to_run(context, lake, warehouse, settings.first_hour)
+        return found, [failure for span in found for failure in graph.materialise(span)]
+
+
+@dataclass(frozen=True)
+class _Graph:
+    defs: dg.Definitions
+    instance: dg.DagsterInstance
+    own_tags: Mapping[str, str]
+
+    def materialise(self, span: Span) -> list[str]:
+        """Run the hours of `span`, around unreadable ones if there are some; what failed, in words."""
+        result = self.execute(HOURLY_JOB, span_tags(span))
+        if result.success:
+            return []
+        failed = _failures(result)
+        for around in ask_again(span, unreadable_hours(result.all_events), has_failed_step=True):
+            again = self.execute(HOURLY_JOB, span_tags(around))
+            failed += [] if again.success else _failures(again)
+        return failed
+
+    def execute(self, job: str, tags: Mapping[str, str] | None = None) -> dg.ExecuteInProcessResult:
+        return self.defs.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            tags={**self.own_tags, **(tags or {})},
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+
+
+@contextmanager
+def _graph(settings: Settings) -> Iterator[_Graph]:
+    """The graph on the instance of these settings, for runs of this process."""
     prepare_dagster_home(settings)
     os.environ.update(dagster_environment(settings))
     from streaming_assets.definitions import defs  # reads the project, which takes seconds
 
     with dg.DagsterInstance.get() as instance, tags_of_own_run(settings) as own:
-        if _is_reference_missing(settings):
-            reference = _execute(defs, REFERENCE_JOB, own, instance)
-            if not reference.success:
-                return [*_failures(reference)]
-        result = _execute(defs, HOURLY_JOB, own | span_tags(span), instance)
-        if result.success:
-            return []
-        failed = _failures(result)
-        unreadable = unreadable_hours(result.all_events)
-        for around in ask_again(span, unreadable, has_failed_step=True):
-            again = _execute(defs, HOURLY_JOB, own | span_tags(around), instance)
-            failed += [] if again.success else _failures(again)
-        return failed
-
-
-def _execute(
-    defs: dg.Definitions, job: str, tags: Mapping[str, str], instance: dg.DagsterInstance
-) -> dg.ExecuteInProcessResult:
-    return defs.resolve_job_def(job).execute_in_process(
-        instance=instance, tags=dict(tags), run_config=QUIET, raise_on_error=False
-    )
+        yield _Graph(defs, instance, own)
 
 
 def _is_reference_missing(settings: Settings) -> bool:

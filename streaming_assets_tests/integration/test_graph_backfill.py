@@ -63,10 +63,20 @@ def test_a_range_with_a_bad_object_is_done_but_for_its_hour_and_then_healed(plac
         )
 
     place.put_bytes(bad, GOOD)
-    second = run(place, "streaming-assets", "backfill", "2025-03-01T01:00", "2025-03-01T02:00")
+    second = run(place, "streaming-assets", "reconcile")
     assert second.returncode == 0, second.stderr
-    assert "backfill: 2025-03-01T01:00 to 2025-03-01T02:00 done in" in second.stdout
-    assert [at.hour for at, _ in place.warehouse.rows(listens)] == [0, 1, 2, 3]
+    assert second.stdout.splitlines() == [
+        "reconcile: 2025-03-01T01:00Z to 2025-03-01T02:00Z run",
+        "reconcile: the tables hold what the lake holds",
+    ]
+    healed = place.warehouse.rows(listens)
+    assert [at.hour for at, _ in healed] == [0, 1, 2, 3]
+    third = run(place, "streaming-assets", "backfill", "2025-03-01T01:00", "2025-03-01T02:00")
+    assert third.returncode == 0, third.stderr
+    assert "backfill: 2025-03-01T01:00 to 2025-03-01T02:00 done in" in third.stdout
+    assert place.warehouse.rows(listens) == healed
+    nothing = run(place, "streaming-assets", "reconcile")
+    assert nothing.stdout == "reconcile: the tables hold what the lake holds\n", nothing.stderr
     assert not list((place.settings.dagster_home / "running").iterdir()), "its runs' locks are gone"
 
 
