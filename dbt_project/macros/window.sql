@@ -52,13 +52,6 @@
     {{ return([row[0].strftime('%Y-%m-%d %H:%M:%S'), row[1].strftime('%Y-%m-%d %H:%M:%S')]) }}
 {% endmacro %}
 
-{# Pre-hook: take out what the model is about to add again. Nothing on the first build. #}
-{% macro replace_where(predicate) %}
-    {% if is_incremental() %}delete from {{ this }} where {{ predicate }}{% endif %}
-{% endmacro %}
-
-{% macro replace_hours() %}{{ return(replace_where(in_window('bucket_ingestion_datetime'))) }}{% endmacro %}
-
 {# Mondays of the weeks that hold these. #}
 {% macro session_week_starts() %}
     {% set days = [] %}

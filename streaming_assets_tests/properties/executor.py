@@ -87,11 +87,12 @@ class _Model:
         self._context = generate_runtime_model_context(node, config, manifest)
         self._context["run_query"] = self._rows
         self._this = self._context["this"]
-        self._sql, self._pre, self._post = (
+        replaces = node.config.get("replaces")
+        self._sql, self._replaces, self._post = (
             [get_template(text, self._context, node) for text in texts]
             for texts in (
                 [node.raw_code],
-                [hook.sql for hook in node.config.pre_hook],
+                [replaces] if replaces else [],
                 [hook.sql for hook in node.config.post_hook],
             )
         )
@@ -105,13 +106,16 @@ class _Model:
             self._execute(f"create or replace {self._kind} {self._this} as {sql}")
         else:
             self._execute("begin")
+            names = ", ".join(self._columns)
             if not exists:
                 columns = ", ".join(f"{name} {kind}" for name, kind in self._columns.items())
                 self._execute(f"create table {self._this} ({columns})")
-            names = ", ".join(self._columns)
-            for hook in self._rendered(self._pre):
-                self._execute(hook)
-            self._execute(f"insert into {self._this} select {names} from ({sql})")
+                self._execute(f"insert into {self._this} select {names} from ({sql})")
+            else:
+                self._execute(f"create or replace temp table given as {sql}")
+                for predicate in self._rendered(self._replaces):
+                    self._execute(f"delete from {self._this} as replaced where {predicate}")
+                self._execute(f"insert into {self._this} select {names} from given")
             for hook in self._rendered(self._post):
                 self._execute(hook)
             self._execute("commit")

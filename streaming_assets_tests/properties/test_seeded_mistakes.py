@@ -21,12 +21,12 @@ MISTAKES = {
         "set pk_user = fact.pk_user",
     ),
     "an hour is added, not replaced": (
-        "macros/window.sql",
-        "return(replace_where(in_window('bucket_ingestion_datetime')))",
-        "return('')",
+        "models/staging/stg_listen_events.sql",
+        "{{ in_window('bucket_ingestion_datetime') }}",
+        "1 = 0",
     ),
     "the newest copy of a listen counts": (
-        "macros/replace_facts.sql",
+        "macros/replaced_facts.sql",
         "and bucket_ingestion_datetime >= {{ timestamp_literal(var('window_start')) }}",
         "",
     ),

@@ -30,11 +30,6 @@
     to_hex(md5(concat({% for value in values %}coalesce(cast({{ value }} as string), '\x1e'){% if not loop.last %}, '\x1f', {% endif %}{% endfor %})))
 {%- endmacro %}
 
-{# The strategy that only adds rows: what they replace was deleted by the model's pre-hook. #}
-{% macro append_strategy() %}{{ return(adapter.dispatch('append_strategy')()) }}{% endmacro %}
-{% macro default__append_strategy() %}{{ return('append') }}{% endmacro %}
-{% macro bigquery__append_strategy() %}{{ return('merge') }}{% endmacro %}
-
 {# dbt-duckdb refuses a mapping as partition_by. #}
 {% macro partitions(field, data_type, granularity) %}{{ return(adapter.dispatch('partitions')(field, data_type, granularity)) }}{% endmacro %}
 {% macro default__partitions(field, data_type, granularity) %}{{ return(none) }}{% endmacro %}

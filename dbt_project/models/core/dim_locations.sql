@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
-    pre_hook="{{ replace_outdated('int_reference_locations', 'pk_location', ['state']) }}"
+    incremental_strategy=replacing('rows'),
+    replaces="{{ outdated_members('int_reference_locations', 'pk_location', ['state']) }}"
 ) }}
 
 -- The reference's postal codes, and an inferred member for each place that an event names and the reference lacks.

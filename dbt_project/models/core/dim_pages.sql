@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy=append_strategy()) }}
+{{ config(materialized='incremental', incremental_strategy=replacing('rows')) }}
 
 -- The site's pages with their categories, and an inferred member for each page seen that the list lacks.
 with listed as ({{ page_category_rows() }}

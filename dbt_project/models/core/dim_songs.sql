@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
-    pre_hook="{{ replace_outdated('int_reference_songs', 'pk_song', ['artist', 'genre']) }}"
+    incremental_strategy=replacing('rows'),
+    replaces="{{ outdated_members('int_reference_songs', 'pk_song', ['artist', 'genre']) }}"
 ) }}
 
 -- The reference's songs, and an inferred member for each song that an event names and the reference lacks.

@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
-    pre_hook="{{ replace_where('user_id in (select user_id from ' ~ ref('int_touched_users') ~ ')') }}"
+    incremental_strategy=replacing('rows'),
+    replaces="user_id in (select user_id from {{ ref('int_touched_users') }})"
 ) }}
 
 -- Slowly changing dimension, type 2: a row for each level of a user, [row_effective_datetime, row_expiry_datetime).

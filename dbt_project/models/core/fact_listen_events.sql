@@ -1,8 +1,8 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
+    incremental_strategy=replacing('rows'),
+    replaces="{{ replaced_listens() }}",
     partition_by=partitions('event_datetime', 'timestamp', 'day'),
-    pre_hook="{{ replace_listens() }}",
     post_hook="{{ rekey_users('event_datetime') }}"
 ) }}
 
@@ -32,6 +32,7 @@ where not exists (
     select 1
     from {{ this }} as earlier
     where earlier.event_id = listens.event_id
+        and earlier.bucket_ingestion_datetime < {{ timestamp_literal(var('window_start')) }}
         and {{ in_days('earlier.event_datetime', listen_days()) }}
 )
 {% endif %}

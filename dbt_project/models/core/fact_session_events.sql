@@ -1,8 +1,8 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
+    incremental_strategy=replacing('rows'),
+    replaces="{{ replaced_sessions() }}",
     partition_by=partitions('session_start_datetime', 'timestamp', 'day'),
-    pre_hook="{{ replace_sessions() }}",
     post_hook="{{ rekey_users('session_start_datetime') }}"
 ) }}
 

@@ -1,8 +1,8 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
+    incremental_strategy=replacing('partitions'),
+    replaces="{{ in_days('event_date', listen_days(), 'date') }}",
     partition_by=partitions('event_date', 'date', 'day'),
-    pre_hook="{{ replace_where(in_days('event_date', listen_days(), 'date')) }}",
     post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('event_date', listen_days()) }}"]
 ) }}
 

@@ -1,8 +1,8 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
+    incremental_strategy=replacing('partitions'),
+    replaces="{{ in_days('week_start', session_weeks(), 'date') }}",
     partition_by=partitions('week_start', 'date', 'day'),
-    pre_hook="{{ replace_where(in_days('week_start', session_weeks(), 'date')) }}",
     post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('week_start', session_week_starts()) }}"]
 ) }}
 

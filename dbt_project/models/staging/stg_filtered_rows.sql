@@ -1,8 +1,8 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
-    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour'),
-    pre_hook='{{ replace_hours() }}'
+    incremental_strategy=replacing('partitions'),
+    replaces="{{ in_window('bucket_ingestion_datetime') }}",
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour')
 ) }}
 
 -- What the declared filter leaves out, so that an hour's rows still add up.

@@ -1,8 +1,8 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
-    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour'),
-    pre_hook='{{ replace_hours() }}'
+    incremental_strategy=replacing('partitions'),
+    replaces="{{ in_window('bucket_ingestion_datetime') }}",
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour')
 ) }}
 
 -- The contiguous runs of Kafka offsets that an hour's objects hold. Offsets compare within one life of a topic.

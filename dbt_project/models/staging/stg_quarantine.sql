@@ -1,8 +1,8 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
-    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour'),
-    pre_hook='{{ replace_hours() }}'
+    incremental_strategy=replacing('partitions'),
+    replaces="{{ in_window('bucket_ingestion_datetime') }}",
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour')
 ) }}
 
 -- Rows that no staging table can hold, and records that the sink could not write, with the reason and the bytes.

@@ -1,8 +1,8 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy=append_strategy(),
-    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour'),
-    pre_hook='{{ replace_hours() }}'
+    incremental_strategy=replacing('partitions'),
+    replaces="{{ in_window('bucket_ingestion_datetime') }}",
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour')
 ) }}
 
 -- One row a user and ingestion hour, the first in it: the source repeats a user's record.
