@@ -1,0 +1,281 @@
+"""The system of `make dev` with each process restarted when it dies, as a service manager does."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from streaming_assets.lake.folder import FolderLake
+from streaming_assets.local.plan import program, services
+from streaming_assets.resources.instance import prepare_dagster_home
+from streaming_assets.resources.orphaned_runs import fail_orphaned_runs
+from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
+from streaming_assets_tests.integration.sink_processes import wait_until
+from streaming_assets_tests.integration.test_graph_dev import free_ports
+
+MARKER = "STREAMING_SOAK"  # in the environment of all that this system started
+CHECK_SECONDS = 0.2
+PATIENCE_SECONDS = 300.0
+FLUSH_SECONDS = 2.0
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dataclass
+class Service:
+    """A process that is to run; `before` is called ahead of each start."""
+
+    name: str
+    command: tuple[str, ...]
+    before: Callable[[], object] = lambda: None
+    process: subprocess.Popen[bytes] | None = None
+
+    def is_down(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+
+@dataclass
+class RealBroker:
+    """Kafka by `streaming-assets kafka up`, which starts what died on the port that it had."""
+
+    system: "System"
+
+    @property
+    def pid(self) -> int | None:
+        kept = json.loads((self.system.settings.kafka_home / "state.json").read_text())
+        pid = kept["processes"].get("broker", {}).get("pid")
+        return pid if pid and _runs(pid) else None
+
+    def up(self) -> None:
+        self.system.run("streaming-assets", "kafka", "up", "--no-connect")
+
+    def down(self) -> None:
+        self.system.run("streaming-assets", "kafka", "down")
+
+
+@dataclass
+class System:
+    """Broker, sink and Dagster on a home folder of their own; `stop` ends all of it.
+
+    Args:
+        folder: of home and logs.
+        real: on a Kafka broker, whose jars are in `downloads`, instead of the embedded one.
+    """
+
+    folder: Path
+    real: bool
+    downloads: Path
+    services: dict[str, Service] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.marker = uuid.uuid4().hex
+        self.home = self.folder / "home"
+        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
+        (port,) = free_ports(1)
+        self.environment = {
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("STREAMING_ASSETS_", "DAGSTER_"))
+            },
+            MARKER: self.marker,
+            "PYTHONUNBUFFERED": "1",
+            env_name("home"): str(self.home),
+            env_name("dagster_port"): str(port),
+            env_name("sink_flush_seconds"): str(FLUSH_SECONDS),
+            env_name("kafka_downloads"): str(self.downloads),
+        }
+        self._load()
+        self.kafka = RealBroker(self) if self.real else None
+        self._stopping = threading.Event()
+        self._supervisors: list[threading.Thread] = []
+        self.problems: list[str] = []
+
+    def _load(self) -> None:
+        values = {
+            name.removeprefix("STREAMING_ASSETS_").lower(): value
+            for name, value in self.environment.items()
+            if name.startswith("STREAMING_ASSETS_")
+        }
+        self.settings = Settings(**values)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def lake(self) -> FolderLake:
+        return FolderLake(self.settings.lake_url)
+
+    @property
+    def warehouse(self) -> DuckDbWarehouse:
+        return DuckDbWarehouse(self.settings.warehouse_file, PATIENCE_SECONDS)
+
+    def start(self) -> None:
+        """Start all; ready when Dagster's web server answers."""
+        prepare_dagster_home(self.settings)
+        self.environment["DAGSTER_HOME"] = str(self.settings.dagster_home)
+        self.environment["DAGSTER_EVENT_BATCH_SIZE"] = "10000"
+        self.instance = dg.DagsterInstance.from_config(str(self.settings.dagster_home))
+        if self.kafka:
+            self.kafka.up()
+            file = (self.settings.kafka_home / "env").read_text()
+            self.environment |= dict(
+                line.removeprefix("export ").split("=", 1)
+                for line in map(str.strip, file.splitlines())
+                if "KAFKA_BOOTSTRAP_SERVERS" in line
+            )
+            self._load()
+        before = {"dagster": lambda: fail_orphaned_runs(self.instance, self.settings)}
+        now = datetime.now(UTC)
+        for planned in services(self.settings, now, now):
+            if planned.name in ("broker", "sink", "dagster"):
+                hook = before.get(planned.name, list)
+                self.services[planned.name] = Service(planned.name, planned.command, hook)
+        for service in self.services.values():
+            self._start(service)
+            self._watch(service.is_down, lambda service=service: self._start(service))
+        if kafka := self.kafka:
+            self._watch(lambda: kafka.pid is None, kafka.up)
+
+    def run(self, *command: str, seconds: float = 600) -> str:
+        """Run a command of the project to its end; its output."""
+        result = subprocess.run(
+            program(*command),
+            env=self.environment,
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if result.returncode:
+            raise RuntimeError(f"`{shlex.join(command)}` failed:\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def spawn(self, name: str, command: Iterable[str]) -> subprocess.Popen[bytes]:
+        """Start a process; its output is appended to logs/NAME.log."""
+        with open(self.folder / "logs" / f"{name}.log", "ab") as log:
+            return subprocess.Popen(
+                list(command),
+                env=self.environment,
+                cwd=PROJECT_ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def processes(self, pattern: str) -> list[int]:
+        """Those that this system started whose command line matches."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdecimal() or int(folder.name) == os.getpid():
+                continue
+            try:
+                environment = (folder / "environ").read_bytes()
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if f"{MARKER}={self.marker}".encode() in environment and re.search(pattern, command):
+                found.append(int(folder.name))
+        return found
+
+    def unfinished(self) -> list[dg.DagsterRun]:
+        return list(self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)))
+
+    def settle(self, say: Callable[[str], object]) -> None:
+        """Wait until the sink has written all that the broker has, and no run is left."""
+        since = datetime.now(UTC) + timedelta(
+            seconds=3
+        )  # by then the sink has asked the broker how far it is
+        wait_until(lambda: self._sink_is_done(since), "the sink has caught up", PATIENCE_SECONDS, every=0.5)
+        say("the sink has caught up")
+        quiet_since = begun = time.monotonic()
+        # The sensor looks every few seconds; no run for some of its looks is the end.
+        while quiet_since + 4 * self.settings.sensor_interval_seconds > time.monotonic():
+            if left := self.unfinished():
+                quiet_since = time.monotonic()
+                if quiet_since > begun + PATIENCE_SECONDS:
+                    runs = ", ".join(f"{run.run_id} is {run.status.value}" for run in left)
+                    raise RuntimeError(f"runs do not end by themselves: {runs}")
+            time.sleep(0.5)
+        say("no run is left")
+
+    def stop(self) -> None:
+        """End all that was started."""
+        self._stopping.set()
+        for supervisor in self._supervisors:
+            supervisor.join()
+        for service in reversed(self.services.values()):
+            if service.process and service.process.poll() is None:
+                service.process.send_signal(signal.SIGINT)
+        for service in self.services.values():
+            if service.process:
+                try:
+                    service.process.wait(30)
+                except subprocess.TimeoutExpired:
+                    service.process.kill()
+        if self.kafka:
+            self.kafka.down()
+        for pid in self.processes(""):
+            kill(pid)
+
+    def _start(self, service: Service) -> None:
+        service.before()
+        service.process = self.spawn(service.name, service.command)
+
+    def _watch(self, is_down: Callable[[], bool], start: Callable[[], object]) -> None:
+        supervisor = threading.Thread(target=self._supervise, args=(is_down, start), daemon=True)
+        supervisor.start()
+        self._supervisors.append(supervisor)
+
+    def _supervise(self, is_down: Callable[[], bool], start: Callable[[], object]) -> None:
+        while not self._stopping.wait(CHECK_SECONDS):
+            try:
+                if is_down():
+                    start()
+            except Exception as error:  # told at the end: the next look may find things better
+                self.problems.append(f"restart: {error}")
+
+    def _sink_is_done(self, since: datetime) -> bool:
+        try:
+            state = json.loads((self.home / "sink.json").read_text())
+        except (OSError, ValueError):
+            return False
+        sink = self.services["sink"].process
+        return (
+            sink is not None
+            and state["pid"] == sink.pid
+            and datetime.fromisoformat(state["updated_at"]) > since
+            and any(partition["end"] is not None for partition in state["partitions"])
+            and state["lag"] == 0
+            and not state["error"]
+        )
+
+
+def kill(pid: int) -> None:
+    """SIGKILL; nothing if it is gone."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
