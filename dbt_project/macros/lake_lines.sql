@@ -1,7 +1,8 @@
 {#
     DuckDB only: the lines of a topic's objects in the window's hours, as text and as JSON (null if malformed).
 
-    Objects are read as lines of text, so that a malformed line keeps its bytes. The inventory names the objects of the
+    Objects are read as lines of text, so that a malformed line keeps its bytes; a line ends at \n, \r\n or \r, as the
+    inventory counts them. No column ends within a line: what separates columns is nothing that JSON can hold. The inventory names the objects of the
     window's hours that can be read: no folder of another hour is opened, however long the history.
 #}
 {% macro lake_lines(topic) %}
@@ -25,7 +26,7 @@
     read_csv(
         getvariable('{{ topic }}_objects'),
         columns = {'line': 'VARCHAR'},
-        auto_detect = false, header = false, delim = chr(0), quote = '', escape = '',
+        auto_detect = false, header = false, delim = chr(2) || chr(0) || chr(3) || chr(1), quote = '', escape = '',
         new_line = '\n', strict_mode = false, max_line_size = 16777216, filename = true
     ) as lines
     {%- else -%}

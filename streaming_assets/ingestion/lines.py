@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import orjson
 
+_ON_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 HEADER_PREFIX = "__connect.errors."  # the names that Kafka Connect gives a dead letter's headers
 
 
@@ -26,8 +27,8 @@ def fault(value: bytes | None) -> str | None:
 
 def data_line(value: bytes, offset: int, timestamp_ms: int) -> bytes:
     """One line, newline included, for a value without `fault` (or whatever is to be seen as it came)."""
-    if b"\n" in value:  # inside valid JSON a raw newline is only ever white space
-        value = value.replace(b"\n", b" ")
+    if b"\n" in value or b"\r" in value:  # inside valid JSON these are only ever white space
+        value = value.translate(_ON_ONE_LINE)
     return b'{"value":%b,"offset":%d,"timestamp":"%b"}\n' % (value, offset, iso(timestamp_ms))
 
 

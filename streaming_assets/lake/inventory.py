@@ -83,7 +83,9 @@ def _count(lake: Lake, row: InventoryRow, known: Mapping[tuple[str, int, int], i
 
 
 def count_lines(compressed: bytes) -> int:
-    """Lines of a gzip file's text that are not blank; an empty file has none.
+    """Lines of a gzip file's text that are not blank, as the warehouse reads them; an empty file has none.
+
+    A line ends at \\n, \\r\\n or \\r; blank is one of spaces and tabs.
 
     Raises:
         EOFError: the file is truncated.
@@ -96,4 +98,4 @@ def count_lines(compressed: bytes) -> int:
     with igzip.IGzipFile(fileobj=io.BytesIO(compressed)) as file:
         text = file.read()
     text.decode()
-    return sum(1 for line in text.split(b"\n") if line.strip())
+    return sum(1 for line in text.replace(b"\r", b"\n").split(b"\n") if line.strip(b" \t"))

@@ -25,6 +25,13 @@ def test_any_object_keeps_its_content_on_one_line(
     assert json.loads(line) == {"value": event, "offset": offset, "timestamp": "2025-04-10T14:04:05.007Z"}
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_no_white_space_inside_an_event_ends_its_line(end: bytes) -> None:
+    line = data_line(b'{"a":' + end + b"1" + end + b"}", 0, 0)
+    assert line[:-1].splitlines() == [line[:-1]]
+    assert json.loads(line)["value"] == {"a": 1}
+
+
 def test_the_event_keeps_its_own_bytes() -> None:
     value = b'{ "b":1.50, "a" : 12345678901234567890123, "c":"\xe2\x80\xa8 \\u00e9" }'
     assert fault(value) is None

@@ -50,9 +50,14 @@ LISTENS: dict[int, tuple[list[Any], list[str], int]] = {
     6: ([_listen(6, song=STRANGE, artist=STRANGE), "lost " + STRANGE], ["malformed JSON"], 1),
     7: ([_listen(7), "", "  \t ", _listen(7, item=1)], [], 2),
     8: (["\ufeff" + in_lake(_listen(8), 0), in_lake(_listen(8, item=1), 1) + "\r"], [], 2),
+    9: (
+        ["cut\rin two", _listen(9), "\x00", "a\x00b\x01", "\x0b", "\rcut\r\r"],
+        ["malformed JSON"] * 6,
+        1,
+    ),
 }
-EMPTY, NOTHING, NO_NEWLINE, NEWLINE = 9, 10, 11, 12  # hours of objects that are written byte by byte below
-END = 13
+EMPTY, NOTHING, NO_NEWLINE, NEWLINE = 10, 11, 12, 13  # hours of objects that are written byte by byte below
+END = 14
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +121,15 @@ def test_characters_that_end_lines_elsewhere_are_kept(
     hour_6 = "where bucket_ingestion_datetime = timestamp '2025-03-01 06:00:00'"
     assert graph.rows(f"select artist from stg_listen_events {hour_6}") == [(STRANGE,)]
     assert graph.rows(f"select raw_text from stg_quarantine {hour_6}") == [("lost " + STRANGE,)]
+
+
+def test_control_characters_in_a_malformed_line_are_kept(
+    graph: Graph, result: dg.ExecuteInProcessResult
+) -> None:
+    """A carriage return ends a line, for the inventory and the warehouse alike; nothing else does."""
+    hour_9 = "where bucket_ingestion_datetime = timestamp '2025-03-01 09:00:00'"
+    found = [text for (text,) in graph.rows(f"select raw_text from stg_quarantine {hour_9}")]
+    assert sorted(found) == sorted(["cut", "in two", "\x00", "a\x00b\x01", "\x0b", "cut"])
 
 
 @pytest.mark.parametrize(("number", "staged"), [(EMPTY, 0), (NOTHING, 0), (NO_NEWLINE, 1), (NEWLINE, 1)])

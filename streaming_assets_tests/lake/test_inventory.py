@@ -20,8 +20,15 @@ def _damaged(data: bytes, position: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("data", "rows"),
-    [(LINES, 50), (gzip.compress(b"a\n\n \t\nb"), 2), (gzip.compress(b""), 0), (b"", 0)],
-    ids=["lines", "blank lines", "no line", "empty"],
+    [
+        (LINES, 50),
+        (gzip.compress(b"a\n\n \t\nb"), 2),
+        (gzip.compress(b""), 0),
+        (b"", 0),
+        (gzip.compress(b"a\rb\r\nc\r\r\n\rd\r"), 4),
+        (gzip.compress(b"\x0b\n\x00\n\x1c\x85 \x0c\n".decode("latin-1").encode()), 3),
+    ],
+    ids=["lines", "blank lines", "no line", "empty", "carriage returns", "other control characters"],
 )
 def test_lines_that_are_not_blank_are_counted(tmp_path: Path, data: bytes, rows: int) -> None:
     (row,) = _read(tmp_path, data)
