@@ -145,7 +145,7 @@ def _python_sink_problems(settings: Settings) -> Iterator[str]:
     if state.get("error"):
         yield f"the sink can't go on: {state['error']}"
     if state.get("lost"):
-        yield f"the broker dropped {state['lost']:,} records before the sink saw them; sink.json lists the ranges"
+        yield f"the broker lost {state['lost']:,} records before they were in the lake; sink.json lists the ranges"
 
 
 def _sink_state(settings: Settings) -> dict[str, Any]:

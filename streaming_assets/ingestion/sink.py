@@ -17,6 +17,7 @@ from streaming_assets.ingestion.broker import PARTITIONS
 from streaming_assets.ingestion.broker_file import read_broker_file
 from streaming_assets.ingestion.buffer import Buffer, Rows, Slot
 from streaming_assets.ingestion.clients import BrokerError, answers, consumer_config, life
+from streaming_assets.ingestion.lives import note_died
 from streaming_assets.ingestion.placing import Placed, place
 from streaming_assets.ingestion.sink_state import PartitionState, SinkState
 from streaming_assets.lake.store import Lake, LakeError
@@ -55,7 +56,10 @@ def run_sink(settings: Settings, lake: Lake, stop: threading.Event, instance: st
     """
     state = SinkState(settings.home / (f"sink-{instance}.json" if instance else "sink.json"))
     while not stop.is_set():
-        state.life = life(settings)
+        current = life(settings)
+        if state.life not in (None, current):
+            note_died(state, lake, settings.dead_letter_topic)
+        state.life = current
         _Session(settings, lake, state, instance).run(stop)
     return state
 

@@ -12,7 +12,7 @@ LOST_RANGES = 1000  # the newest that the file keeps; `lost` counts all
 
 @dataclass
 class LostRange:
-    """Offsets `first` to `last`, inclusive, that the broker dropped before the sink saw them."""
+    """Offsets `first` to `last`, inclusive, that the broker dropped, or that died with it."""
 
     topic: str
     life: str | None
@@ -40,7 +40,10 @@ class PartitionState:
 
 @dataclass
 class SinkState:
-    """Counts since the start of this sink, except `lost_ranges`, which outlive it."""
+    """Counts since the start of this sink.
+
+    `lost_ranges` outlive it; life and partitions tell the next one how far it was.
+    """
 
     path: Path
     life: str | None = None
@@ -56,14 +59,20 @@ class SinkState:
 
     def __post_init__(self) -> None:
         try:
-            self.lost_ranges = [
-                LostRange(**entry) for entry in json.loads(self.path.read_text())["lost_ranges"]
+            document = json.loads(self.path.read_text())
+            self.lost_ranges = [LostRange(**entry) for entry in document["lost_ranges"]]
+            former = [
+                PartitionState(**{name: entry[name] for name in PartitionState.__dataclass_fields__})
+                for entry in document["partitions"]
             ]
+            if self.life is None:
+                self.life = document["life"]
+                self.partitions = {(one.topic, one.partition): one for one in former}
         except (OSError, ValueError, TypeError, KeyError):
-            self.lost_ranges = []
+            pass
 
     def add_lost(self, topic: str, partition: int, first: int, last: int) -> None:
-        """Note that the broker dropped these offsets."""
+        """Note that these offsets were in the broker and will never be in the lake."""
         self.lost += last - first + 1
         self.lost_ranges.append(LostRange(topic, self.life, partition, first, last, _now()))
         del self.lost_ranges[:-LOST_RANGES]

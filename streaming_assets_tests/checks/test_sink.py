@@ -57,7 +57,7 @@ def test_what_the_python_sink_says_of_itself(settings: Settings) -> None:
     (settings.home / "sink.json").write_text(json.dumps(state))
     stuck, lost = problems(settings)
     assert stuck == "the sink can't go on: disk full"
-    assert lost.startswith("the broker dropped 1,200 records")
+    assert lost.startswith("the broker lost 1,200 records")
 
 
 def test_an_unreadable_state_is_no_problem_of_the_sink(settings: Settings) -> None:

@@ -35,6 +35,15 @@ def test_lost_ranges_outlive_the_sink_and_stay_few(tmp_path: Path) -> None:
     assert again.lost == 0  # counts are this sink's own
 
 
+def test_the_next_sink_knows_how_far_this_one_was(tmp_path: Path) -> None:
+    state = SinkState(tmp_path / "sink.json", life="life-1")
+    state.partitions["user_info", 1] = PartitionState("user_info", 1, position=9, committed=5, end=12)
+    state.write()
+    again = SinkState(tmp_path / "sink.json")
+    assert (again.life, again.partitions) == ("life-1", state.partitions)
+    assert (again.records, again.lost_ranges) == (0, [])
+
+
 def test_another_file_in_its_place_is_no_trouble(tmp_path: Path) -> None:
     (tmp_path / "sink.json").write_text('{"lost_ranges": [{"unknown": 1}]}')
     assert SinkState(tmp_path / "sink.json").lost_ranges == []

@@ -219,6 +219,31 @@ def test_the_sink_goes_on_with_the_next_life_of_the_broker(
     }
 
 
+def test_what_died_with_the_broker_is_counted(here: Machine, lake: FolderLake, broker: Command) -> None:
+    sink = started_sink(here)
+    produce(here, "user_info", events(0, 10), partition=0)
+    wait_until(lambda: len(numbers(lake)) == 10, "the first records in the lake")
+    raw, aside = lake.root / "raw", lake.root / "aside"
+    raw.rename(aside)
+    raw.write_text("in the way")
+    produce(here, "user_info", events(10, 30), partition=0)
+    wait_until(lambda: here.state().get("error"), "the sink has read what it can't write")
+    sink.kill()
+    broker.kill()
+    raw.unlink()
+    aside.rename(raw)
+    here.start("broker")
+    dead = here.state()["life"]
+    again = here.start("sink")
+    wait_until(lambda: here.state()["life"] != dead, "the next life")
+    (lost,) = here.state()["lost_ranges"]
+    assert (lost["topic"], lost["life"], lost["partition"]) == ("user_info", dead, 0)
+    assert (lost["first"], lost["last"]) == (10, 29)
+    assert here.state()["lost"] == 20
+    assert again.said(f"died with the broker: offsets 10 to 29 of life {dead}")
+    assert sorted(numbers(lake)) == list(range(10))
+
+
 def test_a_second_broker_is_refused(here: Machine, broker: Command) -> None:
     second = here.start("broker")
     assert second.process.wait(30) == 1

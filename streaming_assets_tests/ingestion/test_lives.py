@@ -1,0 +1,83 @@
+"""What died with a life of the embedded broker: told by what the sink knew, less what the lake holds."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from streaming_assets.ingestion.buffer import Buffer
+from streaming_assets.ingestion.lives import note_died
+from streaming_assets.ingestion.placing import place
+from streaming_assets.ingestion.sink_state import PartitionState, SinkState
+from streaming_assets.lake.folder import FolderLake
+from streaming_assets.lake.names import HOUR
+
+BEGUN = datetime(2025, 3, 1, 22, 30, tzinfo=UTC)
+LIFE = f"embedded-{BEGUN:%Y%m%dT%H%M%S}-abc"
+LETTERS = "connect_sink_gcs"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> FolderLake:
+    return FolderLake(tmp_path / "lake")
+
+
+def put(lake: FolderLake, offsets: range, hours: int = 0, value: bytes = b"{}", **other: object) -> None:
+    """Rows of user_info[0] in the lake, appended so many hours after the life began."""
+    source = {"topic": "user_info", "partition": 0, "life": LIFE} | other
+    buffer = Buffer(datetime(2025, 1, 1, tzinfo=UTC))
+    ms = int((BEGUN + hours * HOUR).timestamp() * 1000)
+    for offset in offsets:
+        buffer.add(str(source["topic"]), int(str(source["partition"])), offset, ms, value)
+    for slot, rows in buffer.slots.items():
+        place(lake, slot.object_name(str(source["life"]), LETTERS), rows, None)
+
+
+def died(tmp_path: Path, lake: FolderLake, **known: int | None) -> list[tuple[int, int]]:
+    state = SinkState(tmp_path / "sink.json", life=LIFE)
+    state.partitions["user_info", 0] = PartitionState("user_info", 0, **known)
+    note_died(state, lake, LETTERS)
+    assert state.partitions == {}
+    assert {(lost.topic, lost.life, lost.partition) for lost in state.lost_ranges} <= {("user_info", LIFE, 0)}
+    assert state.lost == sum(lost.last - lost.first + 1 for lost in state.lost_ranges)
+    return [(lost.first, lost.last) for lost in state.lost_ranges]
+
+
+@pytest.mark.parametrize(
+    ("known", "lost"),
+    [
+        ({"position": 9, "committed": 9, "end": 9}, []),
+        ({"position": 9, "committed": 5, "end": None}, [(5, 8)]),
+        ({"position": 9, "committed": 5, "end": 12}, [(5, 11)]),
+        ({"position": 0, "committed": None, "end": 7}, [(5, 6)]),
+        ({}, []),
+    ],
+)
+def test_what_was_known_and_not_committed_died(
+    tmp_path: Path, lake: FolderLake, known: dict[str, int | None], lost: list[tuple[int, int]]
+) -> None:
+    put(lake, range(5))
+    assert died(tmp_path, lake, **known) == lost
+
+
+def test_what_was_written_and_not_committed_is_there(tmp_path: Path, lake: FolderLake) -> None:
+    put(lake, range(5))
+    put(lake, range(5, 8))
+    put(lake, range(9, 11), hours=2)
+    put(lake, range(8, 9), value=b"no JSON")
+    assert died(tmp_path, lake, position=14, committed=5, end=14) == [(11, 13)]
+
+
+@pytest.mark.parametrize("other", [{"life": LIFE + "d"}, {"partition": 1}, {"topic": "listen_events"}])
+def test_rows_of_other_coordinates_are_others(tmp_path: Path, lake: FolderLake, other: dict) -> None:
+    put(lake, range(10), **other)
+    put(lake, range(10), value=b"no JSON", **other)
+    put(lake, range(6, 8))
+    assert died(tmp_path, lake, position=9, committed=5, end=9) == [(5, 5), (8, 8)]
+
+
+def test_a_damaged_object_holds_nothing(tmp_path: Path, lake: FolderLake) -> None:
+    put(lake, range(5, 9))
+    (path,) = [path for path in lake.root.rglob("*.gz") if path.is_file()]
+    path.write_bytes(path.read_bytes()[:-9])
+    assert died(tmp_path, lake, position=9, committed=5, end=9) == [(5, 8)]
