@@ -3,6 +3,7 @@
 python -m streaming_assets_tests.soak --kills 100 --seed 1 --broker kafka
 """
 
+import json
 import random
 import shutil
 import signal
@@ -104,7 +105,8 @@ def _report(
     ]
     if broker == "embedded":
         lines += [
-            f"| of these died with the broker | {died.total():,}, in {len(died)} lives |",
+            f"| of these died with the broker | {died.total():,}, in {len(died)} of its lives |",
+            f"| of these the sink knew, and counted | {_told(system):,} |",
             f"| in the lake, though the broker died before it acknowledged them | {reckoning.kept:,} |",
         ]
     tables = (*FACTS, "stg_status_change_events", "stg_users", "stg_quarantine", "stg_filtered_rows")
@@ -112,6 +114,12 @@ def _report(
     shown = [f"\n    {difference}" for difference in reckoning.differences[:SHOWN]]
     lines.append(f"| differences | {len(reckoning.differences) or 'none'} |" + "".join(shown))
     return lines + [f"\n{problem}" for problem in system.problems]
+
+
+def _told(system: System) -> int:
+    """Records that sink.json lists as lost."""
+    ranges = json.loads((system.home / "sink.json").read_text())["lost_ranges"]
+    return sum(lost["last"] - lost["first"] + 1 for lost in ranges)
 
 
 def _counted(counts: Counter[str]) -> str:

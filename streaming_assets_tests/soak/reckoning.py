@@ -6,7 +6,7 @@ import json
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -73,7 +73,7 @@ def reckon(record: Iterable[Sent], settings: Settings, lake: Lake, warehouse: Du
     kept: dict[Coordinates, Sent] = {}
     for where, sent in acknowledged.items():
         if where in in_lake:
-            kept[where] = sent
+            kept[where] = in_lake[where]
         elif sent.life is not None and sent.life != last_life:
             result.died[sent.life] += 1
         else:
@@ -85,7 +85,7 @@ def reckon(record: Iterable[Sent], settings: Settings, lake: Lake, warehouse: Du
             result.kept += 1
         elif where not in acknowledged:
             result.differences.append(f"lake + {where} {found.value}")
-        elif (acknowledged[where].value, acknowledged[where].ms) != (found.value, found.ms):
+        elif acknowledged[where] not in (found, replace(found, ms=None)):
             result.differences.append(f"lake: {where} is {found}, sent as {acknowledged[where]}")
     result.differences += _table_differences(kept, lake, warehouse, result)
     result.differences += _snapshot_differences(settings, warehouse)

@@ -40,7 +40,7 @@ class Sent:
 
     Attributes:
         life: the embedded broker's; None on a durable cluster.
-        ms: the record's time as the broker has it, milliseconds since 1970.
+        ms: the record's time as the broker has it, milliseconds since 1970; the embedded one does not tell.
         value: the event's text.
     """
 
@@ -108,8 +108,8 @@ class Connection:
                 self._record.add(Sent(self.life, topic, text))
                 self.unsettled.append((topic, text))
             else:
-                where = (message.partition(), message.offset(), message.timestamp()[1])
-                self._record.add(Sent(self.life, topic, text, *where))
+                ms = message.timestamp()[1] if self.life is None else None
+                self._record.add(Sent(self.life, topic, text, message.partition(), message.offset(), ms))
 
         self._producer.produce(topic, text.encode(), on_delivery=settled)
         self._producer.poll(0)
