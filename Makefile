@@ -8,8 +8,10 @@ TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 KAFKA ?=
+KILLS ?= 100
+SEED ?= 1
 
-.PHONY: help install dev test test-fast bench soak lint format lock clean-local
+.PHONY: help install dev test test-fast bench soak soak-crashes lint format lock clean-local
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +47,9 @@ bench: install ## Measure the event log and an hour's cost behind a day, a month
 
 soak: install ## Order independence over 5,000 drawn schedules (hours)
 	PROPERTY_SCHEDULES=5000 $(BIN)/python -m pytest -n $(TEST_WORKERS) streaming_assets_tests/properties/test_schedules.py
+
+soak-crashes: install ## KILLS=100 kills of the running system, then all tables against what Kafka acknowledged (KAFKA=real: a real broker)
+	$(BIN)/python -m streaming_assets_tests.soak --kills $(KILLS) --seed $(SEED) --broker $(if $(filter real,$(KAFKA)),kafka,embedded)
 
 lint: install ## Style, types and SQL
 	mkdir -p .local/lint
