@@ -46,7 +46,7 @@ def deliver(plan: Plan, span: Span, topics: tuple[str, ...], target: Target, pro
         writer = _open(plan, span, topics, target, stop)
         source = None
         try:
-            source = open_source(plan, topics, writer.line_end, processes)
+            source = open_source(plan, topics, writer.line_end, processes, writer.deputy)
             for batch in batches(source, span, stop):
                 if batch.rendered:
                     writer.write(batch.lines)

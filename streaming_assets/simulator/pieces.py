@@ -8,6 +8,7 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from streaming_assets.simulator import arrow
 from streaming_assets.simulator.catalogue import Catalogue
 from streaming_assets.simulator.machine import LOGGED_IN, Machine
 from streaming_assets.simulator.walk import AD_VALUES
@@ -19,10 +20,10 @@ class Pieces:
     """An array of texts, taken by index."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._texts = pa.array(texts, type=pa.string())
+        self._texts = arrow.texts(texts)
 
     def __getitem__(self, index: NDArray[np.integer]) -> pa.StringArray:
-        return self._texts.take(pa.array(index))
+        return self._texts.take(arrow.numbers(index))
 
 
 class NodePieces:

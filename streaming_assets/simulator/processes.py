@@ -1,9 +1,7 @@
-"""Several processes, each with its share of the users, that give the same events as one."""
+"""A simulation's batches, from this process or from several that share the work."""
 
 import multiprocessing
 import os
-import shutil
-import signal
 import tempfile
 from collections import deque
 from collections.abc import Sequence
@@ -11,14 +9,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import pyarrow as pa
-
-from streaming_assets.simulator.mailbox import Inbox, Outbox
-from streaming_assets.simulator.render import Lines
+from streaming_assets.simulator.mailbox import Inbox
 from streaming_assets.simulator.simulation import Batch, Plan, Share
-
-_AHEAD = 3  # batches that a process may be asked for before the first is received
+from streaming_assets.simulator.worker import Links, Task, serve
+from streaming_assets.simulator.writers import Deputy
 
 
 class ProcessDied(RuntimeError):
@@ -26,16 +20,22 @@ class ProcessDied(RuntimeError):
 
 
 class Source(Protocol):
-    """Where batches come from: asked for in order, received in the same order."""
+    """Where batches come from: asked for in order, received in the same order.
 
-    ahead: int  # how many batches may be asked for before the first is received
+    Attributes:
+        ahead: how many batches may be asked for before the first is received.
+        writes: batches are written before they are received, so that each one asked for counts.
+    """
+
+    ahead: int
+    writes: bool
 
     def ask(self, until: int, render: bool) -> None:
         """Ask for the events before `until` (seconds since 1970) that come after those asked for before."""
         ...
 
     def receive(self) -> Batch:
-        """The batch asked for longest ago."""
+        """The batch asked for longest ago; its lines are valid until the next is asked for."""
         ...
 
     def close(self) -> None:
@@ -43,17 +43,20 @@ class Source(Protocol):
         ...
 
 
-def open_source(plan: Plan, topics: Sequence[str], line_end: str, processes: int) -> Source:
-    """The simulation in this process, or in several others."""
+def open_source(
+    plan: Plan, topics: Sequence[str], line_end: str, processes: int, deputy: Deputy | None = None
+) -> Source:
+    """The simulation in this process, or in several others, which write by `deputy` if there is one."""
     if processes == 1:
         return OneProcess(Share(plan, topics, line_end))
-    return SeveralProcesses(plan, topics, line_end, processes)
+    return SeveralProcesses(plan, topics, line_end, processes, deputy)
 
 
 class OneProcess:
     """The simulation in this process, which works when a batch is received."""
 
     ahead = 1
+    writes = False
 
     def __init__(self, share: Share) -> None:
         self._share = share
@@ -63,7 +66,8 @@ class OneProcess:
         self._asked.append((until, render))
 
     def receive(self) -> Batch:
-        return self._share.advance(*self._asked.popleft())
+        until, render = self._asked.popleft()
+        return self._share.batch(until, [self._share.advance(until)], render)
 
     def close(self) -> None:
         pass
@@ -72,39 +76,57 @@ class OneProcess:
 class SeveralProcesses:
     """The simulation in processes of its own, which work ahead of what is received."""
 
-    ahead = _AHEAD
-
-    def __init__(self, plan: Plan, topics: Sequence[str], line_end: str, processes: int) -> None:
-        context = multiprocessing.get_context("spawn")
+    def __init__(
+        self, plan: Plan, topics: Sequence[str], line_end: str, processes: int, deputy: Deputy | None
+    ) -> None:
+        self.ahead, self.writes = 2 * processes, deputy is not None
         self._folder = tempfile.TemporaryDirectory(dir=_shared_memory(), prefix="simulator-")
         self._inbox = Inbox(Path(self._folder.name))
-        self._pipes: list[Connection] = []
+        self._received = 0
+        context = multiprocessing.get_context("spawn")
+        ranks = range(processes)
+        orders = [context.Pipe() for _ in ranks]
+        letters = [[context.Pipe(duplex=False) for _ in ranks] for _ in ranks]  # [to][from]
+        turns = [context.Pipe(duplex=False) for _ in ranks]
+        task = Task(plan, topics, line_end, processes, self.ahead, self._folder.name, deputy)
         self.workers = []
-        for rank in range(processes):
-            ours, theirs = context.Pipe()
-            arguments = (theirs, self._folder.name, plan, topics, line_end, rank, processes)
-            process = context.Process(target=_serve, args=arguments, daemon=True)
+        for rank in ranks:
+            links = Links(
+                parent=orders[rank][1],
+                senders=[letters[rank][peer][0] for peer in ranks],
+                receivers=[letters[peer][rank][1] for peer in ranks],
+                turn=turns[rank][0],
+                next_turn=turns[(rank + 1) % processes][1],
+            )
+            process = context.Process(target=serve, args=(task, rank, links), daemon=True)
             process.start()
-            theirs.close()
-            self._pipes.append(ours)
             self.workers.append(process)
+        turns[0][1].send_bytes(b"")
+        self._pipes: list[Connection] = [ours for ours, _ in orders]
+        # Only who uses an end may have it open: so the others see when that process is gone.
+        for pair in (*turns, *(pair for row in letters for pair in row)):
+            for end in pair:
+                end.close()
+        for _, theirs in orders:
+            theirs.close()
 
     def ask(self, until: int, render: bool) -> None:
         try:
             for pipe in self._pipes:
                 pipe.send((until, render))
         except BrokenPipeError:
-            raise ProcessDied("a simulating process has died") from None
+            raise self._fault() from None
 
     def receive(self) -> Batch:
+        pipe = self._pipes[self._received % len(self._pipes)]
         try:
-            answers = [pipe.recv() for pipe in self._pipes]
-        except EOFError:
-            raise ProcessDied("a simulating process has died") from None
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return merge([self._inbox.get(answer) for answer in answers])
+            answer = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            raise self._fault() from None
+        if isinstance(answer, Exception):
+            raise answer
+        self._received += 1
+        return self._inbox.get(answer)
 
     def close(self) -> None:
         for pipe in self._pipes:
@@ -115,49 +137,19 @@ class SeveralProcesses:
                 process.kill()
         self._folder.cleanup()
 
-
-def _serve(
-    pipe: Connection, folder: str, plan: Plan, topics: Sequence[str], line_end: str, rank: int, of: int
-) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when it is over
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        share = Share(plan, topics, line_end, rank, of)
-        outbox = Outbox(Path(folder), str(rank), _AHEAD + 1)
-        while True:
-            pipe.send(outbox.put(share.advance(*pipe.recv())))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        shutil.rmtree(folder, ignore_errors=True)  # the parent has closed the pipe, or is gone
-    except Exception as error:
-        pipe.send(error)
+    def _fault(self) -> Exception:
+        """Why a process is gone: its own fault, or that of another one that it needed."""
+        for pipe in self._pipes:
+            try:
+                while pipe.poll():
+                    answer = pipe.recv()
+                    if isinstance(answer, Exception):
+                        return answer
+            except (EOFError, OSError):
+                continue
+        return ProcessDied("a simulating process has died")
 
 
 def _shared_memory() -> str | None:
     """A folder in memory, where there is one."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-def merge(batches: Sequence[Batch]) -> Batch:
-    """The batches of all shares over one window as one, in the order that a single process has."""
-    topics = batches[0].counts
-    lines = {}
-    for topic in topics:
-        parts = [batch.lines[topic] for batch in batches if topic in batch.lines]
-        if parts:
-            lines[topic] = _merge_lines(parts)
-    return Batch(
-        until=batches[0].until,
-        rendered=batches[0].rendered,
-        lines=lines,
-        counts={topic: sum(batch.counts[topic] for batch in batches) for topic in topics},
-        steps=sum(batch.steps for batch in batches),
-    )
-
-
-def _merge_lines(parts: Sequence[Lines]) -> Lines:
-    if len(parts) == 1:
-        return parts[0]
-    rank = np.concatenate([part.rank for part in parts])
-    order = np.argsort(rank, kind="stable")
-    text = pa.concat_arrays([part.text for part in parts]).take(pa.array(order))
-    return Lines(np.concatenate([part.time for part in parts])[order], rank[order], text)

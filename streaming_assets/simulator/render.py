@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from streaming_assets.simulator import arrow
 from streaming_assets.simulator.catalogue import Catalogue
 from streaming_assets.simulator.machine import AD_PAGE, SONG_PAGE, STATUS_CHANGE_PAGES, Machine
 from streaming_assets.simulator.pieces import NodePieces, PoolPieces, ad_values, as_json
-from streaming_assets.simulator.users import Columns
 from streaming_assets.simulator.walk import Steps
 
 SESSION_STRIDE = 10**9  # a user's next session has the id of the one before plus this
@@ -30,12 +29,10 @@ class Lines:
 
     Attributes:
         time: milliseconds since 1970.
-        rank: order among the lines of several processes.
         text: one JSON object each, as Arrow strings, with the renderer's line end.
     """
 
     time: NDArray[np.int64]
-    rank: NDArray[np.int64]
     text: pa.StringArray
 
     def __len__(self) -> int:
@@ -96,9 +93,9 @@ class Renderer:
         self._is_ad = machine.flags(lambda node: node.state.page == AD_PAGE)
         self._ad_values = ad_values(self._close)
 
-    def render(self, steps: Steps, users: Columns, topics: Sequence[str]) -> dict[str, Lines]:
-        """The lines of each of `topics` that has any."""
-        crowd = _Crowd(steps, users, self._pools, self._first_user_id, self._milliseconds, self._tag)
+    def render(self, steps: Steps, topics: Sequence[str]) -> dict[str, Lines]:
+        """The lines of each of `topics` that has any, of steps in the order of time."""
+        crowd = _Crowd(steps, self._pools, self._first_user_id, self._milliseconds, self._tag)
         lines = {}
         for topic in topics:
             rows = self._select.rows(topic, steps)
@@ -107,8 +104,7 @@ class Renderer:
             time = steps.time[rows] * 1000 + self._milliseconds
             event = _Event(steps, rows, time, crowd, self._shown)
             parts = _PARTS[topic](self, event)
-            text = pc.binary_join_element_wise(*parts, "")  # pyright: ignore[reportAttributeAccessIssue]
-            lines[topic] = Lines(time, steps.rank[rows], text)
+            lines[topic] = Lines(time, arrow.join(*parts))
         return lines
 
     def counts(self, steps: Steps, topics: Sequence[str]) -> dict[str, int]:
@@ -161,29 +157,24 @@ class _Crowd:
     """The users that some steps belong to, with each one's pieces, made once."""
 
     def __init__(
-        self, steps: Steps, users: Columns, pools: PoolPieces, first_user_id: int, milliseconds: int, tag: str
+        self, steps: Steps, pools: PoolPieces, first_user_id: int, milliseconds: int, tag: str
     ) -> None:
-        present = np.zeros(len(steps.users), dtype=bool)
+        present = np.zeros(len(steps.people), dtype=bool)
         present[steps.who] = True
         self.index = np.cumsum(present) - 1  # of steps.who among those present
-        rows = steps.users[present]
-        self.ordinal = users.ordinal[rows]
-        join = pc.binary_join_element_wise  # pyright: ignore[reportAttributeAccessIssue]
-        device = join(
-            pools.place[users.place[rows]],
-            pools.agent[users.agent[rows]],
-            pools.coordinates[users.place[rows]],
-            "",
+        people = steps.people.take(present)
+        self.ordinal = people.ordinal
+        device = arrow.join(
+            pools.place[people.place], pools.agent[people.agent], pools.coordinates[people.place]
         )
-        self.people = join(
+        self.people = arrow.join(
             ',"userId":',
-            _digits(self.ordinal + first_user_id),
-            pools.surname[users.surname[rows]],
-            pools.first_name[users.first_name[rows]],
-            _digits(users.registration[rows] * 1000 + milliseconds),
-            "",
+            arrow.digits(self.ordinal + first_user_id),
+            pools.surname[people.surname],
+            pools.first_name[people.first_name],
+            arrow.digits(people.registration * 1000 + milliseconds),
         )
-        self.owners = pa.concat_arrays([device, join(device, self.people, tag, "")])
+        self.owners = pa.concat_arrays([device, arrow.join(device, self.people, tag)])
 
 
 class _Event:
@@ -200,29 +191,25 @@ class _Event:
         self._steps, self._rows, self._crowd, self._shown = steps, rows, crowd, shown
         self._who = crowd.index[steps.who[rows]]
         self.node, self.detail = steps.node[rows], steps.detail[rows]
-        self.ts = _digits(time)
+        self.ts = arrow.digits(time)
 
     @property
     def session(self) -> pa.StringArray:
-        return _digits(
+        return arrow.digits(
             self._crowd.ordinal[self._who] + self._steps.session[self._rows] * np.int64(SESSION_STRIDE)
         )
 
     @property
     def item(self) -> pa.StringArray:
-        return _digits(self._steps.item[self._rows])
+        return arrow.digits(self._steps.item[self._rows])
 
     @property
     def owner(self) -> pa.StringArray:
         """The device's fields, and the user's where they are shown."""
         return self._crowd.owners.take(
-            pa.array(self._who + len(self._crowd.ordinal) * self._shown[self.node])
+            arrow.numbers(self._who + len(self._crowd.ordinal) * self._shown[self.node])
         )
 
     @property
     def person(self) -> pa.StringArray:
-        return self._crowd.people.take(pa.array(self._who))
-
-
-def _digits(numbers: NDArray[np.integer]) -> pa.StringArray:
-    return pc.cast(pa.array(numbers), pa.string())
+        return self._crowd.people.take(arrow.numbers(self._who))

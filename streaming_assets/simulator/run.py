@@ -46,7 +46,7 @@ def batches(source: Source, span: Span, stop: Event) -> Iterator[Batch]:
         if len(asked) >= ahead:
             yield windows.measured(source.receive(), len(asked))
             asked.popleft()
-    while asked and not stop.is_set():
+    while asked and (source.writes or not stop.is_set()):
         yield source.receive()
         asked.popleft()
 

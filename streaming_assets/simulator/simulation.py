@@ -1,4 +1,4 @@
-"""One simulation: all that determines its events, and the process that makes them (or its share of the users)."""
+"""One simulation: all that determines its events, and a process's share in making them."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from streaming_assets.simulator.config import Config
 from streaming_assets.simulator.machine import compile_machine
 from streaming_assets.simulator.render import Lines, Renderer
 from streaming_assets.simulator.users import NEVER, Arrivals, Columns, UserMaker
-from streaming_assets.simulator.walk import ORDINAL_BITS, Songs, Walk
+from streaming_assets.simulator.walk import ORDINAL_BITS, Songs, Steps, Walk, in_order
 
 INTRODUCTIONS = "user_info"  # the one topic that has events from before the start
 MAX_USERS = 2**ORDINAL_BITS - 1
@@ -66,7 +66,8 @@ class Batch:
     Attributes:
         until: the window's end, seconds since 1970, exclusive; it begins where the batch before ended.
         rendered: whether the window's events were wanted, not only their number.
-        lines: each topic's events in the order of time, if rendered; topics without any are left out.
+        lines: each topic's events in the order of time, if rendered and not written yet; topics without any are
+            left out.
         counts: how many events each topic has in the window.
         steps: how many steps the users took.
     """
@@ -79,7 +80,7 @@ class Batch:
 
 
 class Share:
-    """The users of one process (every `of`-th), and their events.
+    """The users of one process (every `of`-th), and all that it takes to write events of anybody's steps.
 
     Raises:
         CatalogueError: a data file can't be used.
@@ -107,18 +108,22 @@ class Share:
         self._arrivals = Arrivals(plan.users, plan.growth, plan.seed, start)
         self._next_arrival = start if plan.growth > 0 else int(NEVER)
 
-    def advance(self, until: int, render: bool) -> Batch:
-        """Take all steps before `until` (seconds since 1970). Before the start, only user_info is of interest."""
+    def advance(self, until: int) -> Steps:
+        """This process's users take all steps before `until` (seconds since 1970)."""
         while self._next_arrival < until:
             self._welcome()
-        introductions_only = until <= self._plan.start_second
-        steps = self.walk.advance(self.users, until, introductions_only)
-        topics = [t for t in self._topics if t == INTRODUCTIONS or not introductions_only]
-        if not render:
-            return Batch(until, False, {}, self._renderer.counts(steps, topics), len(steps))
-        lines = self._renderer.render(steps, self.users, topics)
-        counts = {topic: len(lines.get(topic, ())) for topic in topics}
-        return Batch(until, True, lines, counts, len(steps))
+        return self.walk.advance(self.users, until, self._is_past(until))
+
+    def batch(self, until: int, parts: Sequence[Steps], render: bool) -> Batch:
+        """The events of all processes' steps up to `until`."""
+        topics = [t for t in self._topics if t == INTRODUCTIONS or not self._is_past(until)]
+        steps = in_order(parts)
+        lines = self._renderer.render(steps, topics) if render else {}
+        return Batch(until, render, lines, self._renderer.counts(steps, topics), len(steps))
+
+    def _is_past(self, until: int) -> bool:
+        """Whether that is the time before the start, of which only user_info is of interest."""
+        return until <= self._plan.start_second
 
     def _welcome(self) -> None:
         ordinals, joined = self._arrivals.next_block()

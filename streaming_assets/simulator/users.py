@@ -1,5 +1,6 @@
 """The users: what is drawn once for each, and where each is in the walk, as columns that grow with the site."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -18,6 +19,35 @@ NO_SONG_END = np.int64(-(2**62))
 
 _MOVING = ("count", "due", "node", "session", "item", "song", "song_end", "detail", "known")
 _TRAITS, _WALK = 1, 2  # streams of randomness
+
+
+@dataclass(frozen=True)
+class People:
+    """What events tell of users: the columns below that never change."""
+
+    ordinal: NDArray[np.int64]
+    place: NDArray[np.int32]
+    agent: NDArray[np.int32]
+    first_name: NDArray[np.int32]
+    surname: NDArray[np.int32]
+    registration: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ordinal)
+
+    def take(self, rows: NDArray[np.bool_]) -> "People":
+        """Some rows."""
+        return People(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    @staticmethod
+    def join(parts: Sequence["People"]) -> "People":
+        """All rows, one part after the other."""
+        return People(
+            **{
+                field.name: np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(People)
+            }
+        )
 
 
 @dataclass
@@ -63,6 +93,10 @@ class Columns:
     def take(self, rows: NDArray[np.int64]) -> "Columns":
         """A copy of some rows."""
         return Columns(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def people(self) -> People:
+        """Who they are."""
+        return People(**{field.name: getattr(self, field.name) for field in fields(People)})
 
     def put(self, rows: NDArray[np.int64], changed: "Columns") -> None:
         """Write back what the walk has changed in a copy of some rows."""

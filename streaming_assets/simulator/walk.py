@@ -1,11 +1,12 @@
 """The walk: every user's steps through the state machine, by columns, up to a given time.
 
 All users that have an event before that time take one step each, then those that still have one take the
-next, and so on; at the end the steps are put in the order of time. What a user does depends on the user's own
-random stream alone, so any sequence of times gives the same steps.
+next, and so on. What a user does depends on the user's own random stream alone, so any sequence of times, and any
+division of the users, gives the same steps once they are put in the order of time.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from streaming_assets.simulator.catalogue import Pool
 from streaming_assets.simulator.clock import LAST_SECOND, Clock
 from streaming_assets.simulator.machine import AD_PAGE, GUEST, SONG_PAGE, Machine
 from streaming_assets.simulator.randomness import exponential, uniforms
-from streaming_assets.simulator.users import NEVER, NO_SONG_END, YEAR, Columns
+from streaming_assets.simulator.users import NEVER, NO_SONG_END, YEAR, Columns, People
 from streaming_assets.simulator.weighted import AliasTable
 
 AD_VALUES = 6
@@ -26,19 +27,18 @@ _NEXT, _GAP, _PICK, _SESSION, _ACCEPT, _LEAVE = range(6)
 
 @dataclass(frozen=True)
 class Steps:
-    """Events in the order of time, then of user, then of their sequence; arrays of one length but `users`.
+    """Events; arrays of one length but `people`. Those of each user are in sequence.
 
     Attributes:
-        users: rows of Columns that the events belong to.
-        who: index in `users`.
+        people: the users that the events belong to; not each of them need have one.
+        who: index in `people`.
         time: seconds since 1970.
         node: the machine's node.
         session, item, detail: as in Columns.
         introduces: the event is the user's first that shows who it is, so it comes with a user_info.
-        rank: time and ordinal in one number; the steps of several processes merge by it.
     """
 
-    users: NDArray[np.int64]
+    people: People
     who: NDArray[np.int64]
     time: NDArray[np.int64]
     node: NDArray[np.int32]
@@ -46,7 +46,6 @@ class Steps:
     item: NDArray[np.int32]
     detail: NDArray[np.int32]
     introduces: NDArray[np.bool_]
-    rank: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.time)
@@ -112,7 +111,7 @@ class Walk:
         self._arrive(users, np.arange(len(users)), count, nodes, starts)
 
     def advance(self, users: Columns, until: int, introductions_only: bool = False) -> Steps:
-        """Take every step before `until` (seconds since 1970), and return them in order.
+        """Take every step before `until` (seconds since 1970), and return them, in no order across users.
 
         Args:
             users: moved on in place.
@@ -121,8 +120,8 @@ class Walk:
         """
         active = np.flatnonzero(users.due < until)
         crowd = users.take(active)
-        rounds: list[tuple[NDArray, ...]] = []
         who = np.arange(len(active))
+        rounds = [self._step(crowd, who[:0])]  # so that there is one
         while len(who):
             taken = self._step(crowd, who)
             if introductions_only:
@@ -130,7 +129,7 @@ class Walk:
             rounds.append(taken)
             who = who[crowd.due[who] < until]
         users.put(active, crowd)
-        return _in_order(active, crowd.ordinal, rounds)
+        return Steps(crowd.people(), *(np.concatenate(column) for column in zip(*rounds, strict=True)))
 
     def _step(self, users: Columns, rows: NDArray[np.int64]) -> tuple[NDArray, ...]:
         """Take one step of each row; what is returned is Steps' columns from `who` to `introduces`."""
@@ -222,25 +221,13 @@ class Walk:
         return after
 
 
-def _in_order(
-    active: NDArray[np.int64], ordinal: NDArray[np.int64], rounds: list[tuple[NDArray, ...]]
-) -> Steps:
-    if not rounds:
-        none = np.zeros(0, dtype=np.int64)
-        few = none.astype(np.int32)
-        return Steps(none, none, none, few, few, few, few, none.astype(bool), none)
-    who, time, *rest = (np.concatenate(column) for column in zip(*rounds, strict=True))
-    rank = (time << ORDINAL_BITS) | ordinal[who]
-    order = np.argsort(rank, kind="stable")
-    node, session, item, detail, introduces = (column[order] for column in rest)
-    return Steps(
-        users=active,
-        who=who[order],
-        time=time[order],
-        node=node,
-        session=session,
-        item=item,
-        detail=detail,
-        introduces=introduces.astype(bool),
-        rank=rank[order],
-    )
+def in_order(parts: Sequence[Steps]) -> Steps:
+    """All steps in the order of time, then of user, then of their sequence. Each user's steps are in one part."""
+    people = People.join([part.people for part in parts])
+    first = np.cumsum([0, *(len(part.people) for part in parts)])
+    who = np.concatenate([part.who + base for part, base in zip(parts, first, strict=False)])
+    time = np.concatenate([part.time for part in parts])
+    order = np.argsort((time << ORDINAL_BITS) | people.ordinal[who], kind="stable")
+    names = [field.name for field in fields(Steps)][3:]
+    rest = (np.concatenate([getattr(part, name) for part in parts])[order] for name in names)
+    return Steps(people, who[order], time[order], *rest)

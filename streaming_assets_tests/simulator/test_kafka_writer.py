@@ -20,7 +20,7 @@ NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
 def lines(count: int) -> dict[str, Lines]:
     texts = [f'{{"ts":{number}}}' for number in range(count)]
     numbers = np.arange(count)
-    return {"listen_events": Lines(numbers, numbers, pa.array(texts))}
+    return {"listen_events": Lines(numbers, pa.array(texts))}
 
 
 @pytest.fixture

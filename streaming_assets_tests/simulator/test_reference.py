@@ -132,7 +132,7 @@ def test_user_info_with_the_originals_repetitions(original: dict[str, Any], seed
     share = Share(original_plan(seed), TOPICS, "")
     steps = share.walk.advance(share.users, (START + WEEKS * WEEK) // 1000)
     who, time = _original_user_info(steps, share.walk.is_end)
-    counts = np.bincount(who, minlength=len(steps.users))
+    counts = np.bincount(who, minlength=len(steps.people))
     cluster = np.arange(len(counts)) % CLUSTERS
     values = original["across_seeds"]["values"]
 

@@ -1,6 +1,6 @@
 """Where the events go: files, the lake, Kafka. Thin edges behind one interface."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from streaming_assets.simulator.render import Lines
@@ -15,9 +15,13 @@ class Writer(Protocol):
 
     Attributes:
         line_end: what the writer needs at the end of each line.
+        deputy: for several processes that write in turn, if they can; else one has to write everything.
     """
 
     line_end: str
+
+    @property
+    def deputy(self) -> "Deputy | None": ...
 
     def skip(self, counts: Mapping[str, int]) -> None:
         """So many events of each topic are not delivered, but count as earlier ones."""
@@ -34,3 +38,6 @@ class Writer(Protocol):
     def close(self) -> None:
         """Deliver all that is kept. Raises WriteError if something could not be delivered, now or before."""
         ...
+
+
+Deputy = Callable[[], Writer]  # makes, in another process, a writer that goes on where the last one stopped

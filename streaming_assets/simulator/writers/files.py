@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from io import FileIO
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from streaming_assets.simulator import arrow
 from streaming_assets.simulator.render import Lines
 from streaming_assets.simulator.writers import WriteError
-from streaming_assets.simulator.writers.text import contiguous
 
 _DAY = 86_400_000  # milliseconds
 _PIECE = 1 << 20  # bytes a write; the kernel takes several times as long for one of 8 MB as for eight of 1 MB
@@ -28,6 +29,8 @@ class FilesWriter:
     line_end = "\n"
 
     def __init__(self, folder: Path, topics: Sequence[str], append: bool, daily: bool) -> None:
+        # Who begins a day's file replaces an old one, and only a single writer knows that it is the first.
+        self.deputy = None if daily else partial(FilesWriter, folder, (), append=True, daily=False)
         self._folder, self._mode, self._daily = folder, "ab" if append else "wb", daily
         self._open: dict[str, tuple[str, FileIO]] = {}
         try:
@@ -48,7 +51,7 @@ class FilesWriter:
                 if self._daily:
                     self._write_days(topic, part)
                 else:
-                    _write(self._file(topic, ""), contiguous(part.text))
+                    _write(self._file(topic, ""), arrow.contiguous(part.text))
         except OSError as error:
             raise WriteError(f"can't write to {self._folder}: {error.strerror}") from error
 
@@ -64,7 +67,7 @@ class FilesWriter:
         for first, last in pairwise(cuts):
             if last > first:
                 day = np.datetime64(int(days[first]), "D")
-                _write(self._file(topic, f"_{day}"), contiguous(part.text[first:last]))
+                _write(self._file(topic, f"_{day}"), arrow.contiguous(part.text[first:last]))
 
     def _file(self, topic: str, suffix: str) -> FileIO:
         current = self._open.get(topic)

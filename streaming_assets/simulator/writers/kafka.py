@@ -22,6 +22,7 @@ class KafkaWriter:
     """
 
     line_end = ""
+    deputy = None  # several producers would mix up the order within a partition
 
     def __init__(self, config: Mapping[str, Any], stop: Event, pace: Pace | None = None) -> None:
         self._stop = stop

@@ -11,15 +11,14 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from isal import igzip
 
 from streaming_assets.lake.names import ObjectName
 from streaming_assets.lake.store import Lake, LakeError
+from streaming_assets.simulator import arrow
 from streaming_assets.simulator.render import Lines
 from streaming_assets.simulator.simulation import Plan
 from streaming_assets.simulator.writers import WriteError
-from streaming_assets.simulator.writers.text import contiguous
 
 _HOUR = 3_600_000  # milliseconds
 ROWS_PER_OBJECT = 250_000  # an hour with more has several objects; some 120 MB before compression
@@ -45,12 +44,13 @@ class LakeWriter:
     """Writes to `lake`; events dated before `start` (ms since 1970) count as ingested then."""
 
     line_end = ""
+    deputy = None  # an object has the lines of many batches
 
     def __init__(self, lake: Lake, life: str, start: int) -> None:
         self._lake, self._life, self._start = lake, life, start
         self._offsets: dict[str, int] = {}  # of the next event of each topic
         self._hours: dict[str, _Hour] = {}
-        self._seconds = pa.array([f"{s // 60:02d}:{s % 60:02d}" for s in range(3600)], type=pa.string())
+        self._seconds = arrow.texts(f"{s // 60:02d}:{s % 60:02d}" for s in range(3600))
 
     def skip(self, counts: Mapping[str, int]) -> None:
         """Number the events to come as if those had been written."""
@@ -86,11 +86,10 @@ class LakeWriter:
         offset = self._offsets.get(topic, 0)
         self._offsets[topic] = offset + len(text)
         hour = datetime.fromtimestamp(number * 3600, UTC)
-        offsets = pc.cast(pa.array(np.arange(offset, offset + len(text))), pa.string())
-        seconds = self._seconds.take(pa.array((stamp - number * _HOUR) // 1000))
+        offsets = arrow.digits(np.arange(offset, offset + len(text)))
+        seconds = self._seconds.take(arrow.numbers((stamp - number * _HOUR) // 1000))
         head, tail = f',"timestamp":"{hour:%Y-%m-%dT%H}:', f'.{self._start % 1000:03d}Z"}}\n'
-        join = pc.binary_join_element_wise  # pyright: ignore[reportAttributeAccessIssue]
-        return contiguous(join('{"value":', text, ',"offset":', offsets, head, seconds, tail, ""))
+        return arrow.contiguous(arrow.join('{"value":', text, ',"offset":', offsets, head, seconds, tail))
 
     def _put(self, topic: str, hour: _Hour) -> None:
         if hour.rows:
