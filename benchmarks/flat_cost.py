@@ -25,13 +25,13 @@ from dbt.adapters.duckdb.relation import DuckDBRelation
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from streaming_assets.events import WAREHOUSE_TYPES
+from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.folder import FolderLake
-from streaming_assets.lake.inventory import list_hours, read_rows
+from streaming_assets.lake.inventory import list_topics, read_rows
 from streaming_assets.lake.names import HOUR, LOCATIONS, SONGS, parse_folder
 from streaming_assets.partitions import Span, steps
 from streaming_assets.resources.dbt import DbtRunner
-from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.settings import PROJECT_ROOT, Settings
 from streaming_assets_tests.properties.executor import Executor, MemoryWarehouse
 
@@ -119,18 +119,14 @@ def _built(home: Path, lake: FolderLake, past: timedelta) -> tuple[DbtRunner, Du
 
 
 def _take_stock(warehouse: DuckDbWarehouse, lake: FolderLake, span: Span) -> dict[str, float]:
-    times = Counter()
     for table, file in (("songs_ext", SONGS), ("locations_ext", LOCATIONS)):
-        warehouse.create_reference_table(table, lake, file)
-    for event_type in WAREHOUSE_TYPES:
-        begun = time.process_time()
-        listing = list_hours(lake, event_type.topic, *span)
-        listed = time.process_time()
-        known = warehouse.known_rows(event_type.topic, span)
-        warehouse.record_objects(event_type.topic, span, list(read_rows(lake, listing.objects, known)))
-        times["list"] += listed - begun
-        times["inventory"] += time.process_time() - listed
-    return dict(times)
+        warehouse.create_reference_table(table, lake, file, print)
+    warehouse.prepare()
+    begun = time.process_time()
+    listing = list_topics(lake, LAKE_TOPICS, *span)
+    listed = time.process_time()
+    warehouse.record_objects(span, read_rows(lake, listing.objects, warehouse.known_rows(span)))
+    return {"list": listed - begun, "inventory": time.process_time() - listed}
 
 
 def _cost(dbt: DbtRunner, warehouse: DuckDbWarehouse, lake: FolderLake) -> dict[str, float]:

@@ -16,9 +16,8 @@ from streaming_assets.automation.sensors import build_failed_run_sensor, build_o
 from streaming_assets.checks.freshness import build_freshness_checks, build_freshness_sensor
 from streaming_assets.checks.hourly import FACT, build_hourly_checks
 from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
-from streaming_assets.lake.store import open_lake
 from streaming_assets.resources.dbt import DbtRunner, without_scratch
-from streaming_assets.resources.warehouse import open_warehouse
+from streaming_assets.resources.places import lake_of, warehouse_of
 from streaming_assets.settings import Settings, get_settings
 
 # Backfill policies: in beta for years, and what makes a range of hours one run.
@@ -27,8 +26,8 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 def build_defs(settings: Settings) -> dg.Definitions:
     """The whole graph for these settings; tests call it with their own."""
-    warehouse = open_warehouse(settings)
-    kind = "duckdb"
+    warehouse = warehouse_of(settings)
+    kind = warehouse.kind
     dbt = DbtRunner(settings)
     models = build_warehouse_models(dbt, without_scratch(dbt.manifest), kind, settings.hours_per_step)
     marts = sorted(key for key in models.keys if key.path[0] == "marts")
@@ -56,7 +55,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         ],
         schedules=[build_reconcile_schedule(settings), build_reference_schedule()],
         resources={
-            "lake": open_lake(settings.lake_url),
+            "lake": lake_of(settings),
             "warehouse": warehouse,
         },
         # A process for each step would import everything again, which takes longer than an hour's work.

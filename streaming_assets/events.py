@@ -158,3 +158,4 @@ DEFAULT_TOPICS: tuple[str, ...] = tuple(e.topic for e in EVENT_TYPES if e.by_def
 WAREHOUSE_TYPES: tuple[EventType, ...] = tuple(e for e in EVENT_TYPES if e.external_table)
 # What the warehouse reads of the lake by the hour.
 LAKE_TYPES: tuple[EventType, ...] = (*WAREHOUSE_TYPES, DEAD_LETTERS)
+LAKE_TOPICS: tuple[str, ...] = tuple(e.topic for e in LAKE_TYPES)

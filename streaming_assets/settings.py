@@ -91,6 +91,20 @@ class Settings(BaseSettings):
     gcp_project: str = Field("", description="Google Cloud project (target gcp)")
     bigquery_dataset: str = Field("streaming_assets", description="BigQuery dataset (target gcp)")
     bigquery_location: str = Field("US", description="BigQuery location (target gcp)")
+    bigquery_maximum_bytes_billed: int = Field(
+        1_099_511_627_776, ge=10_485_760, description="Bytes billed above which BigQuery refuses a query"
+    )
+    bigquery_usd_per_tib: float = Field(
+        6.25, ge=0, description="Price of 2^40 bytes billed, USD, for the cost in materialisations' metadata"
+    )
+    pubsub_subscription: str = Field(
+        "",
+        description="Subscription to the bucket's notifications, projects/P/subscriptions/S, that wakes the object "
+        "sensor; empty means that it lists at each tick (target gcp)",
+    )
+    relist_seconds: int = Field(
+        600, ge=5, description="With a subscription, how long, s, the sensor lists nothing unless notified"
+    )
 
     kafka_bootstrap_servers: Brokers = Field(
         "", description="Address of a Kafka broker, host:port[,host:port]; empty means the embedded broker"

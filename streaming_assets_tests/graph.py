@@ -13,7 +13,7 @@ import dagster as dg
 from streaming_assets.automation.jobs import HOURLY_JOB, span_tags
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.names import HOUR, ObjectName
-from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.settings import Settings
 
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)  # hours of tests, unless they concern the present

@@ -8,14 +8,14 @@ import dagster as dg
 from streaming_assets.assets.keys import LOCATIONS, OWNERS, SONGS, external_key, prefix_key
 from streaming_assets.assets.partition_metadata import add_partition_metadata
 from streaming_assets.assets.source import event_columns
-from streaming_assets.events import LAKE_TYPES, EventType
-from streaming_assets.lake.inventory import InventoryRow, list_hours, read_rows
+from streaming_assets.events import LAKE_TOPICS, LAKE_TYPES
+from streaming_assets.lake.inventory import InventoryRow, list_topics, read_rows
 from streaming_assets.lake.names import LOCATIONS as LOCATIONS_FILE
 from streaming_assets.lake.names import SONGS as SONGS_FILE
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import HOURS, Span, key_of
 from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.resources.warehouse import Warehouse
 
 BAD_HOURS = "unreadable_hours"  # metadata of the failure: keys of the hours that must be left out
 REFERENCE_TABLES = {"songs_ext": SONGS_FILE, "locations_ext": LOCATIONS_FILE}
@@ -51,25 +51,27 @@ def build_event_tables(kind: str) -> dg.AssetsDefinition:
     def event_tables(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
-        warehouse: dg.ResourceParam[DuckDbWarehouse],
+        warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[dg.MaterializeResult]:
         window = context.partition_time_window
         span = (window.start, window.end)
         with warehouse.exclusive():
+            warehouse.prepare()
+            objects = _take_stock(context, lake, warehouse, span)
+            for event_type in LAKE_TYPES:
+                warehouse.create_event_table(event_type, lake, context.log.warning)
             for table, file in REFERENCE_TABLES.items():
-                if not warehouse.create_reference_table(table, lake, file):
+                if not warehouse.create_reference_table(table, lake, file, context.log.warning):
                     context.log.warning(
                         f"{lake.uri(file)} is missing: all that events name becomes inferred members, "
                         "until the reference assets are materialised"
                     )
-            stock = {
-                event_type: _take_stock(context, lake, warehouse, event_type, span)
-                for event_type in LAKE_TYPES
-            }
-        _refuse_unreadable([row for objects in stock.values() for row in objects if row.error])
+        _refuse_unreadable([row for row in objects if row.error])
         hours = {
-            external_key(event_type.external_table or ""): _by_hour(context.partition_keys, objects)
-            for event_type, objects in stock.items()
+            external_key(event_type.external_table or ""): _by_hour(
+                context.partition_keys, [row for row in objects if row.name.topic == event_type.topic]
+            )
+            for event_type in LAKE_TYPES
         }
         add_partition_metadata(context, hours)
         for key in hours:
@@ -101,16 +103,18 @@ def build_reference_tables(kind: str) -> dg.AssetsDefinition:
 
     @dg.multi_asset(name="reference_tables", specs=specs, pool=WAREHOUSE_POOL)
     def reference_tables(
-        lake: dg.ResourceParam[Lake], warehouse: dg.ResourceParam[DuckDbWarehouse]
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[dg.MaterializeResult]:
         with warehouse.exclusive():
             for table, file in REFERENCE_TABLES.items():
-                if not warehouse.create_reference_table(table, lake, file):
+                if not warehouse.create_reference_table(table, lake, file, context.log.warning):
                     raise dg.Failure(f"{lake.uri(file)} is missing: materialise the reference assets first")
             # Genres may have changed on any day: the next hour's run publishes them all.
             warehouse.queue_all_days()
             for table in REFERENCE_TABLES:
-                rows = warehouse.rows(f"select count(*) from {table}")[0][0]
+                rows = warehouse.count_reference(table)
                 yield dg.MaterializeResult(
                     asset_key=external_key(table), metadata={"dagster/row_count": rows}
                 )
@@ -132,25 +136,19 @@ def _refuse_unreadable(unreadable: list[InventoryRow]) -> None:
 
 
 def _take_stock(
-    context: dg.AssetExecutionContext,
-    lake: Lake,
-    warehouse: DuckDbWarehouse,
-    event_type: EventType,
-    span: Span,
+    context: dg.AssetExecutionContext, lake: Lake, warehouse: Warehouse, span: Span
 ) -> list[InventoryRow]:
-    listing = list_hours(lake, event_type.topic, *span)
+    listing = list_topics(lake, LAKE_TOPICS, *span)
     if listing.strays:
         context.log.warning(f"No event objects, so left alone: {', '.join(map(lake.uri, listing.strays))}")
-    known = warehouse.known_rows(event_type.topic, span)
     objects: list[InventoryRow] = []
     told = datetime.now(UTC)
-    for row in read_rows(lake, listing.objects, known):
+    for row in read_rows(lake, listing.objects, warehouse.known_rows(span)):
         objects.append(row)
         if datetime.now(UTC) - told > timedelta(seconds=10):
             told = datetime.now(UTC)
-            context.log.info(f"{event_type.topic}: {len(objects):,} of {len(listing.objects):,} objects read")
-    warehouse.record_objects(event_type.topic, span, objects)
-    warehouse.create_event_table(event_type, lake)
+            context.log.info(f"{len(objects):,} of {len(listing.objects):,} objects read")
+    warehouse.record_objects(span, objects)
     return objects
 
 

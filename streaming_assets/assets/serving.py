@@ -11,7 +11,7 @@ from streaming_assets.dashboards.manifest import Manifest, SnapshotError
 from streaming_assets.dashboards.snapshot import publish
 from streaming_assets.partitions import HOURS
 from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
 
 # The published tables that follow from each mart that changes by the day, with the column of the day.
@@ -44,16 +44,12 @@ def build_snapshot(marts: Sequence[dg.AssetKey], settings: Settings) -> dg.Asset
         description="The marts as the dashboards read them: a parquet file a table and day, under a manifest "
         "that is replaced in one move. Readers never block the warehouse and never see half of it.",
     )
-    def dashboard_snapshot(warehouse: dg.ResourceParam[DuckDbWarehouse]) -> dg.MaterializeResult:
+    def dashboard_snapshot(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
         with warehouse.exclusive():
             whole = not _is_readable(settings)
             queued = warehouse.all_days(DAY_COLUMNS) if whole else warehouse.queued_days()
             tables = {
-                table: _by_day(
-                    warehouse.arrow(f"select * from {table} where list_contains(?, {column})", [days]),
-                    column,
-                    days,
-                )
+                table: _by_day(warehouse.days(table, column, days), column, days)
                 for mart, days in queued.items()
                 for table, column in FOLLOWERS[mart]
             }

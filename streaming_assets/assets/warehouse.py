@@ -14,7 +14,7 @@ from streaming_assets.assets.partition_metadata import add_partition_metadata
 from streaming_assets.partitions import HOURS, Span, key_of, steps
 from streaming_assets.resources.dbt import DbtRunner
 from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.resources.warehouse import Warehouse
 
 
 class Translator(DagsterDbtTranslator):
@@ -68,7 +68,7 @@ def build_warehouse_models(dbt: DbtRunner, manifest: Mapping[str, Any], kind: st
         pool=WAREHOUSE_POOL,
     )
     def warehouse_models(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[DuckDbWarehouse]
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[Any]:
         window = context.partition_time_window
         span = (window.start.astimezone(UTC), window.end.astimezone(UTC))
@@ -123,7 +123,7 @@ def _reports(node: Mapping[str, Any], translator: Translator, selected: Abstract
 
 
 def _totals(
-    warehouse: DuckDbWarehouse, manifest: Mapping[str, Any], translator: Translator
+    warehouse: Warehouse, manifest: Mapping[str, Any], translator: Translator
 ) -> dict[dg.AssetKey, int]:
     """Rows of each table; a view would have to be read for it."""
     tables = {
@@ -136,7 +136,7 @@ def _totals(
 
 
 def _profiles(
-    warehouse: DuckDbWarehouse, manifest: Mapping[str, Any], translator: Translator, span: Span
+    warehouse: Warehouse, manifest: Mapping[str, Any], translator: Translator, span: Span
 ) -> dict[dg.AssetKey, dict[str, dict[str, Any]]]:
     """Rows and event times of each hour, for the models that keep both."""
     profiles = {}
@@ -146,10 +146,10 @@ def _profiles(
         ):
             continue
         profiles[translator.get_asset_key(node)] = {
-            key_of(hour.replace(tzinfo=UTC)): {
+            key_of(hour): {
                 "dagster/partition_row_count": rows,
-                "first_event": dg.MetadataValue.timestamp(first.replace(tzinfo=UTC)),
-                "last_event": dg.MetadataValue.timestamp(last.replace(tzinfo=UTC)),
+                "first_event": dg.MetadataValue.timestamp(first),
+                "last_event": dg.MetadataValue.timestamp(last),
             }
             for hour, rows, first, last in warehouse.hourly_profile(node["name"], span)
         }

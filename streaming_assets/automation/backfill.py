@@ -13,11 +13,10 @@ from streaming_assets.assets.external_tables import REFERENCE_TABLES
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, checked_span, span_tags
 from streaming_assets.automation.schedules import spans_to_run
 from streaming_assets.automation.sensors import ask_again, unreadable_hours
-from streaming_assets.lake.store import open_lake
 from streaming_assets.partitions import Span
 from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
 from streaming_assets.resources.orphaned_runs import tags_of_own_run
-from streaming_assets.resources.warehouse import open_warehouse
+from streaming_assets.resources.places import lake_of, warehouse_of
 from streaming_assets.settings import Settings
 
 _CLASS = re.compile(r"^[\w.]+: ")
@@ -54,7 +53,7 @@ def reconcile(settings: Settings) -> tuple[list[Span], list[str]]:
         LakeError: the lake can't be listed.
         WarehouseLocked: the warehouse is in use for longer than its lock timeout.
     """
-    lake, warehouse = open_lake(settings.lake_url), open_warehouse(settings)
+    lake, warehouse = lake_of(settings), warehouse_of(settings)
     with _graph(settings) as graph:
         with dg.build_schedule_context(graph.instance) as context:
             found = spans_to_run(context, lake, warehouse, settings.first_hour)
@@ -99,7 +98,7 @@ def _graph(settings: Settings) -> Iterator[_Graph]:
 
 
 def _is_reference_missing(settings: Settings) -> bool:
-    lake = open_lake(settings.lake_url)
+    lake = lake_of(settings)
     folders = {file.rpartition("/")[0] + "/" for file in REFERENCE_TABLES.values()}
     present = {found.name for folder in folders for found in lake.list(folder)}
     return not set(REFERENCE_TABLES.values()) <= present

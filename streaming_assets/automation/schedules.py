@@ -7,13 +7,13 @@ import dagster as dg
 
 from streaming_assets.automation.arrivals import changed, fingerprints
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, span_tags
-from streaming_assets.automation.sensors import processed, runs_in_flight
-from streaming_assets.events import LAKE_TYPES, TOPICS
+from streaming_assets.automation.sensors import runs_in_flight
+from streaming_assets.events import LAKE_TOPICS, TOPICS
 from streaming_assets.lake.inventory import sort_out
 from streaming_assets.lake.names import RAW, hours_between, topic_prefix
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span, key_of, spans
-from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
 
 
@@ -32,7 +32,7 @@ def build_reconcile_schedule(settings: Settings) -> dg.ScheduleDefinition:
     def reconcile(
         context: dg.ScheduleEvaluationContext,
         lake: dg.ResourceParam[Lake],
-        warehouse: dg.ResourceParam[DuckDbWarehouse],
+        warehouse: dg.ResourceParam[Warehouse],
     ) -> list[dg.RunRequest] | dg.SkipReason:
         free = spans_to_run(context, lake, warehouse, settings.first_hour)
         if not free:
@@ -61,7 +61,7 @@ def build_reference_schedule() -> dg.ScheduleDefinition:
 
 
 def spans_to_run(
-    context: dg.ScheduleEvaluationContext, lake: Lake, warehouse: DuckDbWarehouse, first_hour: datetime
+    context: dg.ScheduleEvaluationContext, lake: Lake, warehouse: Warehouse, first_hour: datetime
 ) -> list[Span]:
     """As `stale_spans`, without the hours of unfinished runs."""
     stale = stale_spans(context, lake, warehouse, first_hour)
@@ -72,7 +72,7 @@ def spans_to_run(
 
 
 def stale_spans(
-    context: dg.ScheduleEvaluationContext, lake: Lake, warehouse: DuckDbWarehouse, first_hour: datetime
+    context: dg.ScheduleEvaluationContext, lake: Lake, warehouse: Warehouse, first_hour: datetime
 ) -> list[Span]:
     """The spans of hours whose objects differ from those that the tables hold; strange files are told in the log.
 
@@ -82,9 +82,9 @@ def stale_spans(
     """
     hours: set[datetime] = set()
     with warehouse.exclusive():
-        held = processed(warehouse)
-    for event_type in LAKE_TYPES:
-        listing = sort_out(lake, event_type.topic, lake.list(topic_prefix(event_type.topic)))
+        held = warehouse.processed_hours()
+    for topic in LAKE_TOPICS:
+        listing = sort_out(lake, topic, lake.list(topic_prefix(topic)))
         _warn(context, "No event objects, so not read", listing.strays)
         now = fingerprints(listing.objects)
         hours |= {hour for _, hour in changed(now, held)}
@@ -96,7 +96,7 @@ def stale_spans(
 
 def unknown_folders(lake: Lake) -> list[str]:
     """Folders under `raw/` that belong to no topic and are not the project's own."""
-    known = {*TOPICS, *(e.topic for e in LAKE_TYPES), "flat_files"}
+    known = {*TOPICS, *LAKE_TOPICS, "flat_files"}
     found: dict[str, None] = {}
     start = f"{RAW}/"
     while True:

@@ -11,12 +11,12 @@ from streaming_assets.assets.external_tables import BAD_HOURS
 from streaming_assets.assets.keys import prefix_key
 from streaming_assets.automation.arrivals import Cursor, Fingerprint, TopicHour, changed, fingerprints
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, span_of, span_tags
-from streaming_assets.events import LAKE_TYPES
-from streaming_assets.lake.inventory import list_hours
+from streaming_assets.events import LAKE_TOPICS
+from streaming_assets.lake.inventory import list_topics
 from streaming_assets.lake.names import HOUR, floor_hour, hours_between
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span, hour_of, key_of, spans
-from streaming_assets.resources.warehouse import DuckDbWarehouse, WarehouseLocked
+from streaming_assets.resources.warehouse import Warehouse, WarehouseLocked
 from streaming_assets.settings import Settings
 
 EVENTS_PER_TICK = 300  # Dagster stores them one by one, in 3 ms each; the first look at a full window fits
@@ -45,14 +45,13 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
     def lake_objects(
         context: dg.SensorEvaluationContext,
         lake: dg.ResourceParam[Lake],
-        warehouse: dg.ResourceParam[DuckDbWarehouse],
+        warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.SensorResult:
         now = datetime.now(UTC)
         window_start = max(floor_hour(now) - settings.lookback_hours * HOUR, settings.first_hour)
         window_end = floor_hour(now) + HOUR
         cursor = Cursor.from_json(context.cursor)
-        listings = [list_hours(lake, e.topic, window_start, window_end) for e in LAKE_TYPES]
-        found = fingerprints(row for listing in listings for row in listing.objects)
+        found = fingerprints(list_topics(lake, LAKE_TOPICS, window_start, window_end).objects)
         news = changed(found, cursor.seen)
         busy = runs_in_flight(context.instance)
         taken = choose(news, busy)
@@ -128,24 +127,15 @@ def was_locked_out(events: Iterable[dg.DagsterEvent]) -> bool:
     return False
 
 
-def tables_hold(warehouse: DuckDbWarehouse) -> dict[TopicHour, Fingerprint]:
-    """As `processed`, without waiting: nothing if the warehouse is in use or not there yet."""
-    if not warehouse.path.exists():
+def tables_hold(warehouse: Warehouse) -> dict[TopicHour, Fingerprint]:
+    """The objects that the tables were built from; nothing if the warehouse is in use or not there yet."""
+    if not warehouse.is_there():
         return {}
     try:
         with warehouse.exclusive(timeout=0):
-            return processed(warehouse)
+            return warehouse.processed_hours()
     except WarehouseLocked:
         return {}
-
-
-def processed(warehouse: DuckDbWarehouse) -> dict[TopicHour, Fingerprint]:
-    """The objects that the tables were built from; to be asked while this process holds the warehouse."""
-    return {
-        (event_type.topic, hour): fingerprint
-        for event_type in LAKE_TYPES
-        for hour, fingerprint in warehouse.processed_hours(event_type.topic).items()
-    }
 
 
 def runs_in_flight(instance: dg.DagsterInstance) -> list[Span]:

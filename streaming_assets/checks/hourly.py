@@ -1,7 +1,7 @@
 """The checks of an hour's run, or of a range hour by hour: one step that asks the warehouse and reports."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -12,8 +12,8 @@ from streaming_assets.events import WAREHOUSE_TYPES
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
 from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.tables import naive
-from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.resources.tables import literal
+from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
 
 SHOWN = 50  # findings that a check lists; it counts them all
@@ -59,7 +59,7 @@ def build_hourly_checks(settings: Settings) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name="hourly_checks", specs=specs, pool=WAREHOUSE_POOL)
     def hourly_checks(
-        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[DuckDbWarehouse]
+        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.AssetCheckResult]:
         span = span_of(context.run)
         if span is None:
@@ -75,7 +75,7 @@ def build_hourly_checks(settings: Settings) -> dg.AssetChecksDefinition:
     return hourly_checks
 
 
-def _rows(warehouse: DuckDbWarehouse, key: dg.AssetKey, topic: str, span: Span) -> dg.AssetCheckResult:
+def _rows(warehouse: Warehouse, key: dg.AssetKey, topic: str, span: Span) -> dg.AssetCheckResult:
     hours = warehouse.rows(UNACCOUNTED_ROWS.format(topic=topic, staging=STAGING[topic], **_bounds(span)))
     totals = [int(sum(hour[column] for hour in hours)) for column in range(1, 6)]
     wrong = [hour for hour in hours if hour[1] != sum(hour[2:])]
@@ -88,15 +88,11 @@ def _rows(warehouse: DuckDbWarehouse, key: dg.AssetKey, topic: str, span: Span) 
     )
 
 
-def _offsets(warehouse: DuckDbWarehouse, key: dg.AssetKey, topic: str, span: Span) -> dg.AssetCheckResult:
+def _offsets(warehouse: Warehouse, key: dg.AssetKey, topic: str, span: Span) -> dg.AssetCheckResult:
     # The hour before counts only if it was taken in as well; else its offsets are not missing, just not there yet.
     start = span[0]
-    before = warehouse.rows(
-        "select 1 from lake_objects where bucket_ingestion_datetime = ? limit 1",
-        [naive(start - HOUR)],
-    )
-    lookback = start - OFFSET_LOOKBACK if before else start
-    around = {"lookback": _literal(lookback), "next_end": _literal(span[1] + HOUR)}
+    lookback = start - OFFSET_LOOKBACK if warehouse.was_taken_in(start - HOUR) else start
+    around = {"lookback": literal(lookback), "next_end": literal(span[1] + HOUR)}
     gaps = warehouse.rows(OFFSET_GAPS.format(topic=topic, **around, **_bounds(span)))
     return dg.AssetCheckResult(
         asset_key=key,
@@ -109,7 +105,7 @@ def _offsets(warehouse: DuckDbWarehouse, key: dg.AssetKey, topic: str, span: Spa
     )
 
 
-def _quarantine(warehouse: DuckDbWarehouse, span: Span, limit: float) -> dg.AssetCheckResult:
+def _quarantine(warehouse: Warehouse, span: Span, limit: float) -> dg.AssetCheckResult:
     found = warehouse.rows(QUARANTINE.format(**_bounds(span)))
     shares: dict[tuple[datetime, str], float] = {}
     for hour, topic, _, rows, total in found:
@@ -127,7 +123,7 @@ def _quarantine(warehouse: DuckDbWarehouse, span: Span, limit: float) -> dg.Asse
     )
 
 
-def _levels(warehouse: DuckDbWarehouse, span: Span) -> dg.AssetCheckResult:
+def _levels(warehouse: Warehouse, span: Span) -> dg.AssetCheckResult:
     [(listens, disagreeing)] = warehouse.rows(LEVELS.format(**_bounds(span)))
     return dg.AssetCheckResult(
         asset_key=FACT,
@@ -139,11 +135,7 @@ def _levels(warehouse: DuckDbWarehouse, span: Span) -> dg.AssetCheckResult:
 
 
 def _bounds(span: Span) -> dict[str, str]:
-    return {"start": _literal(span[0]), "end": _literal(span[1])}
-
-
-def _literal(moment: datetime) -> str:
-    return f"timestamp '{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}'"
+    return {"start": literal(span[0]), "end": literal(span[1])}
 
 
 def _findings(columns: tuple[str, ...], rows: list[tuple]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A lake in a Google Cloud Storage bucket."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from google.api_core.exceptions import GoogleAPIError, PreconditionFailed
@@ -19,17 +19,18 @@ _ERRORS = (GoogleAPIError, GoogleAuthError, OSError)  # OSError: the connection'
 class BucketLake:
     """Objects below `gs://bucket[/prefix]`; the client honours `STORAGE_EMULATOR_HOST`."""
 
-    def __init__(self, url: str, client: storage.Client | None = None) -> None:
+    def __init__(self, url: str, connect: Callable[[], storage.Client] = storage.Client) -> None:
+        """`connect` makes the client, when it is first needed."""
         bucket, _, prefix = url.removeprefix("gs://").partition("/")
         self._root = f"gs://{bucket}/"
         self._prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
         self._bucket_name = bucket
-        self._client = client
+        self._connect = connect
 
     @cached_property
     def _bucket(self) -> storage.Bucket:
         try:
-            client = self._client or storage.Client()
+            client = self._connect()
         except _ERRORS as error:
             raise LakeError(f"can't open {self._root}: {error}") from error
         return client.bucket(self._bucket_name)

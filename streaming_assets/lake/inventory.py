@@ -9,7 +9,7 @@ from typing import Any
 
 from isal import igzip, igzip_lib
 
-from streaming_assets.lake.names import HOUR, ObjectName, hour_prefix, parse_object, topic_prefix
+from streaming_assets.lake.names import HOUR, ObjectName, hour_prefix, parse_object, placeholder, topic_prefix
 from streaming_assets.lake.store import Lake, LakeError, LakeObject
 
 _READERS = 2  # decompression releases the GIL
@@ -48,10 +48,21 @@ def list_hours(lake: Lake, topic: str, start: datetime, end: datetime) -> HourLi
     return sort_out(lake, topic, lake.list(topic_prefix(topic), first, last))
 
 
+def list_topics(lake: Lake, topics: Iterable[str], start: datetime, end: datetime) -> HourListing:
+    """As `list_hours`, of several topics together."""
+    listings = [list_hours(lake, topic, start, end) for topic in topics]
+    return HourListing(
+        [row for listing in listings for row in listing.objects],
+        [name for listing in listings for name in listing.strays],
+    )
+
+
 def sort_out(lake: Lake, topic: str, listed: Iterable[LakeObject]) -> HourListing:
     """Tell event objects from stray files."""
     objects, strays = [], []
     for found in listed:
+        if found.name == placeholder(topic):
+            continue
         name = parse_object(found.name)
         if name is None or name.topic != topic:
             strays.append(found.name)

@@ -67,6 +67,11 @@ def hour_prefix(topic: str, hour: datetime) -> str:
     return f"{topic_prefix(topic)}date={hour.astimezone(UTC).strftime(_FOLDER_FORMAT)}/"
 
 
+def placeholder(topic: str) -> str:
+    """An empty object that BigQuery needs: it can't read partitions of a prefix that holds none."""
+    return f"{hour_prefix(topic, datetime.fromtimestamp(0, UTC))}empty.gz"
+
+
 def parse_folder(folder: str) -> datetime | None:
     """The hour of `date=YYYY-MM-DD HH:00:00+00`; None if it is no such name."""
     match = _FOLDER.fullmatch(folder)

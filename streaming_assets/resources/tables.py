@@ -56,6 +56,11 @@ def naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
+def literal(moment: datetime) -> str:
+    """A moment as both warehouses read it: without a zone it is UTC on BigQuery, and has none on DuckDB."""
+    return f"timestamp '{naive(moment):%Y-%m-%d %H:%M:%S}'"
+
+
 def view_columns(event_type: EventType) -> tuple[str, str]:
     """The columns of a topic's JSON lines, and what a view selects of them."""
     names = [field.name for field in event_type.fields]

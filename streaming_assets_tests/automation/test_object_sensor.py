@@ -14,8 +14,8 @@ from streaming_assets.automation import sensors
 from streaming_assets.automation.arrivals import Cursor
 from streaming_assets.automation.jobs import span_of, span_tags
 from streaming_assets.automation.sensors import build_object_sensor
-from streaming_assets.events import LAKE_TYPES
-from streaming_assets.lake.inventory import list_hours
+from streaming_assets.events import LAKE_TOPICS
+from streaming_assets.lake.inventory import list_topics
 from streaming_assets.lake.names import HOUR, ObjectName, floor_hour
 from streaming_assets.lake.store import LakeError
 from streaming_assets.partitions import key_of
@@ -176,10 +176,8 @@ def test_the_first_look_reports_but_does_not_repeat_what_the_tables_hold(place: 
         place.put("listen_events", ago(hours), [listen(ago(hours))])
     span = (ago(5), ago(3))
     with place.warehouse.exclusive():
-        for event_type in LAKE_TYPES:
-            place.warehouse.known_rows(event_type.topic, span)
-            listed = list_hours(place.lake, event_type.topic, *span).objects
-            place.warehouse.record_objects(event_type.topic, span, listed)
+        place.warehouse.prepare()
+        place.warehouse.record_objects(span, list_topics(place.lake, LAKE_TOPICS, *span).objects)
         place.warehouse.mark_processed(span)
 
     first = tick()

@@ -14,10 +14,11 @@ from streaming_assets.automation.schedules import (
     build_reference_schedule,
     unknown_folders,
 )
-from streaming_assets.events import LAKE_TYPES
-from streaming_assets.lake.inventory import list_hours, read_rows
+from streaming_assets.events import LAKE_TOPICS
+from streaming_assets.lake.inventory import list_topics, read_rows
 from streaming_assets.lake.names import ObjectName
-from streaming_assets.resources.warehouse import DuckDbWarehouse, WarehouseLocked
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets.resources.warehouse import WarehouseLocked
 from streaming_assets_tests.graph import Place, hour, listen
 
 MOMENT = datetime(2025, 4, 1, 3, 20, tzinfo=UTC)
@@ -57,10 +58,9 @@ def reconcile(place: Place, instance: dg.DagsterInstance) -> Reconcile:
 def process(place: Place, first: int, end: int, done: bool = True) -> None:
     """What a run over the hours leaves of its inventory; not `done`: it died before its end."""
     span = (hour(first), hour(end))
-    for event_type in LAKE_TYPES:
-        objects = list_hours(place.lake, event_type.topic, *span).objects
-        known = place.warehouse.known_rows(event_type.topic, span)
-        place.warehouse.record_objects(event_type.topic, span, list(read_rows(place.lake, objects, known)))
+    place.warehouse.prepare()
+    objects = list_topics(place.lake, LAKE_TOPICS, *span).objects
+    place.warehouse.record_objects(span, read_rows(place.lake, objects, place.warehouse.known_rows(span)))
     if done:
         place.warehouse.mark_processed(span)
 

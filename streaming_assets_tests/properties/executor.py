@@ -24,8 +24,8 @@ from dbt.mp_context import get_mp_context
 from dbt_common.clients.jinja import get_template
 
 from streaming_assets.partitions import Span
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.tables import naive
-from streaming_assets.resources.warehouse import DuckDbWarehouse
 
 
 class MemoryWarehouse(DuckDbWarehouse):

@@ -7,7 +7,7 @@ import pytest
 
 from streaming_assets.lake.names import HOUR
 from streaming_assets.resources.dbt import DbtRunner
-from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.settings import Settings
 from streaming_assets_tests.properties.executor import MemoryWarehouse
 from streaming_assets_tests.properties.machine import project_executor

@@ -14,13 +14,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streaming_assets.events import WAREHOUSE_TYPES
+from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.folder import FolderLake
-from streaming_assets.lake.inventory import list_hours, read_rows
+from streaming_assets.lake.inventory import list_topics, read_rows
 from streaming_assets.lake.names import HOUR, LOCATIONS, SONGS, ObjectName
 from streaming_assets.partitions import Span
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.tables import naive
-from streaming_assets.resources.warehouse import DuckDbWarehouse
 from streaming_assets_tests.properties.reference_staging import Line, Row
 
 SONG_COLUMNS = ("track_id", "artist", "title", "duration", "genre")
@@ -105,11 +105,10 @@ class World:
 def take_stock(world: World, warehouse: DuckDbWarehouse, span: Span) -> None:
     """What a run does before dbt: list and count the objects of its hours, and look at the reference files."""
     for table, file in (("songs_ext", SONGS), ("locations_ext", LOCATIONS)):
-        warehouse.create_reference_table(table, world.lake, file)
-    for event_type in WAREHOUSE_TYPES:
-        listing = list_hours(world.lake, event_type.topic, *span)
-        known = warehouse.known_rows(event_type.topic, span)
-        warehouse.record_objects(event_type.topic, span, list(read_rows(world.lake, listing.objects, known)))
+        warehouse.create_reference_table(table, world.lake, file, print)
+    warehouse.prepare()
+    objects = list_topics(world.lake, LAKE_TOPICS, *span).objects
+    warehouse.record_objects(span, read_rows(world.lake, objects, warehouse.known_rows(span)))
 
 
 def whole_span(world: World) -> Span:

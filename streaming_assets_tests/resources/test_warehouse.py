@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Timer
@@ -18,13 +19,14 @@ from streaming_assets.events import BY_TOPIC, DEAD_LETTERS
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.lake.names import SONGS, ObjectName
-from streaming_assets.resources.warehouse import DuckDbWarehouse, WarehouseLocked
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets.resources.warehouse import WarehouseLocked
 from streaming_assets_tests.graph import Place, hour, listen
 
 EXCLUSIVE = """
 import sys
 from pathlib import Path
-from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 with DuckDbWarehouse(Path(sys.argv[1]), 60).exclusive():
     print("held", flush=True)
     sys.stdin.read()
@@ -123,25 +125,24 @@ SPAN = (hour(0), hour(3))
 @pytest.fixture
 def stocked(warehouse: DuckDbWarehouse) -> DuckDbWarehouse:
     warehouse.path.parent.mkdir()
-    assert warehouse.known_rows("listen_events", SPAN) == {}
-    rows = [found("listen_events", number, number) for number in range(3)]
-    warehouse.record_objects("listen_events", SPAN, rows)
+    warehouse.prepare()
+    assert warehouse.known_rows(SPAN) == {}
+    warehouse.record_objects(SPAN, [found("listen_events", number, number) for number in range(3)])
     return warehouse
 
 
 def test_lines_are_known_by_address_size_and_generation(stocked: DuckDbWarehouse) -> None:
     row = found("listen_events", 1, 1)
-    assert stocked.known_rows("listen_events", (hour(1), hour(2))) == {(row.uri, 10, 1): 3}
-    assert stocked.known_rows("user_info", SPAN) == {}
+    assert stocked.known_rows((hour(1), hour(2))) == {(row.uri, 10, 1): 3}
 
 
 def test_an_unreadable_object_is_not_known(stocked: DuckDbWarehouse) -> None:
-    stocked.record_objects("listen_events", (hour(1), hour(2)), [found("listen_events", 1, 1, rows=None)])
-    assert len(stocked.known_rows("listen_events", SPAN)) == 2
+    stocked.record_objects((hour(1), hour(2)), [found("listen_events", 1, 1, rows=None)])
+    assert len(stocked.known_rows(SPAN)) == 2
 
 
 def test_hours_are_recorded_anew_and_others_stay(stocked: DuckDbWarehouse) -> None:
-    stocked.record_objects("listen_events", (hour(1), hour(2)), [found("listen_events", 1, 7)])
+    stocked.record_objects((hour(1), hour(2)), [found("listen_events", 1, 7)])
     names = stocked.rows("select object_name from lake_objects order by all")
     assert [name.rpartition("/")[2] for (name,) in names] == [
         f"0000000000-{offset:020}.gz" for offset in (0, 7, 2)
@@ -149,16 +150,17 @@ def test_hours_are_recorded_anew_and_others_stay(stocked: DuckDbWarehouse) -> No
 
 
 def test_an_hour_is_processed_when_all_its_objects_are(stocked: DuckDbWarehouse) -> None:
-    assert stocked.processed_hours("listen_events") == {}
+    assert stocked.processed_hours() == {}
     assert stocked.newest_hour_end() == datetime.fromtimestamp(0, UTC)
     stocked.mark_processed((hour(0), hour(2)))
-    assert stocked.processed_hours("listen_events") == {hour(0): (1, 10, 1), hour(1): (1, 10, 1)}
+    first, second = ("listen_events", hour(0)), ("listen_events", hour(1))
+    assert stocked.processed_hours() == {first: (1, 10, 1), second: (1, 10, 1)}
     assert stocked.newest_hour_end() == hour(2)
     again = [found("listen_events", 1, 1), found("listen_events", 1, 9, generation=5)]
-    stocked.record_objects("listen_events", (hour(1), hour(2)), again)
-    assert stocked.processed_hours("listen_events") == {hour(0): (1, 10, 1)}, "listed anew, not yet read"
+    stocked.record_objects((hour(1), hour(2)), again)
+    assert stocked.processed_hours() == {first: (1, 10, 1)}, "listed anew, not yet read"
     stocked.mark_processed((hour(1), hour(2)))
-    assert stocked.processed_hours("listen_events")[hour(1)] == (2, 20, 5)
+    assert stocked.processed_hours()[second] == (2, 20, 5)
 
 
 def test_days_wait_to_be_published_until_they_are_taken_off(stocked: DuckDbWarehouse) -> None:
@@ -184,25 +186,27 @@ def test_rows_of_an_hour_are_profiled(stocked: DuckDbWarehouse) -> None:
             "insert into t values ('2025-03-01 01:00', '2025-03-01 00:59'),"
             " ('2025-03-01 01:00', '2025-03-01 00:10'), ('2025-03-01 02:00', '2025-03-01 02:00')"
         )
-    first, last = datetime(2025, 3, 1, 0, 10), datetime(2025, 3, 1, 0, 59)
-    assert stocked.hourly_profile("t", (hour(0), hour(2))) == [(datetime(2025, 3, 1, 1), 2, first, last)]
+    first, last = hour(0).replace(minute=10), hour(0).replace(minute=59)
+    assert stocked.hourly_profile("t", (hour(0), hour(2))) == [(hour(1), 2, first, last)]
 
 
 def test_an_external_table_reads_every_field_as_text(tmp_path: Path) -> None:
     place = Place(tmp_path)
     try:
         event_type = BY_TOPIC["listen_events"]
-        place.warehouse.known_rows(event_type.topic, SPAN)
-        place.warehouse.create_event_table(event_type, place.lake)
+        place.warehouse.prepare()
+        told: list[str] = []
+        place.warehouse.create_event_table(event_type, place.lake, told.append)
         assert place.warehouse.rows("select view_name from duckdb_views() where not internal") == [], (
             "no object yet"
         )
         event = listen(hour(1), duration={"odd": 1}, userId="Ann", unknown=5)
         name = place.put("listen_events", hour(1), [event, "no JSON"])
         row = InventoryRow(name, place.lake.uri(str(name)), 10, 1, 2)
-        place.warehouse.record_objects(event_type.topic, SPAN, [row])
+        place.warehouse.record_objects(SPAN, [row])
         for _ in range(2):
-            place.warehouse.create_event_table(event_type, place.lake)
+            place.warehouse.create_event_table(event_type, place.lake, told.append)
+        assert told == [], "made once, then left alone"
         columns = place.warehouse.rows(
             "select column_name, data_type from information_schema.columns where table_name = 'listen_events_ext'"
         )
@@ -217,16 +221,35 @@ def test_an_external_table_reads_every_field_as_text(tmp_path: Path) -> None:
         place.close()
 
 
+def test_a_view_of_another_version_is_made_anew_and_that_is_said(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    try:
+        event_type = BY_TOPIC["status_change_events"]
+        place.warehouse.prepare()
+        name = place.put(event_type.topic, hour(1), [listen(hour(1))])
+        place.warehouse.record_objects(SPAN, [InventoryRow(name, place.lake.uri(str(name)), 10, 1, 1)])
+        told: list[str] = []
+        fewer = replace(event_type, fields=event_type.fields[:3])
+        place.warehouse.create_event_table(fewer, place.lake, told.append)
+        place.warehouse.create_event_table(event_type, place.lake, told.append)
+        assert told == [
+            "status_change_events_ext: the view is of another version or folder, and is made anew"
+        ]
+        assert place.warehouse.rows('select "userId" from status_change_events_ext') == [("1",)]
+    finally:
+        place.close()
+
+
 def test_dead_letters_carry_their_fields_themselves(tmp_path: Path) -> None:
     place = Place(tmp_path)
     try:
-        place.warehouse.known_rows(DEAD_LETTERS.topic, SPAN)
+        place.warehouse.prepare()
         name = place.put(
             DEAD_LETTERS.topic, hour(1), ['{"value": "bG9zdA==", "headers": [{"key": "a"}], "offset": 7}']
         )
         row = InventoryRow(name, place.lake.uri(str(name)), 10, 1, 1)
-        place.warehouse.record_objects(DEAD_LETTERS.topic, SPAN, [row])
-        place.warehouse.create_event_table(DEAD_LETTERS, place.lake)
+        place.warehouse.record_objects(SPAN, [row])
+        place.warehouse.create_event_table(DEAD_LETTERS, place.lake, print)
         assert place.warehouse.rows('select value, "offset" from dead_letters_ext') == [("bG9zdA==", 7)]
     finally:
         place.close()
@@ -235,11 +258,11 @@ def test_dead_letters_carry_their_fields_themselves(tmp_path: Path) -> None:
 def test_a_reference_table_is_empty_until_its_file_is_there(tmp_path: Path) -> None:
     lake = FolderLake(tmp_path / "lake")
     warehouse = DuckDbWarehouse(tmp_path / "warehouse.duckdb", 1)
-    assert warehouse.create_reference_table("songs_ext", lake, SONGS) is False
+    assert warehouse.create_reference_table("songs_ext", lake, SONGS, print) is False
     assert warehouse.rows("select * from songs_ext") == []
     path = lake.root / SONGS
     path.parent.mkdir(parents=True)
     columns = ("track_id", "artist", "title", "duration", "genre")
     pq.write_table(pa.table({name: ["x"] for name in columns}), path)
-    assert warehouse.create_reference_table("songs_ext", lake, SONGS) is True
+    assert warehouse.create_reference_table("songs_ext", lake, SONGS, print) is True
     assert warehouse.rows("select artist from songs_ext") == [("x",)]

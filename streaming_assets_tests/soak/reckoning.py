@@ -19,8 +19,8 @@ from streaming_assets.dashboards.tables import TABLES, for_file
 from streaming_assets.ingestion.lines import data_line, fault
 from streaming_assets.lake.names import LOCATIONS, SONGS, dead_letter_source, floor_hour, parse_object
 from streaming_assets.lake.store import Lake
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.tables import naive
-from streaming_assets.resources.warehouse import DuckDbWarehouse
 from streaming_assets.settings import Settings
 from streaming_assets_tests.properties.machine import BOOKKEEPING
 from streaming_assets_tests.properties.reference import expected_tables

@@ -19,9 +19,9 @@ import dagster as dg
 
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.local.plan import program, services
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.instance import prepare_dagster_home
 from streaming_assets.resources.orphaned_runs import fail_orphaned_runs
-from streaming_assets.resources.warehouse import DuckDbWarehouse
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
 from streaming_assets_tests.integration.sink_processes import wait_until
 from streaming_assets_tests.integration.test_graph_dev import free_ports

@@ -1,0 +1,172 @@
+"""The warehouse of target `local`: a DuckDB file with one writer at a time."""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from streaming_assets.events import EventType
+from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.lake.names import topic_prefix
+from streaming_assets.lake.store import Lake
+from streaming_assets.partitions import Span
+from streaming_assets.resources.tables import (
+    INVENTORY,
+    INVENTORY_SCHEMA,
+    REFERENCE,
+    inventory_row,
+    naive,
+    view_columns,
+)
+from streaming_assets.resources.warehouse import Tell, Warehouse, WarehouseLocked
+
+_POLL_SECONDS = 0.2
+
+
+class DuckDbWarehouse(Warehouse):
+    """A DuckDB file. Writing happens under `exclusive()`, which the project's other processes respect."""
+
+    kind = "duckdb"
+
+    def __init__(self, path: Path, lock_timeout: float) -> None:
+        self.path = path
+        self._lock_timeout = lock_timeout
+
+    @contextmanager
+    def exclusive(self, timeout: float | None = None) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + (self._lock_timeout if timeout is None else timeout)
+        with open(f"{self.path}.lock", "a+") as lock:
+            while not _try_lock(lock.fileno()):
+                if time.monotonic() > deadline:
+                    raise WarehouseLocked(self._in_use(f"process {_holder(lock)}"))
+                time.sleep(_POLL_SECONDS)
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            # Someone outside the project may have the file open: find out before work begins.
+            self._open(deadline).close()
+            yield
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to the file, for the time of the block."""
+        connection = self._open(time.monotonic() + self._lock_timeout)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def is_there(self) -> bool:
+        return self.path.exists()
+
+    def prepare(self) -> None:
+        self.execute(INVENTORY)
+
+    def has_table(self, name: str) -> bool:
+        return bool(self.rows(f"select 1 from information_schema.tables where table_name = '{name}'"))
+
+    def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        with self.connect() as connection:
+            return connection.execute(sql, parameters or []).fetchall()
+
+    def arrow(self, sql: str) -> pa.Table:
+        with self.connect() as connection:
+            return connection.execute(sql).to_arrow_table()
+
+    def execute(self, sql: str) -> None:
+        with self.connect() as connection:
+            connection.execute(sql)
+
+    def record_objects(self, span: Span, objects: Iterable[InventoryRow]) -> None:
+        table = pa.Table.from_pylist([inventory_row(row) for row in objects], schema=INVENTORY_SCHEMA)
+        with self.connect() as connection:
+            connection.execute("begin")
+            connection.execute(
+                "delete from lake_objects"
+                " where bucket_ingestion_datetime >= ? and bucket_ingestion_datetime < ?",
+                [*map(naive, span)],
+            )
+            connection.register("recorded", table)
+            connection.execute("insert into lake_objects select * from recorded")
+            connection.execute("commit")
+
+    def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
+        """A view; none yet while the topic has no object, since DuckDB can't make one over nothing."""
+        columns, values = view_columns(event_type)
+        name, topic = event_type.external_table or "", event_type.topic
+        body = (
+            f'select {values}, lines."offset", lines."timestamp", lines.filename, lines.date'
+            f" from read_json('{lake.uri(f'{topic_prefix(topic)}date=*/*.gz')}', format = 'newline_delimited',"
+            f" columns = {{{columns}, 'offset': 'bigint', 'timestamp': 'varchar'}},"
+            " hive_partitioning = true, hive_types = {'date': 'timestamp'}, ignore_errors = true,"
+            " filename = true) as lines"
+        )
+        digest = hashlib.sha256(body.encode()).hexdigest()[:16]  # DuckDB keeps the view in words of its own
+        with self.connect() as connection:
+            query = "select comment from duckdb_views() where view_name = ?"
+            found = connection.execute(query, [name]).fetchone()
+            if found == (digest,):
+                return
+            if not connection.execute(
+                f"select 1 from lake_objects where topic = '{topic}' limit 1"
+            ).fetchone():
+                return
+            if found:
+                tell(f"{name}: the view is of another version or folder, and is made anew")
+            connection.execute(f"create or replace view {name} as {body}")
+            connection.execute(f"comment on view {name} is '{digest}'")
+
+    def create_reference_table(self, name: str, lake: Lake, file: str, tell: Tell) -> bool:
+        """A view, cheap to make anew each time."""
+        folder = file.rpartition("/")[0] + "/"
+        found = any(listed.name == file for listed in lake.list(folder, start=file))
+        rows = (
+            f"select * from read_parquet('{lake.uri(file)}')"
+            if found
+            else "select "
+            + ", ".join(f"null::{kind} as {column}" for column, kind in REFERENCE[name])
+            + " limit 0"
+        )
+        self.execute(f"create or replace view {name} as {rows}")
+        return found
+
+    def count_reference(self, name: str) -> int:
+        return self.rows(f"select count(*) from {name}")[0][0]
+
+    def _open(self, deadline: float) -> duckdb.DuckDBPyConnection:
+        while True:
+            try:
+                return duckdb.connect(str(self.path))
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise WarehouseLocked(self._in_use(str(error).splitlines()[0])) from None
+                time.sleep(_POLL_SECONDS)
+
+    def _in_use(self, by: str) -> str:
+        return (
+            f"{self.path} is in use: {by}. End what holds it (a DuckDB shell, another run), or raise "
+            f"STREAMING_ASSETS_WAREHOUSE_LOCK_TIMEOUT_SECONDS, now {self._lock_timeout:g}"
+        )
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(lock) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "unknown"
