@@ -10,7 +10,8 @@
 
 {% macro city_or_none(city) -%}coalesce({{ city }}, 'NO CITY'){%- endmacro %}
 
-{% macro state_or_none(state) -%}coalesce({{ state }}, 'NO STATE'){%- endmacro %}
+{# ALL is no state: the marts call the roll-up over all of them so. #}
+{% macro state_or_none(state) -%}coalesce(nullif({{ state }}, 'ALL'), 'NO STATE'){%- endmacro %}
 
 {# Five digits in the US, where a number lost its leading zeros. #}
 {% macro standardise_postal_code(postal_code, country_code) -%}

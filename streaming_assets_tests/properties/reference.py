@@ -20,6 +20,7 @@ from streaming_assets_tests.properties.reference_staging import (
     clean_title,
     expected_staging,
     hundredths,
+    state_or_none,
     surrogate_key,
 )
 
@@ -157,8 +158,8 @@ def _locations(reference: list[Row], events: list[Row]) -> list[Row]:
             place["country_code"],
             place["postal_code"],
             "NO CITY" if place["city"] is None else place["city"],
-            "NO STATE" if place["state"] is None else place["state"],
-            "NO STATE" if place["state_code"] is None else place["state_code"],
+            state_or_none(place["state"]),
+            state_or_none(place["state_code"]),
             False,
         )
     for event in events:

@@ -250,6 +250,10 @@ def _nulls_last(value: int | None) -> tuple[bool, int]:
     return (value is None, value or 0)
 
 
+def state_or_none(state: str | None) -> str:
+    return "NO STATE" if state in (None, "ALL") else str(state)
+
+
 def _in_session(row: Row) -> Row:
     return {"session_id": row["session_id"], "item_in_session": row["item_in_session"]}
 
@@ -258,7 +262,7 @@ def _place(row: Row) -> Row:
     return {
         "postal_code": row["zip"] or None,
         "city": "NO CITY" if row["city"] is None else row["city"],
-        "state": "NO STATE" if row["state"] is None else row["state"],
+        "state": state_or_none(row["state"]),
         "level": row["level"].lower(),
     }
 

@@ -34,6 +34,7 @@ PLACES = [
     {"city": "Salem", "zip": 2801, "state": "RI"},
     {"city": "Reno", "zip": "", "state": "XX"},
     {"zip": None},
+    {"city": "Reno", "zip": "89501", "state": "ALL"},
 ]
 PAGES = ["Home", "NextSong", "PlayAd", "Lab"]
 LEVELS = ["free", "paid", "Paid"]

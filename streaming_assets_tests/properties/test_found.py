@@ -42,6 +42,12 @@ def day_loses_its_only_session(schedules: Schedules) -> None:
     schedules.land([(1, View(1, 1, 0, 0, "free", "Home", 0, True, None))])
 
 
+def state_called_as_the_roll_up(schedules: Schedules) -> None:
+    """An event's state code ALL is no state, so the marts' roll-up has no second row."""
+    schedules.land([(0, Listen(1, 1, 0, 0, "free", 0, 4)), (0, Listen(1, 1, 1, 0, "free", 0, 0))])
+    schedules.land([(0, View(1, 1, 2, 0, "free", "Home", 4, True, None))])
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("finish", ["in order", "backwards", "at once"])
 @pytest.mark.parametrize(
@@ -52,6 +58,7 @@ def day_loses_its_only_session(schedules: Schedules) -> None:
         copies_of_a_change_differ,
         session_of_no_postal_code,
         day_loses_its_only_session,
+        state_called_as_the_roll_up,
     ],
     ids=lambda steps: steps.__name__,
 )
