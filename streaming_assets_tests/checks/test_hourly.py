@@ -343,6 +343,17 @@ def test_checks_without_hours_say_what_they_need(tables: Tables) -> None:
     )
 
 
+@pytest.mark.parametrize("table", ["lake_objects", "stg_users", "dim_users"])
+def test_a_warehouse_that_lacks_tables_is_said_to_have_nothing_to_check(tables: Tables, table: str) -> None:
+    tables.add(f"drop table {table}")
+    evaluations = tables.check(0, 1)
+    assert len(evaluations) == 10
+    assert not any(evaluation.passed for evaluation in evaluations.values())
+    assert {evaluation.description for evaluation in evaluations.values()} == {
+        f"Nothing to look at: materialise these hours first. The warehouse lacks the tables {table}"
+    }
+
+
 def test_a_failing_check_fails_no_run(tables: Tables) -> None:
     tables.objects(0, 5)
     tags = span_tags((hour(0), hour(0) + timedelta(hours=1)))
