@@ -51,6 +51,14 @@ SHARES = {
     "song_top20/shares": ("listens", "artist || ' / ' || song"),
 }
 
+# The same of the users that were seen, which the reference has of one of its seeds only.
+SHARES_OF_USERS = {
+    "state_users_top20": "state",
+    "user_agent_users_top20": "agent",
+    "first_name_users_top10": "first_name",
+    "last_name_users_top10": "last_name",
+}
+
 # Distributions of the reference -> (rows of the run, value). Tested by mean and at each quantile.
 DISTRIBUTIONS = {
     "events_per_session": ("sessions", "events"),
@@ -171,11 +179,12 @@ def quantiles(distribution: dict[str, Any]) -> Iterator[tuple[str, float, float]
 _VIEWS = """
 create table views as
 select ts, sessionId as session, sessionId % 1000000000 as u, page, auth, method, status, level,
-       itemInSession as item, state, userAgent as agent, gender, userId as user_id, ad_revenue
+       itemInSession as item, state, userAgent as agent, gender, firstName as first_name, lastName as last_name,
+       userId as user_id, ad_revenue
 from read_json('{folder}/page_view_events.json', format = 'newline_delimited', columns = {{
     ts: 'BIGINT', sessionId: 'BIGINT', page: 'VARCHAR', auth: 'VARCHAR', method: 'VARCHAR', status: 'INTEGER',
     level: 'VARCHAR', itemInSession: 'INTEGER', state: 'VARCHAR', userAgent: 'VARCHAR', gender: 'VARCHAR',
-    userId: 'BIGINT', ad_revenue: 'DOUBLE'}});
+    firstName: 'VARCHAR', lastName: 'VARCHAR', userId: 'BIGINT', ad_revenue: 'DOUBLE'}});
 create table listens as
 select sessionId % 1000000000 as u, artist, song, duration, level
 from read_json('{folder}/listen_events.json', format = 'newline_delimited', columns = {{
@@ -207,10 +216,12 @@ select session, any_value(u) as u, session < 1000000000 as first, count(*) as ev
 from views where session in (select session from starts where ts < {guard}) group by session;
 create table users as
 select u, coalesce(v.events, 0) as events, coalesce(v.sessions, 0) as sessions, v.gender,
+       v.state, v.agent, v.first_name, v.last_name,
        coalesce(s.starts, 0) as starts, coalesce(v.changes, 0) as changes, {weeks} as weeks
 from range(1, {users} + 1) as everyone(u)
 left join (select u, count(*) filter (user_id is not null) as events,
                   count(distinct session) filter (user_id is not null) as sessions, max(gender) as gender,
+                  max(state) as state, max(agent) as agent, max(first_name) as first_name, max(last_name) as last_name,
                   count(*) filter (page in ('Submit Upgrade', 'Submit Downgrade')) as changes
            from views group by u) as v using (u)
 left join (select u, count(*) as starts from starts group by u) as s using (u);

@@ -67,6 +67,16 @@ def test_files_are_replaced_and_resumed() -> None:
     assert resumed == whole
 
 
+@pytest.mark.integration
+def test_files_by_several_processes() -> None:
+    whole = files("--end", "2025-04-08", "--all-topics", topics=TOPICS)
+    halt = "2025-04-05T07:00:00"
+    files("--end", halt, "--all-topics", "--processes", 2, topics=TOPICS)
+    assert whole == files(
+        "--end", "2025-04-08", "--all-topics", "--resume-from", halt, "--processes", 3, topics=TOPICS
+    )
+
+
 def test_files_by_day() -> None:
     whole = files("--end", "2025-04-04")
     call(*OPTIONS, "--end", "2025-04-04", "--to", "files", "--save-daily", "--output", "daily")

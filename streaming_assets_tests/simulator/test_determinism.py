@@ -1,14 +1,18 @@
 """The same seed gives the same bytes: on any number of processes, in any windows, stopped and continued."""
 
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from streaming_assets.events import TOPICS
-from streaming_assets.simulator import processes
 from streaming_assets.simulator import run as run_module
 from streaming_assets.simulator.catalogue import CatalogueError, Files
-from streaming_assets.simulator.processes import ProcessDied, Source, open_source
+from streaming_assets.simulator.processes import ProcessDied, SeveralProcesses, Source, open_source
+from streaming_assets.simulator.run import Span, batches
+from streaming_assets.simulator.writers import WriteError
+from streaming_assets.simulator.writers.files import FilesWriter
 from streaming_assets_tests.simulator.runs import START, WEEK, Output, plan, run
 
 PLAN = plan(users=400, growth=8.0, attrition=0.5, seed=21)
@@ -51,9 +55,8 @@ def test_users_are_the_same_on_a_larger_site(whole: Output) -> None:
 
 
 def test_a_process_that_dies_is_an_error() -> None:
-    source = open_source(PLAN, TOPICS, "", 2)
+    source = SeveralProcesses(PLAN, TOPICS, "", 2, None)
     try:
-        assert isinstance(source, processes.SeveralProcesses)
         source.ask(PLAN.start_second, render=True)
         source.receive()
         source.workers[1].kill()
@@ -80,3 +83,38 @@ def test_a_fault_in_a_process_is_told(tmp_path: Path) -> None:
             source.receive()
     finally:
         source.close()
+
+
+class FullDisk(FilesWriter):
+    """A writer that can't write."""
+
+    def write(self, lines: object) -> None:
+        raise WriteError("the disk is full")
+
+
+def test_a_writer_s_fault_in_a_process_is_told(tmp_path: Path) -> None:
+    source = SeveralProcesses(PLAN, TOPICS, "", 2, partial(FullDisk, tmp_path, (), append=True, daily=False))
+    try:
+        source.ask(PLAN.start_second, render=True)
+        source.ask(PLAN.start_second + 1, render=True)
+        with pytest.raises(WriteError, match="the disk is full"):
+            source.receive()
+    finally:
+        source.close()
+
+
+def test_what_processes_have_written_at_a_stop_is_what_was_received(tmp_path: Path) -> None:
+    writer = FilesWriter(tmp_path, TOPICS, append=False, daily=False)
+    source = open_source(PLAN, TOPICS, writer.line_end, 2, writer.deputy)
+    stop, reached, count = Event(), 0, 0
+    try:
+        span = Span(PLAN.start_second, PLAN.start_second, None, real_time=False)
+        for number, batch in enumerate(batches(source, span, stop)):
+            reached, count = batch.until, count + sum(batch.counts.values())
+            if number == 6:
+                stop.set()
+    finally:
+        source.close()
+    lines = {topic: (tmp_path / f"{topic}.json").read_bytes().splitlines() for topic in TOPICS}
+    assert lines == run(PLAN, length=(reached - PLAN.start_second) * 1000).lines
+    assert count == sum(len(part) for part in lines.values()) > 0

@@ -86,6 +86,16 @@ def test_shares(ran: Run, original: dict[str, Any], row: str) -> None:
     assert not failures
 
 
+@pytest.mark.parametrize("row", reference.SHARES_OF_USERS)
+def test_shares_of_users(ran: Run, original: dict[str, Any], row: str) -> None:
+    shares = ran.shares("users where gender is not null", reference.SHARES_OF_USERS[row])
+    users = original["meta"]["nusers"]
+    failures = []
+    for name, share in original[row]["shares"].items():
+        failures += _difference(f"{row}/{name}", shares[name], share, users)
+    assert not failures
+
+
 @pytest.mark.parametrize("row", reference.DISTRIBUTIONS)
 def test_distributions(ran: Run, original: dict[str, Any], row: str) -> None:
     rows, value = reference.DISTRIBUTIONS[row]
@@ -183,12 +193,14 @@ def _across_seeds(original: dict[str, Any], row: str) -> dict[str, float]:
     }
 
 
-def _difference(name: str, found: Estimate, expected: float) -> list[str]:
+def _difference(
+    name: str, found: Estimate, expected: float, reference_users: int = reference.REFERENCE_USERS
+) -> list[str]:
     """Nothing, or in words what is further away than the sampling errors of both samples allow."""
     n = found.denominator.sum()
     value = found.value
     plain = np.sqrt(max(expected * (1 - expected), 0.0) / n) if 0 <= expected <= 1 else 0.0
-    error = max(found.error, plain) * np.sqrt(1 + USERS / reference.REFERENCE_USERS)
+    error = max(found.error, plain) * np.sqrt(1 + USERS / reference_users)
     if abs(value - expected) <= STANDARD_ERRORS * error + 1e-4 * abs(expected):
         return []
     return [f"{name}: {value:.6g}, the original {expected:.6g}, error {error:.2g}"]
