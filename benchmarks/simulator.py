@@ -1,10 +1,11 @@
 """Speed and memory of the simulator: events a second and a CPU second, by users and destination.
 
-Usage: python benchmarks/simulator.py [--users N ...] [--to null files lake kafka ...] [--processes N ...]
+Usage: python benchmarks/simulator.py [--users N ...] [--to null files lake kafka real-time ...] [--processes N ...]
 
-Each case runs in a process of its own. Rates are JSON records (all six topics) after start-up; CPU seconds
-are user and system time of all processes. `kafka` needs a broker by the settings. `real-time` measures the share
-of a core that keeping up with the clock takes.
+Each case runs in a process of its own; of several repetitions the one with most records a second is printed. Rates are
+JSON records (all six topics) after start-up, unless they say otherwise; CPU seconds are user and system time of all
+processes of the simulator, and of several processes they include the start-up. `null` renders the lines and drops them.
+`kafka` needs a broker by the settings. `real-time` measures the share of a core that keeping up with the clock takes.
 """
 
 import argparse
@@ -17,8 +18,9 @@ import time
 from pathlib import Path
 from threading import Event
 
+BEGAN = time.perf_counter()
 RECORDS = 3_000_000  # each case is as long as it takes to write about so many
-RECORDS_A_USER_SECOND = 1 / 28_000  # of the default configuration, roughly
+RECORDS_A_USER_SECOND = 1 / 16_000  # of the default configuration, roughly
 REAL_TIME_SECONDS = 30
 
 
@@ -30,10 +32,15 @@ def main() -> None:
     parser.add_argument("--to", nargs="+", default=["null", "files", "lake"])
     parser.add_argument("--processes", type=int, nargs="+", default=[1])
     parser.add_argument("--records", type=int, default=RECORDS)
+    parser.add_argument("--repeat", type=int, default=1, help="Runs of each case.")
+    parser.add_argument(
+        "--folder", type=Path, help="Where files and the lake are written; default: a temporary one."
+    )
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(case(options.users[0], options.to[0], options.processes[0], options.records)))
+        one = options.users[0], options.to[0], options.processes[0], options.records, options.folder
+        print(json.dumps(case(*one)))
         return
     for users in options.users:
         for to in options.to:
@@ -48,15 +55,17 @@ def main() -> None:
                     "--records",
                     options.records,
                 ]
+                if options.folder:
+                    arguments += ["--folder", options.folder]
                 command = [sys.executable, __file__, "--one", *map(str, arguments)]
-                print(
-                    subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout,
-                    end="",
-                    flush=True,
-                )
+                runs = [
+                    json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+                    for _ in range(options.repeat)
+                ]
+                print(json.dumps(max(runs, key=lambda run: run["records_per_second"])), flush=True)
 
 
-def case(users: int, to: str, processes: int, records: int) -> dict[str, object]:
+def case(users: int, to: str, processes: int, records: int, where: Path | None) -> dict[str, object]:
     """Run one case."""
     from streaming_assets.events import TOPICS
     from streaming_assets.simulator.catalogue import Files
@@ -70,10 +79,10 @@ def case(users: int, to: str, processes: int, records: int) -> dict[str, object]
     seconds = REAL_TIME_SECONDS if real_time else int(records / (users * RECORDS_A_USER_SECOND))
     plan = Plan(read_config(DEFAULT_CONFIG), Files(), users, 0.0, 0.0, 42, start * 1000, 1, None)
     span = Span(start, start, start + seconds, real_time)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=where) as folder:
         writer = open_writer(to, Path(folder), plan)
         began, cpu_began = time.perf_counter(), cpu_seconds()
-        source = open_source(plan, TOPICS, writer.line_end, processes)
+        source = open_source(plan, TOPICS, writer.line_end, processes, writer.deputy)
         stream = batches(source, span, Event())
         writer.write(next(stream).lines)
         started, cpu_before = time.perf_counter(), cpu_seconds()
@@ -99,6 +108,7 @@ def case(users: int, to: str, processes: int, records: int) -> dict[str, object]
         "start_up_cpu_s": round(cpu_before - cpu_began, 2),
         "seconds": round(ended - started, 2),
         "records_per_second": round(count / (ended - started)),
+        "records_per_second_with_start_up": round(count / (ended - BEGAN)),
         "records_per_cpu_second": round(count / cpu),
         "core_share": round(cpu / (ended - started), 4),
         "peak_memory_mb": round((memory + children * (processes > 1) * processes) / 1024),
@@ -119,7 +129,7 @@ def plain_write_seconds(path: Path, size: int) -> float:
 
 
 def open_writer(to: str, folder: Path, plan):
-    """The destination: `null` renders the lines and drops them."""
+    """The destination."""
     from streaming_assets.events import TOPICS
     from streaming_assets.lake.store import open_lake
     from streaming_assets.settings import load_settings
@@ -142,6 +152,14 @@ class Null:
     """Takes lines and does nothing."""
 
     line_end = "\n"
+
+    @property
+    def deputy(self):
+        """Each process drops its own."""
+        return Null
+
+    def skip(self, counts) -> None:
+        """Nothing is numbered."""
 
     def write(self, lines) -> None:
         """Drop them."""
