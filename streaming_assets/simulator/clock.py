@@ -56,11 +56,11 @@ class Clock:
         """The probability that a session planned for `t` does not happen: a trapezoid over each free run."""
         rhythm = self._weekend
         run = np.searchsorted(self._run_start, t + rhythm.weekend_offset, side="right") - 1
-        run = np.clip(run, 0, None)
+        run = np.maximum(run, 0)
         scale = max(rhythm.weekend_scale, 1)
         rising = (t - (self._run_start[run] - rhythm.weekend_offset)) / scale
         falling = (self._run_end[run] + rhythm.weekend_offset - t) / scale
-        return rhythm.weekend_damping * np.clip(np.minimum(rising, falling), 0.0, 1.0)
+        return rhythm.weekend_damping * np.maximum(np.minimum(np.minimum(rising, falling), 1.0), 0.0)
 
 
 def _free_runs() -> tuple[Seconds, Seconds]:

@@ -15,17 +15,21 @@ _GAMMA = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 _PURPOSES = 8  # numbers that one count can give
 _TO_UNIT = 2.0**-53
+_SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+_FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_STRIDE = np.uint64(_PURPOSES * _GAMMA & _MASK)
+_OFFSETS = np.array([purpose * _GAMMA & _MASK for purpose in range(_PURPOSES)], dtype=np.uint64)
 
 
 def _mix(x: Uints) -> Uints:
     """SplitMix64's finaliser, in place."""
-    shifted = x >> np.uint64(30)
+    shifted = x >> _SHIFTS[0]
     x ^= shifted
-    x *= np.uint64(0xBF58476D1CE4E5B9)
-    np.right_shift(x, np.uint64(27), out=shifted)
+    x *= _FACTORS[0]
+    np.right_shift(x, _SHIFTS[1], out=shifted)
     x ^= shifted
-    x *= np.uint64(0x94D049BB133111EB)
-    np.right_shift(x, np.uint64(31), out=shifted)
+    x *= _FACTORS[1]
+    np.right_shift(x, _SHIFTS[2], out=shifted)
     x ^= shifted
     return x
 
@@ -36,16 +40,17 @@ def stream_keys(seed: int, stream: int, ids: NDArray[np.integer]) -> Uints:
     return _mix(_mix(ids.astype(np.uint64) * np.uint64(_GAMMA) + base) + base)
 
 
-def uniforms(keys: Uints, counter: NDArray[np.uint64] | int, purpose: int) -> Floats:
-    """One number in [0, 1) for each key, at its counter; `purpose` (0 to 7) tells draws of one count apart."""
+def uniforms(keys: Uints, counter: NDArray[np.uint64] | int, purpose: int | slice) -> Floats:
+    """One number in [0, 1) for each key, at its counter; `purpose` (0 to 7) tells draws of one count apart.
+
+    A slice of purposes gives a row of numbers for each.
+    """
     if isinstance(counter, int):
-        x = keys + np.uint64((counter * _PURPOSES + purpose) * _GAMMA & _MASK)
-    else:
-        x = counter * np.uint64(_PURPOSES * _GAMMA & _MASK)
-        x += keys
-        x += np.uint64(purpose * _GAMMA & _MASK)
+        counter = np.array([counter], dtype=np.uint64)
+    x = keys + counter * _STRIDE
+    x = x + (_OFFSETS[purpose, None] if isinstance(purpose, slice) else _OFFSETS[purpose])
     _mix(x)
-    x >>= np.uint64(11)
+    x >>= _SHIFTS[3]
     return np.multiply(x, _TO_UNIT)
 
 

@@ -21,8 +21,9 @@ from streaming_assets.simulator.weighted import AliasTable
 AD_VALUES = 6
 ORDINAL_BITS = 30
 
-# What a user's draws at one count are for.
+# What a user's draws at one count are for; those that come together are made together.
 _NEXT, _GAP, _PICK, _SESSION, _ACCEPT, _LEAVE = range(6)
+_OF_A_STEP, _OF_A_SESSION = slice(_NEXT, _PICK + 1), slice(_SESSION, _ACCEPT + 1)
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,9 @@ class Walk:
         count = users.count.copy()
         users.count += np.uint64(1)
         users.session += 1
-        nodes = self._machine.next_nodes(users.node, uniforms(users.key, count, _NEXT))
-        self._arrive(users, np.arange(len(users)), count, nodes, starts)
+        following, _, pick = uniforms(users.key, count, _OF_A_STEP)
+        nodes = self._machine.next_nodes(users.node, following)
+        self._arrive(users, np.arange(len(users)), pick, nodes, starts)
 
     def advance(self, users: Columns, until: int, introductions_only: bool = False) -> Steps:
         """Take every step before `until` (seconds since 1970), and return them, in no order across users.
@@ -140,8 +142,9 @@ class Walk:
 
         key, count = users.key[rows], users.count[rows]
         users.count[rows] = count + np.uint64(1)
-        following = self._machine.next_nodes(node, uniforms(key, count, _NEXT))
-        due = exponential(users.alpha[rows], uniforms(key, count, _GAP)).astype(np.int64)
+        way, gap, pick = uniforms(key, count, _OF_A_STEP)
+        following = self._machine.next_nodes(node, way)
+        due = exponential(users.alpha[rows], gap).astype(np.int64)
         due += time
         np.copyto(due, time + 1, where=self._at_once[following])
         self._wait_for_song(due, time, users.song_end[rows], following)
@@ -161,7 +164,7 @@ class Walk:
             users.item[ended] = 0
             users.song[ended] = -1
             users.song_end[ended] = NO_SONG_END
-        self._arrive(users, rows, count, following, due)
+        self._arrive(users, rows, pick, following, due)
         return rows, time, node, session, item, detail, introduces
 
     def _wait_for_song(
@@ -181,24 +184,22 @@ class Walk:
         self,
         users: Columns,
         rows: NDArray[np.int64],
-        count: NDArray[np.uint64],
+        pick: NDArray[np.float64],
         nodes: NDArray[np.int32],
         due: NDArray[np.int64],
     ) -> None:
-        """Set the rows' next event, with the song or advertisement that it brings."""
+        """Set the rows' next event, with the song or advertisement that it brings, by `pick` in [0, 1)."""
         users.node[rows] = nodes
         users.due[rows] = due
         songs = np.flatnonzero(self._is_song[nodes])
         listeners = rows[songs]
-        picked = self._songs.pick(users.song[listeners], uniforms(users.key[listeners], count[songs], _PICK))
+        picked = self._songs.pick(users.song[listeners], pick[songs])
         users.song[listeners] = picked
         users.detail[listeners] = picked
         users.song_end[listeners] = due[songs] + self._songs.seconds[picked]
         if self._has_ads:
             ads = np.flatnonzero(self._is_ad[nodes])
-            watchers = rows[ads]
-            value = uniforms(users.key[watchers], count[ads], _PICK) * AD_VALUES
-            users.detail[watchers] = value.astype(np.int32)
+            users.detail[rows[ads]] = (pick[ads] * AD_VALUES).astype(np.int32)
 
     def _next_session(
         self, users: Columns, rows: NDArray[np.int64], after: NDArray[np.int64]
@@ -209,11 +210,12 @@ class Walk:
             planners, now = rows[waiting], after[waiting]
             key, count = users.key[planners], users.count[planners]
             users.count[planners] = count + np.uint64(1)
-            gap = exponential(users.beta[planners], uniforms(key, count, _SESSION))
+            wait, accept = uniforms(key, count, _OF_A_SESSION)
+            gap = exponential(users.beta[planners], wait)
             gap = np.minimum(gap, LAST_SECOND).astype(np.int64) + self._clock.session_gap
             planned = self._clock.warp(now + gap)
             back = planned < now
-            happens = uniforms(key, count, _ACCEPT) >= self._clock.rejection(planned)
+            happens = accept >= self._clock.rejection(planned)
             beyond = planned >= LAST_SECOND
             planned[beyond] = NEVER
             after[waiting] = np.where(back, now + self._clock.session_gap, planned)
