@@ -92,12 +92,14 @@ class BatchedWrites(SqlEventLogStorage):
         return connection.execute(insert, [self._event_to_row(event) for event in events]).scalars().all()
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
-        # As in the base class, which serialises the event anew for each partition of the check.
+        # The base class writes the event once for each partition of the run, even if the check has none: for a year
+        # of hours 8,760 copies of each check's, which no evaluation ever completes. A range is planned as a whole.
         planned = event.get_dagster_event().asset_check_planned_data
-        partitions = planned.partitions_subset.get_partition_keys() if planned.partitions_subset else [None]
+        partitions = [*planned.partitions_subset.get_partition_keys()] if planned.partitions_subset else []
         row = {
             "asset_key": planned.asset_key.to_string(),
             "check_name": planned.check_name,
+            "partition": partitions[0] if len(partitions) == 1 else None,
             "run_id": event.run_id,
             "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
             "evaluation_event": serialize_value(event),
@@ -105,9 +107,7 @@ class BatchedWrites(SqlEventLogStorage):
             "evaluation_event_storage_id": event_id,
         }
         with self.index_connection() as connection:
-            connection.execute(
-                AssetCheckExecutionsTable.insert(), [{**row, "partition": key} for key in partitions]
-            )
+            connection.execute(AssetCheckExecutionsTable.insert(), row)
 
     def has_table(self, table_name: str) -> bool:
         # Asked for each tagged event; a table that is there stays.
