@@ -36,9 +36,9 @@
         {{ to_integer(header % 'offset') }} as kafka_offset,
         cast(null as string) as life,
         concat('dead letter: ', coalesce({{ header % 'exception.message' }}, 'no reason given')) as reason,
-        coalesce(safe_convert_bytes_to_string(from_base64(value)), value) as raw_text,
+        coalesce(safe_convert_bytes_to_string(safe.from_base64(value)), value) as raw_text,
         cast(`offset` as int64) as dead_letter_offset,
-        _file_name as object_name,
+        regexp_extract(_file_name, r'/(raw/[^/]+/date=[^/]+/[^/]+)$') as object_name,
         `date` as bucket_ingestion_datetime
     from {{ source('external', 'dead_letters_ext') }}
     where {{ in_window('`date`') }}

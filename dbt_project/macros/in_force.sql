@@ -8,7 +8,7 @@
 {% macro rekey_users(moment) %}
     {%- if not is_incremental() -%}{{ return('') }}{%- endif -%}
     {%- set touched = table('int_touched_users') -%}
-    {%- set bounds = bounds_of('select min(rekey_from_datetime), max(rekey_to_datetime) from ' ~ touched ~ ' where rekey_from_datetime is not null') -%}
+    {%- set bounds = bounds_of('select min(rekey_from_datetime) as lowest, max(rekey_to_datetime) as highest from ' ~ touched ~ ' where rekey_from_datetime is not null') -%}
     {%- if bounds is none -%}{{ return('') }}{%- endif -%}
     update {{ this }} as fact
     set pk_user = users.pk_user

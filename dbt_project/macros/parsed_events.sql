@@ -34,7 +34,7 @@
         to_json_string(struct(value, `offset`, `timestamp`)) as raw_text,
         value is not null as is_object,
         cast(`offset` as string) as offset_text,
-        _file_name as object_name,
+        regexp_extract(_file_name, r'/(raw/[^/]+/date=[^/]+/[^/]+)$') as object_name,
         cast(substr({{ name }}, 1, 10) as int64) as kafka_partition,
         nullif(substr({{ name }}, 33), '') as life,
         `date` as bucket_ingestion_datetime,

@@ -1,7 +1,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy=replacing('rows'),
-    replaces="{{ outdated_members('int_reference_locations', 'pk_location', ['state']) }}"
+    replaces="{{ outdated_members('int_reference_locations', 'pk_location', ['state']) }}",
+    cluster_by=['pk_location']
 ) }}
 
 -- The reference's postal codes, and an inferred member for each place that an event names and the reference lacks.

@@ -1,7 +1,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy=replacing('rows'),
-    replaces="{{ outdated_members('int_reference_songs', 'pk_song', ['artist', 'genre']) }}"
+    replaces="{{ outdated_members('int_reference_songs', 'pk_song', ['artist', 'genre']) }}",
+    cluster_by=['pk_song']
 ) }}
 
 -- The reference's songs, and an inferred member for each song that an event names and the reference lacks.

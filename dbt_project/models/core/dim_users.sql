@@ -1,7 +1,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy=replacing('rows'),
-    replaces="user_id in (select user_id from {{ ref('int_touched_users') }})"
+    replaces="user_id in (select user_id from {{ ref('int_touched_users') }})",
+    cluster_by=['user_id']
 ) }}
 
 -- Slowly changing dimension, type 2: a row for each level of a user, [row_effective_datetime, row_expiry_datetime).

@@ -3,6 +3,7 @@
     incremental_strategy=replacing('rows'),
     replaces="{{ replaced_listens() }}",
     partition_by=partitions('event_datetime', 'timestamp', 'day'),
+    cluster_by=['user_id'],
     post_hook="{{ rekey_users('event_datetime') }}"
 ) }}
 

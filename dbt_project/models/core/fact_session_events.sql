@@ -3,6 +3,7 @@
     incremental_strategy=replacing('rows'),
     replaces="{{ replaced_sessions() }}",
     partition_by=partitions('session_start_datetime', 'timestamp', 'day'),
+    cluster_by=['session_end_datetime', 'user_id'],
     post_hook="{{ rekey_users('session_start_datetime') }}"
 ) }}
 

@@ -3,11 +3,12 @@
     incremental_strategy=replacing('partitions'),
     replaces="{{ in_days('event_date', listen_days(), 'date') }}",
     partition_by=partitions('event_date', 'date', 'day'),
+    cluster_by=['state_code'],
     post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('event_date', listen_days()) }}"]
 ) }}
 
 -- Streams by day, state and song; state_code 'ALL' is the roll-up over all states. What songs are called is for the views on it.
-with streams as (
+with counted as (
     select
         cast(listens.event_datetime as date) as event_date,
         locations.state_code,
@@ -24,12 +25,12 @@ select
     state_code,
     pk_song,
     streams
-from streams
+from counted
 union all
 select
     event_date,
     'ALL' as state_code,
     pk_song,
     cast(sum(streams) as {{ dbt.type_bigint() }}) as streams
-from streams
+from counted
 group by event_date, pk_song

@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy=replacing('partitions'),
     replaces="{{ in_window('bucket_ingestion_datetime') }}",
-    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour')
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour'),
+    partition_expiration_days=var('staging_expiry_days')
 ) }}
 
 -- What the declared filter leaves out, so that an hour's rows still add up.

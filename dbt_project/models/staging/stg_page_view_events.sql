@@ -2,7 +2,9 @@
     materialized='incremental',
     incremental_strategy=replacing('partitions'),
     replaces="{{ in_window('bucket_ingestion_datetime') }}",
-    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour')
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour'),
+    partition_expiration_days=var('staging_expiry_days'),
+    cluster_by=['event_datetime']
 ) }}
 
 with keyed as (

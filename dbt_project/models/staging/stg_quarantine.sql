@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy=replacing('partitions'),
     replaces="{{ in_window('bucket_ingestion_datetime') }}",
-    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour')
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour'),
+    partition_expiration_days=var('staging_expiry_days')
 ) }}
 
 -- Rows that no staging table can hold, and records that the sink could not write, with the reason and the bytes.

@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy=replacing('partitions'),
     replaces="{{ in_window('bucket_ingestion_datetime') }}",
-    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'hour')
+    partition_by=partitions('bucket_ingestion_datetime', 'timestamp', 'day'),
+    cluster_by=['user_id']
 ) }}
 
 -- One row a user and ingestion hour, the first in it: the source repeats a user's record.

@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 {% set touched = ref('int_touched_sessions') %}
-{% set bounds = bounds_of('select min(scope_start_datetime), max(scope_end_datetime) from ' ~ touched) %}
+{% set bounds = bounds_of('select min(scope_start_datetime) as lowest, max(scope_end_datetime) as highest from ' ~ touched) %}
 
 -- The page views of the touched sessions; of copies in several ingestion hours the earliest hour's.
 select views.*

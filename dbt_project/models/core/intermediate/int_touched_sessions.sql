@@ -16,7 +16,7 @@ with touched as (
 )
 
 {% if sessions %}
-{% set bounds = bounds_of('select min(event_datetime), max(event_datetime) from ' ~ ref('stg_page_view_events') ~ ' where ' ~ concerned) %}
+{% set bounds = bounds_of('select min(event_datetime) as lowest, max(event_datetime) as highest from ' ~ ref('stg_page_view_events') ~ ' where ' ~ concerned) %}
 , neighbours as (
     select
         touched.user_id,

@@ -1,0 +1,127 @@
+"""A lake of simulated events in two phases, and what external tables over it show.
+
+The second phase adds hours and rows that come late to the first one's. Rows repeat within an hour and across hours,
+fields are mistyped, records could not be written. No line is malformed: BigQuery drops such lines, DuckDB quarantines
+them.
+"""
+
+import base64
+import json
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from streaming_assets.events import BY_TOPIC, DEAD_LETTERS, DEFAULT_TOPICS, LAKE_TYPES
+from streaming_assets.lake.inventory import list_hours, read_rows
+from streaming_assets.lake.names import HOUR, floor_hour
+from streaming_assets.partitions import Span
+from streaming_assets.resources.tables import naive
+from streaming_assets.resources.warehouse import DuckDbWarehouse
+from streaming_assets_tests.properties.world import LOCATION_COLUMNS, SONG_COLUMNS, World, take_stock
+from streaming_assets_tests.simulator.runs import START, plan, run
+
+HOURS = 48
+FIRST = datetime.fromtimestamp(START / 1000, UTC)
+PHASES: tuple[Span, Span] = ((FIRST, FIRST + 40 * HOUR), (FIRST + 20 * HOUR, FIRST + (HOURS + 2) * HOUR))
+_LATE, _AGAIN, _TWICE, _MISTYPED, _CHANGE = 11, 13, 17, 19, 23  # every how many rows
+
+
+class Site:
+    """The lake of the site; `arrive` brings a phase's rows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world = World(folder)
+        self.span = PHASES[0]
+
+    def arrive(self, phase: int) -> None:
+        """The rows of phase 0 or 1 come into the lake, and the reference files as they are by then."""
+        self.span = PHASES[phase]
+        for topic in DEFAULT_TOPICS:
+            for number, event in enumerate(_events()[topic]):
+                at = min(max(floor_hour(datetime.fromtimestamp(event["ts"] / 1000, UTC)), FIRST), _last())
+                late = number % _LATE == 0
+                if phase == int(late or at >= PHASES[0][1]):
+                    self._land(topic, at, number, event)
+        self._lose(phase)
+        songs = sorted({(e["artist"], e["song"], e["duration"]) for e in _events()["listen_events"]})
+        places = sorted({(e["zip"], e["city"], e["state"]) for e in _events()["listen_events"] if "zip" in e})
+        self.world.write_reference(
+            [(f"t{n}", *song, ("Rock", None, "Jazz")[n % 3]) for n, song in enumerate(songs[:: 3 - phase])],
+            [("US", code, city, f"State of {state}", state) for code, city, state in places[:: 3 - phase]],
+        )
+
+    def take_stock(self, warehouse: DuckDbWarehouse) -> None:
+        """What a run on DuckDB does before dbt."""
+        take_stock(self.world, warehouse, self.span)
+        for event_type in LAKE_TYPES:
+            listing = list_hours(self.world.lake, event_type.topic, *self.span)
+            known = warehouse.known_rows(event_type.topic, self.span)
+            rows = list(read_rows(self.world.lake, listing.objects, known))
+            warehouse.record_objects(event_type.topic, self.span, rows)
+
+    def external_rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Rows of the external tables, as `project.external_tables` has their columns."""
+        rows: dict[str, list[tuple[Any, ...]]] = {str(kind.external_table): [] for kind in LAKE_TYPES}
+        for name, texts in self.world.objects.items():
+            for text in texts:
+                record = json.loads(text)
+                kind = DEAD_LETTERS if name.topic == DEAD_LETTERS.topic else BY_TOPIC[name.topic]
+                fields = (
+                    (record["value"], record["headers"])
+                    if kind is DEAD_LETTERS
+                    else ({field.name: _text(record["value"].get(field.name)) for field in kind.fields},)
+                )
+                source = (record["offset"], record["timestamp"], naive(name.hour))
+                rows[str(kind.external_table)].append((*fields, *source, f"gs://test-bucket/{name}"))
+        world = self.world
+        for table, columns, found in (
+            ("songs_ext", (*(c for c in SONG_COLUMNS if c != "duration"),), world.songs),
+            ("locations_ext", LOCATION_COLUMNS, world.locations),
+        ):
+            rest = ("is_retired", "duration") if table == "songs_ext" else ("is_retired",)
+            rows[table] = [
+                tuple((row | {"is_retired": False})[column] for column in (*columns, *rest)) for row in found
+            ]
+        return rows
+
+    def _land(self, topic: str, at: datetime, number: int, event: dict[str, Any]) -> None:
+        if number % _MISTYPED == 0:
+            event = event | {"userId": "nobody"}
+        life, partition = ("b" if number % 5 == 0 else None), number % 2
+        self.world.append(topic, at, [event] * (2 if number % _TWICE == 0 else 1), life, partition, grow=True)
+        if number % _AGAIN == 0:
+            self.world.append(topic, at + (number % 3) * HOUR, [event], life, partition, grow=True)
+
+    def _lose(self, phase: int) -> None:
+        headers = {"topic": "listen_events", "partition": "0", "offset": str(900 + phase)}
+        letter = {
+            "value": base64.b64encode(b'{"lost": 1}').decode(),
+            "headers": [{"key": f"__connect.errors.{key}", "value": text} for key, text in headers.items()],
+            "offset": phase,
+            "timestamp": "2025-04-01T00:00:00.000Z",
+        }
+        self.world.append(DEAD_LETTERS.topic, PHASES[phase][0], [json.dumps(letter)], None, 0, grow=False)
+
+
+def _last() -> datetime:
+    return FIRST + (HOURS - 1) * HOUR
+
+
+@cache
+def _events() -> dict[str, list[dict[str, Any]]]:
+    output = run(plan(users=40, seed=3), HOURS * 3_600_000, topics=DEFAULT_TOPICS)
+    events = {topic: output.events(topic) for topic in DEFAULT_TOPICS}
+    # Two days see hardly a change of level, so some page views stand for one.
+    fields = {field.name for field in BY_TOPIC["status_change_events"].fields}
+    events["status_change_events"] += [
+        {name: value for name, value in view.items() if name in fields}
+        for view in events["page_view_events"][::_CHANGE]
+        if view["auth"] == "Logged In"
+    ]
+    return events
+
+
+def _text(value: Any) -> str | None:
+    """A value of the event as a STRING column shows it."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)
