@@ -37,6 +37,7 @@ class DbtRunner:
             env_name("gcp_project"): settings.gcp_project,
             env_name("bigquery_dataset"): settings.bigquery_dataset,
             env_name("bigquery_location"): settings.bigquery_location,
+            env_name("bigquery_maximum_bytes_billed"): str(settings.bigquery_maximum_bytes_billed),
         }
 
     @cached_property

@@ -6,6 +6,7 @@ each statement as it would be sent.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partialmethod
 from threading import RLock
 from types import SimpleNamespace
 from typing import Any
@@ -21,13 +22,12 @@ from streaming_assets_tests.bigquery.engine import GoogleSql
 
 
 @contextmanager
-def answered_by(engine: GoogleSql) -> Iterator[None]:
-    """While this lasts, connections of dbt-bigquery lead to the engine, one statement at a time."""
+def answered_by(engine: GoogleSql) -> Iterator[list[dict[str, str]]]:
+    """While this lasts, connections of dbt-bigquery lead to the engine, one job at a time; gives the jobs' labels."""
     service = _Service(engine)
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in (
             (BigQueryConnectionManager, "open"),
-            (BigQueryConnectionManager, "execute"),
             (BigQueryAdapter, "list_schemas"),
             (BigQueryAdapter, "create_schema"),
             (BigQueryAdapter, "list_relations_without_caching"),
@@ -37,13 +37,15 @@ def answered_by(engine: GoogleSql) -> Iterator[None]:
             (BigQueryAdapter, "drop_relation"),
         ):
             patch.setattr(owner, name, getattr(service, name))
-        yield
+        patch.setattr(BigQueryConnectionManager, "execute", partialmethod(_execute, service))
+        yield service.labels
 
 
 class _Service:
     """The methods that are replaced, by name; the first argument of most is the adapter, which they don't need."""
 
     def __init__(self, engine: GoogleSql) -> None:
+        self.labels: list[dict[str, str]] = []
         self._engine = engine
         self._lock = RLock()
 
@@ -52,16 +54,10 @@ class _Service:
         connection.handle = SimpleNamespace(close=lambda: None)
         return connection
 
-    def execute(
-        self, sql: str, auto_begin: bool = False, fetch: bool | None = None, limit: int | None = None
-    ) -> tuple[BigQueryAdapterResponse, Any]:
+    def run(self, sql: str, labels: dict[str, str]) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
         with self._lock:
-            columns, rows = self._engine.run(sql)
-        data = [dict(zip(columns, row, strict=True)) for row in rows]
-        table = (
-            agate_helper.table_from_data_flat(data, list(columns)) if fetch else agate_helper.empty_table()
-        )
-        return BigQueryAdapterResponse(_message="OK"), table
+            self.labels.append(labels)
+            return self._engine.run(sql)
 
     def list_schemas(self, database: str) -> list[str]:
         return sorted({name.split(".")[1] for name in self._engine.tables})
@@ -89,6 +85,20 @@ class _Service:
 
     def drop_relation(self, relation: BigQueryRelation) -> None:
         self._engine.tables.pop(_name(relation), None)
+
+
+def _execute(
+    manager: BigQueryConnectionManager,
+    service: _Service,
+    sql: str,
+    auto_begin: bool = False,
+    fetch: bool | None = None,
+    limit: int | None = None,
+) -> tuple[BigQueryAdapterResponse, Any]:
+    columns, rows = service.run(manager._add_query_comment(sql), manager.get_labels_from_query_comment())
+    data = [dict(zip(columns, row, strict=True)) for row in rows]
+    table = agate_helper.table_from_data_flat(data, list(columns)) if fetch else agate_helper.empty_table()
+    return BigQueryAdapterResponse(_message="OK"), table
 
 
 def _name(relation: BigQueryRelation) -> str:

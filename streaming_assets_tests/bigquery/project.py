@@ -5,9 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from streaming_assets.events import DEAD_LETTERS, WAREHOUSE_TYPES
+from google.cloud.bigquery import DatasetReference, SchemaField
+from zetasql import types
+from zetasql.api import TypeFactory
+
+from streaming_assets.events import LAKE_TYPES
+from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.partitions import Span
+from streaming_assets.resources.bigquery_tables import event_table, reference_columns
 from streaming_assets.resources.dbt import DbtError, DbtRunner
+from streaming_assets.resources.tables import REFERENCE
 from streaming_assets.settings import Settings
 from streaming_assets_tests.bigquery.dbt_on_engine import answered_by
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
@@ -20,31 +27,31 @@ SPAN: Span = (datetime(2025, 3, 28, 22, tzinfo=UTC), datetime(2025, 3, 28, 23, t
 # Read whole by design: users are told anew from all that was ever said of them, and there are few.
 READ_WHOLE = tuple(f"{PROJECT}.{DATASET}.{name}" for name in ("stg_users", "stg_status_change_events"))
 
-_EVENTS = {"offset": "INT64", "timestamp": "STRING", "date": "TIMESTAMP", "_file_name": "STRING"}
-_REFERENCE = {
-    "songs_ext": ("track_id", "artist", "title", "genre"),
-    "locations_ext": ("country_code", "postal_code", "city", "state", "state_code"),
-}
+_KINDS = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}  # the API's names
 
 
-def external_tables() -> dict[str, dict[str, str]]:
-    """Columns of the external tables, by name: their types as `values.type_of` reads them."""
-    tables = {
-        str(event_type.external_table): {
-            "value": f"RECORD({', '.join(field.name for field in event_type.fields)})",
-            **_EVENTS,
-        }
-        for event_type in WAREHOUSE_TYPES
-    }
-    tables[str(DEAD_LETTERS.external_table)] = {
-        "value": "STRING",
-        "headers": "ARRAY<RECORD(key, value)>",
-        **_EVENTS,
-    }
-    for name, texts in _REFERENCE.items():
-        tables[name] = dict.fromkeys(texts, "STRING") | {"is_retired": "BOOL"}
-    tables["songs_ext"]["duration"] = "FLOAT64"
+def external_tables() -> dict[str, dict[str, types.Type]]:
+    """Columns of the external tables, by name, as they are made through the API, with those that BigQuery adds."""
+    dataset = DatasetReference(PROJECT, EXTERNAL)
+    lake = BucketLake("gs://test-bucket")
+    tables = {}
+    for event_type in LAKE_TYPES:
+        table = event_table(dataset.table(str(event_type.external_table)), event_type, lake)
+        columns = {field.name: _type(field) for field in table.external_data_configuration.schema}
+        added = {"date": type_of("TIMESTAMP"), "_file_name": type_of("STRING")}
+        tables[table.table_id] = columns | added
+    for name in REFERENCE:
+        tables[name] = {field.name: _type(field) for field in reference_columns(name)}
     return tables
+
+
+def _type(field: SchemaField) -> types.Type:
+    kind = (
+        TypeFactory.create_struct_type([(part.name, _type(part)) for part in field.fields])
+        if field.field_type == "RECORD"
+        else type_of(_KINDS.get(field.field_type, field.field_type))
+    )
+    return TypeFactory.create_array_type(kind) if field.mode == "REPEATED" else kind
 
 
 class BigQueryProject:
@@ -53,16 +60,17 @@ class BigQueryProject:
     def __init__(self, home: Path) -> None:
         settings = Settings(home=home, target="gcp", gcp_project=PROJECT, lake_url="gs://test-bucket")
         self.engine = GoogleSql(whole=READ_WHOLE)
+        self.labels: list[dict[str, str]] = []  # of the last build's jobs
         self._dbt = DbtRunner(settings)
         self.fill(None)
 
-    def fill(self, rows: Mapping[str, list[tuple[Any, ...]]] | None) -> None:
-        """Put rows into the external tables, in the order of their columns."""
+    def fill(self, rows: Mapping[str, list[Mapping[str, Any]]] | None) -> None:
+        """Put rows, values by column, into the external tables."""
         for name, columns in external_tables().items():
             self.engine.tables[f"{PROJECT}.{EXTERNAL}.{name}"] = Table(
-                {column: type_of(kind) for column, kind in columns.items()},
+                columns,
                 ("date",) if "date" in columns else (),
-                None if rows is None else rows.get(name, []),
+                None if rows is None else [tuple(row[column] for column in columns) for row in rows[name]],
             )
 
     def build(self, span: Span = SPAN) -> None:
@@ -71,7 +79,7 @@ class BigQueryProject:
         Raises:
             DbtError: a model or a test failed, or is no GoogleSQL.
         """
-        with answered_by(self.engine):
+        with answered_by(self.engine) as self.labels:
             self._dbt.run(span)
             tests = [event["data"] for event in self._dbt.test(span)]
         failed = [test for test in tests if test["status"] != "pass"]

@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from streaming_assets.events import BY_TOPIC, DEAD_LETTERS, DEFAULT_TOPICS, LAKE_TYPES
-from streaming_assets.lake.inventory import list_hours, read_rows
 from streaming_assets.lake.names import HOUR, floor_hour
 from streaming_assets.partitions import Span
 from streaming_assets.resources.tables import naive
-from streaming_assets.resources.warehouse import DuckDbWarehouse
-from streaming_assets_tests.properties.world import LOCATION_COLUMNS, SONG_COLUMNS, World, take_stock
+from streaming_assets_tests.properties.world import World
 from streaming_assets_tests.simulator.runs import START, plan, run
 
 HOURS = 48
@@ -51,38 +49,20 @@ class Site:
             [("US", code, city, f"State of {state}", state) for code, city, state in places[:: 3 - phase]],
         )
 
-    def take_stock(self, warehouse: DuckDbWarehouse) -> None:
-        """What a run on DuckDB does before dbt."""
-        take_stock(self.world, warehouse, self.span)
-        for event_type in LAKE_TYPES:
-            listing = list_hours(self.world.lake, event_type.topic, *self.span)
-            known = warehouse.known_rows(event_type.topic, self.span)
-            rows = list(read_rows(self.world.lake, listing.objects, known))
-            warehouse.record_objects(event_type.topic, self.span, rows)
-
-    def external_rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Rows of the external tables, as `project.external_tables` has their columns."""
-        rows: dict[str, list[tuple[Any, ...]]] = {str(kind.external_table): [] for kind in LAKE_TYPES}
+    def external_rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows of the external tables, values by column."""
+        rows: dict[str, list[dict[str, Any]]] = {str(kind.external_table): [] for kind in LAKE_TYPES}
         for name, texts in self.world.objects.items():
-            for text in texts:
-                record = json.loads(text)
-                kind = DEAD_LETTERS if name.topic == DEAD_LETTERS.topic else BY_TOPIC[name.topic]
-                fields = (
-                    (record["value"], record["headers"])
-                    if kind is DEAD_LETTERS
-                    else ({field.name: _text(record["value"].get(field.name)) for field in kind.fields},)
-                )
-                source = (record["offset"], record["timestamp"], naive(name.hour))
-                rows[str(kind.external_table)].append((*fields, *source, f"gs://test-bucket/{name}"))
-        world = self.world
-        for table, columns, found in (
-            ("songs_ext", (*(c for c in SONG_COLUMNS if c != "duration"),), world.songs),
-            ("locations_ext", LOCATION_COLUMNS, world.locations),
-        ):
-            rest = ("is_retired", "duration") if table == "songs_ext" else ("is_retired",)
-            rows[table] = [
-                tuple((row | {"is_retired": False})[column] for column in (*columns, *rest)) for row in found
-            ]
+            for record in map(json.loads, texts):
+                row = record | {"date": naive(name.hour), "_file_name": f"gs://test-bucket/{name}"}
+                kind = BY_TOPIC.get(name.topic, DEAD_LETTERS)
+                if kind is not DEAD_LETTERS:
+                    row["value"] = {
+                        field.name: _text(record["value"].get(field.name)) for field in kind.fields
+                    }
+                rows[str(kind.external_table)].append(row)
+        for table, found in (("songs_ext", self.world.songs), ("locations_ext", self.world.locations)):
+            rows[table] = [row | {"is_retired": False} for row in found]
         return rows
 
     def _land(self, topic: str, at: datetime, number: int, event: dict[str, Any]) -> None:
@@ -110,7 +90,7 @@ def _last() -> datetime:
 
 @cache
 def _events() -> dict[str, list[dict[str, Any]]]:
-    output = run(plan(users=40, seed=3), HOURS * 3_600_000, topics=DEFAULT_TOPICS)
+    output = run(plan(users=20, seed=3), HOURS * 3_600_000, topics=DEFAULT_TOPICS)
     events = {topic: output.events(topic) for topic in DEFAULT_TOPICS}
     # Two days see hardly a change of level, so some page views stand for one.
     fields = {field.name for field in BY_TOPIC["status_change_events"].fields}

@@ -13,10 +13,12 @@ import pytest
 
 pytest.importorskip("zetasql", reason="the GoogleSQL analyser `zetasql` needs Python 3.11")
 
+from streaming_assets.resources.tables import naive
 from streaming_assets_tests.bigquery.project import BigQueryProject
 from streaming_assets_tests.bigquery.site import Site
 from streaming_assets_tests.properties.executor import MemoryWarehouse
 from streaming_assets_tests.properties.machine import project_executor
+from streaming_assets_tests.properties.world import take_stock
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("googlesql")]
 
@@ -38,7 +40,7 @@ class Both:
     def run(self, phase: int) -> None:
         """A phase's rows arrive and are materialised."""
         self.site.arrive(phase)
-        self.site.take_stock(self.duckdb)
+        take_stock(self.site.world, self.duckdb, self.site.span)
         project_executor().run(self.duckdb, self.site.span)
         self.bigquery.fill(self.site.external_rows())
         self.bigquery.engine.prunes = phase > 0  # a first build reads all of what it has just built
@@ -88,6 +90,14 @@ def test_rows_are_replaced_by_one_merge_or_in_one_transaction(both: Both) -> Non
     assert later.count("begin insert commit") == 1, "pages are only added"
     assert later.count("delete") == later.count("begin delete insert commit")
     assert later.count("update") == 2, "both facts are keyed anew"
+
+
+def test_each_job_says_which_node_sent_it_and_for_which_hours(both: Both) -> None:
+    jobs = both.bigquery.labels
+    assert set(both.models) <= {job["asset"] for job in jobs}
+    assert "assert_user_intervals_are_contiguous" in {job["asset"] for job in jobs}, "tests, too"
+    window = {(job["window_start"], job["window_end"]) for job in jobs}
+    assert window == {tuple(f"{naive(hour):%Y-%m-%d_%H_%M_%S}" for hour in both.site.span)}
 
 
 def _kind(statement: str) -> str:

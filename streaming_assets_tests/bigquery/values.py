@@ -33,12 +33,7 @@ ANY: dict[str, Any] = {
 
 
 def type_of(name: str) -> types.Type:
-    """The type of a simple name (STRING), a record of texts (RECORD(a, b)) or an array (ARRAY<...>)."""
-    if name.startswith("ARRAY<"):
-        return TypeFactory.create_array_type(type_of(name[6:-1]))
-    if name.startswith("RECORD("):
-        fields = [(field, type_of("STRING")) for field in name[7:-1].split(", ")]
-        return TypeFactory.create_struct_type(fields)
+    """The type of a name."""
     return TypeFactory.create_simple_type(KINDS[name])
 
 
