@@ -14,13 +14,10 @@
     )
 {%- endmacro %}
 
-{# Members that the table will lack once what the model replaces is gone. #}
+{# Members that the table lacks, or will lack once what the model replaces is gone. #}
 {% macro missing_members(members, key) -%}
     {{ members }}
     {%- if is_incremental() %}
-where {{ key }} not in (
-    select {{ key }} from {{ this }}{% if replaced_rows() %} where not ({{ replaced_rows() }}){% endif %}
-
-)
+where {{ key }} not in (select {{ key }} from {{ this }}){% if replaced_rows() %} or {{ replaced_rows() }}{% endif %}
     {%- endif %}
 {%- endmacro %}
