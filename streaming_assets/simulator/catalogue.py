@@ -1,6 +1,6 @@
 """The pools that users and songs are drawn from: which files hold them, and how eventsim's formats are read.
 
-The bundled files are generated (`make_data.py`); any of them can be replaced by a file in the same format,
+The bundled files are generated (`making`); any of them can be replaced by a file in the same format,
 eventsim's own included. Plain and gzip files, UTF-8, UTF-16 and Latin-1, and all line ends are understood.
 """
 

@@ -106,7 +106,8 @@ def simulate(
     processes: Annotated[
         int,
         typer.Option(
-            min=1, help="Processes that simulate, each a share of the users; the events are the same."
+            min=1,
+            help="Processes that simulate, each a share of the users; the events are the same. Pays on a large site.",
         ),
     ] = 1,
     kafka_brokers: Annotated[
