@@ -20,7 +20,11 @@ from streaming_assets_tests.properties.executor import MemoryWarehouse
 from streaming_assets_tests.properties.machine import project_executor
 from streaming_assets_tests.properties.world import take_stock
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("googlesql")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.xdist_group("googlesql"),
+    pytest.mark.timeout(1200),  # 100 s of CPU, on a busy machine
+]
 
 # BigQuery shows a row by its fields, DuckDB by the line's own bytes.
 DIFFERENT = {"stg_quarantine": {"raw_text"}}
