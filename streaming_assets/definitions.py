@@ -17,6 +17,7 @@ from streaming_assets.checks.freshness import build_freshness_checks, build_fres
 from streaming_assets.checks.hourly import FACT, build_hourly_checks
 from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
 from streaming_assets.resources.dbt import DbtRunner, without_scratch
+from streaming_assets.resources.notifications import notifications_of
 from streaming_assets.resources.places import lake_of, warehouse_of
 from streaming_assets.settings import Settings, get_settings
 
@@ -57,6 +58,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         resources={
             "lake": lake_of(settings),
             "warehouse": warehouse,
+            "notifications": notifications_of(settings),
         },
         # A process for each step would import everything again, which takes longer than an hour's work.
         executor=dg.in_process_executor,

@@ -63,8 +63,7 @@ class Discovery:
             protocols = method.get("mediaUpload", {}).get("protocols", {})
             paths += [protocol["path"] for protocol in protocols.values()]
             for template in paths:
-                pattern = re.sub(r"\{\+?(\w+)\}", r"(?P<\1>[^/]+)", template.lstrip("/"))
-                match = re.fullmatch(pattern, path.lstrip("/"))
+                match = re.fullmatch(_path_pattern(template, method["parameters"]), path.lstrip("/"))
                 if match and method["httpMethod"] == verb:
                     return method, {name: unquote(value) for name, value in match.groupdict().items()}
         raise AssertionError(f"no method is {verb} {path}")
@@ -104,6 +103,15 @@ class Recorder:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _path_pattern(template: str, parameters: dict[str, Any]) -> str:
+    """A path such as `v1/{+subscription}:pull` as a regular expression with a group for each parameter."""
+
+    def group(match: re.Match[str]) -> str:
+        return f"(?P<{match[1]}>{parameters[match[1]].get('pattern', '[^/]+').strip('^$')})"
+
+    return re.sub(r"\{\+?(\w+)\}", group, template.lstrip("/"))
 
 
 def _metadata(data: Any, content_type: str) -> Any:

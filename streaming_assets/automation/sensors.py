@@ -16,6 +16,7 @@ from streaming_assets.lake.inventory import list_topics
 from streaming_assets.lake.names import HOUR, floor_hour, hours_between
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span, hour_of, key_of, spans
+from streaming_assets.resources.notifications import Notifications
 from streaming_assets.resources.warehouse import Warehouse, WarehouseLocked
 from streaming_assets.settings import Settings
 
@@ -46,7 +47,10 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext,
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
-    ) -> dg.SensorResult:
+        notifications: dg.ResourceParam[Notifications],
+    ) -> dg.SensorResult | dg.SkipReason:
+        if not notifications.is_look_due():
+            return dg.SkipReason("No notification of an object")
         now = datetime.now(UTC)
         window_start = max(floor_hour(now) - settings.lookback_hours * HOUR, settings.first_hour)
         window_end = floor_hour(now) + HOUR
@@ -60,6 +64,8 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
         wanted = changed(taken, held)
         requests = [request(span, wanted) for span in spans(hour for _, hour in wanted)]
         waiting = len(news) - len(taken)
+        if not waiting:
+            notifications.settled()
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else _why_nothing(waiting),

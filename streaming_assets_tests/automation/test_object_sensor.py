@@ -19,6 +19,7 @@ from streaming_assets.lake.inventory import list_topics
 from streaming_assets.lake.names import HOUR, ObjectName, floor_hour
 from streaming_assets.lake.store import LakeError
 from streaming_assets.partitions import key_of
+from streaming_assets.resources.notifications import NoNotifications
 from streaming_assets_tests.graph import Place, listen
 
 NOW = floor_hour(
@@ -42,7 +43,11 @@ class Ticks:
         with dg.build_sensor_context(
             self.place.instance,
             cursor=self.cursor,
-            resources={"lake": self.place.lake, "warehouse": self.place.warehouse},
+            resources={
+                "lake": self.place.lake,
+                "warehouse": self.place.warehouse,
+                "notifications": NoNotifications(),
+            },
         ) as context:
             result = self.sensor(context)
         assert isinstance(result, dg.SensorResult)

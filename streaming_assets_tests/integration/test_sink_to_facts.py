@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException
 from streaming_assets.automation.jobs import HOURLY_JOB
 from streaming_assets.automation.sensors import build_object_sensor
 from streaming_assets.lake.folder import FolderLake
+from streaming_assets.resources.notifications import NoNotifications
 from streaming_assets_tests.graph import listen
 from streaming_assets_tests.integration.conftest import KraftBroker
 from streaming_assets_tests.integration.sink_processes import lines, machine, wait_until
@@ -48,7 +49,7 @@ def test_what_the_sink_wrote_becomes_facts_by_the_sensor(
         wait_until(lambda: _rows_of_user(lake) == 2 * LISTENS, "all records are in the lake", every=0.5)
 
     sensor = build_object_sensor(graph.settings)
-    resources = {"lake": graph.lake, "warehouse": graph.warehouse}
+    resources = {"lake": graph.lake, "warehouse": graph.warehouse, "notifications": NoNotifications()}
     with dg.build_sensor_context(graph.instance, resources=resources) as context:
         tick = sensor(context)
     assert isinstance(tick, dg.SensorResult)
