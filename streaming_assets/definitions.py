@@ -30,7 +30,13 @@ def build_defs(settings: Settings) -> dg.Definitions:
     warehouse = warehouse_of(settings)
     kind = warehouse.kind
     dbt = DbtRunner(settings)
-    models = build_warehouse_models(dbt, without_scratch(dbt.manifest), kind, settings.hours_per_step)
+    models = build_warehouse_models(
+        dbt,
+        without_scratch(dbt.manifest),
+        kind,
+        settings.hours_per_step,
+        settings.bigquery_usd_per_tib,
+    )
     marts = sorted(key for key in models.keys if key.path[0] == "marts")
     freshness = build_freshness_checks([FACT])
     sink_check = build_sink_check(settings)

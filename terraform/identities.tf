@@ -36,7 +36,21 @@ resource "google_project_iam_member" "this" {
   member  = each.value.member
 }
 
-# The lake: the sink writes event objects and nothing else, Dagster reads all and writes the reference files.
+# What a run's queries were billed is read from the list of jobs; roles/bigquery.user would also let it make datasets.
+resource "google_project_iam_custom_role" "lists_jobs" {
+  role_id     = "${replace(var.name, "-", "_")}_lists_jobs"
+  title       = "Lists its own BigQuery jobs"
+  permissions = ["bigquery.jobs.list"]
+}
+
+resource "google_project_iam_member" "dagster_lists_jobs" {
+  project = var.project_id
+  role    = google_project_iam_custom_role.lists_jobs.id
+  member  = local.member.dagster
+}
+
+# The lake: the sink writes event objects and nothing else. Dagster reads all, writes the reference files, and the empty
+# object that BigQuery needs in each topic's prefix.
 
 resource "google_storage_bucket_iam_member" "sink_writes" {
   bucket = google_storage_bucket.this["lake"].name
@@ -55,14 +69,14 @@ resource "google_storage_bucket_iam_member" "dagster_reads" {
   member = local.member.dagster
 }
 
-resource "google_storage_bucket_iam_member" "dagster_writes_reference" {
+resource "google_storage_bucket_iam_member" "dagster_writes" {
   bucket = google_storage_bucket.this["lake"].name
   role   = "roles/storage.objectUser"
   member = local.member.dagster
 
   condition {
-    title      = "reference files"
-    expression = "resource.name.startsWith(\"projects/_/buckets/${local.bucket}/objects/raw/flat_files/\")"
+    title      = "reference files and placeholders"
+    expression = "resource.name.startsWith(\"projects/_/buckets/${local.bucket}/objects/raw/flat_files/\") || resource.name.endsWith(\"/date=1970-01-01 00:00:00+00/empty.gz\")"
   }
 }
 

@@ -18,6 +18,9 @@ locals {
       STREAMING_ASSETS_BIGQUERY_LOCATION       = google_bigquery_dataset.this["models"].location
       STREAMING_ASSETS_SENSOR_INTERVAL_SECONDS = tostring(var.sensor_interval_seconds)
     },
+    var.notifications ? {
+      STREAMING_ASSETS_PUBSUB_SUBSCRIPTION = google_pubsub_subscription.lake[0].id
+    } : {},
     local.managed.kafka ? {
       STREAMING_ASSETS_KAFKA_SECURITY_PROTOCOL  = "SASL_SSL"
       STREAMING_ASSETS_KAFKA_SASL_MECHANISM     = "PLAIN"

@@ -17,6 +17,7 @@ resource "google_project_service" "used" {
     ],
     local.managed.postgres ? ["servicenetworking.googleapis.com", "sqladmin.googleapis.com"] : [],
     local.managed.kafka ? ["managedkafka.googleapis.com"] : [],
+    var.notifications ? ["pubsub.googleapis.com"] : [],
     var.billing_account == "" ? [] : ["billingbudgets.googleapis.com"],
   ))
 

@@ -75,6 +75,12 @@ variable "sensor_interval_seconds" {
   }
 }
 
+variable "notifications" {
+  description = "Whether new objects are published to Pub/Sub, so that the object sensor lists the lake only when there are any"
+  type        = bool
+  default     = false
+}
+
 variable "machine_type" {
   description = "Machine of the virtual machine (of each, with separate_ingestion)"
   type        = string

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from streaming_assets.assets.charges import by_model, metadata
 from streaming_assets.assets.keys import OWNERS
 from streaming_assets.assets.partition_metadata import add_partition_metadata
+from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import HOURS, Span, key_of, steps
 from streaming_assets.resources.dbt import DbtRunner
 from streaming_assets.resources.instance import WAREHOUSE_POOL
@@ -48,7 +50,9 @@ class Translator(DagsterDbtTranslator):
         return dbt_resource_props["description"]  # without the SQL, which Dagster would append
 
 
-def build_warehouse_models(dbt: DbtRunner, manifest: Mapping[str, Any], kind: str, hours_per_step: int):
+def build_warehouse_models(
+    dbt: DbtRunner, manifest: Mapping[str, Any], kind: str, hours_per_step: int, usd_per_tib: float
+) -> dg.AssetsDefinition:
     """All dbt models over the hours of a run.
 
     Args:
@@ -56,6 +60,7 @@ def build_warehouse_models(dbt: DbtRunner, manifest: Mapping[str, Any], kind: st
         manifest: the project's, without the models that are no assets.
         kind: tag of the warehouse, such as `duckdb`.
         hours_per_step: the longest span, h, of one dbt invocation; a longer range takes several.
+        usd_per_tib: price of 2^40 bytes billed, USD, where the warehouse bills any.
     """
     translator = Translator(kind)
 
@@ -75,6 +80,7 @@ def build_warehouse_models(dbt: DbtRunner, manifest: Mapping[str, Any], kind: st
         # Keyed by node: of several steps, the last tells of all that the range built.
         events: dict[str, dict[str, Any]] = {}
         failed_tests: dict[str, dict[str, Any]] = {}
+        begun = datetime.now(UTC)
         with warehouse.exclusive():
             for step in steps(span, hours_per_step):
                 context.log.info(f"dbt: hours {step[0]:%Y-%m-%d %H:%M} to {step[1]:%Y-%m-%d %H:%M}")
@@ -85,10 +91,14 @@ def build_warehouse_models(dbt: DbtRunner, manifest: Mapping[str, Any], kind: st
                 warehouse.mark_processed(step)
             profiles = _profiles(warehouse, manifest, translator, span)
             totals = _totals(warehouse, manifest, translator)
+            costs = by_model(warehouse.costs(begun), manifest)
         selected = context.selected_asset_keys
         add_partition_metadata(context, {key: hours for key, hours in profiles.items() if key in selected})
+        hours = (span[1] - span[0]) // HOUR
         for key in selected & totals.keys():
-            context.add_asset_metadata({"dagster/row_count": totals[key]}, asset_key=key)
+            cost = costs.get(key.path[-1])
+            charged = metadata(cost, hours, usd_per_tib) if cost else {}
+            context.add_asset_metadata({"dagster/row_count": totals[key], **charged}, asset_key=key)
         for node, event in (events | failed_tests).items():
             # All models of the hours are built together, whatever part of them was asked for.
             if _reports(manifest["nodes"][node], translator, selected):

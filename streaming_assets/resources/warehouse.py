@@ -27,8 +27,8 @@ class WarehouseLocked(Exception):
 class Cost:
     """What a model's statements were charged: bytes billed, and slot time in ms."""
 
-    bytes_billed: int
-    slot_ms: int
+    bytes_billed: float
+    slot_ms: float
 
 
 class Warehouse(ABC):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from streaming_assets.lake.names import placeholder
 from streaming_assets.settings import ENV_PREFIX, PROJECT_ROOT, Settings, env_name
 from streaming_assets_tests.deploy import stand_in_provider
 from streaming_assets_tests.deploy.provider_schema import Schema
@@ -213,6 +214,25 @@ def test_rights_stay_apart(workspace: Workspace) -> None:
     project_roles = plan.of("google_project_iam_member")
     sink_roles = {values["role"] for address, values in project_roles.items() if '["sink' in address}
     assert sink_roles == {"roles/logging.logWriter", "roles/monitoring.metricWriter"}
+
+
+def test_dagster_may_write_the_placeholder_of_a_topic(workspace: Workspace) -> None:
+    bindings = workspace.planned().of("google_storage_bucket_iam_member")
+    condition = bindings["google_storage_bucket_iam_member.dagster_writes"]["condition"][0]["expression"]
+    (ending,) = re.findall(r'endsWith\("([^"]+)"\)', condition)
+    assert placeholder("listen_events").endswith(ending)
+
+
+def test_notifications_go_to_the_subscription_of_the_settings(workspace: Workspace) -> None:
+    assert not workspace.planned().of("google_pubsub_topic")
+    plan = workspace.planned({"notifications": "true"})
+    (notification,) = plan.of("google_storage_notification").values()
+    assert notification["object_name_prefix"] == "raw/"
+    assert set(notification["event_types"]) == {"OBJECT_FINALIZE", "OBJECT_DELETE"}
+    (right,) = plan.of("google_pubsub_subscription_iam_member").values()
+    assert right["role"] == "roles/pubsub.subscriber"
+    assert env_name("pubsub_subscription") in plan.env()
+    assert env_name("pubsub_subscription") not in workspace.planned().env()
 
 
 @pytest.mark.parametrize("variables", [{}, {"kafka": "managed"}, {"postgres": "vm"}, SEPARATE], ids=str)
