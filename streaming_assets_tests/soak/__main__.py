@@ -113,7 +113,8 @@ def _report(
     lines += [f"| rows of {table} | {reckoning.rows[table]:,} |" for table in tables]
     shown = [f"\n    {difference}" for difference in reckoning.differences[:SHOWN]]
     lines.append(f"| differences | {len(reckoning.differences) or 'none'} |" + "".join(shown))
-    return lines + [f"\n{problem}" for problem in system.problems]
+    problems = Counter(system.problems)
+    return lines + [f"\nmade again, {count} times: {problem}" for problem, count in problems.items()]
 
 
 def _told(system: System) -> int:

@@ -248,8 +248,8 @@ class System:
             try:
                 if is_down():
                     start()
-            except Exception as error:  # told at the end: the next look may find things better
-                self.problems.append(f"restart: {error}")
+            except Exception as error:  # told at the end: a start that is killed as well is made again
+                self.problems.append(str(error).splitlines()[0])
 
     def _sink_is_done(self, since: datetime) -> bool:
         try:
