@@ -25,6 +25,7 @@ GIB = 2**30
 MONTH_DAYS = 30
 MONTH_HOURS = 24 * MONTH_DAYS
 PAGE = 1000  # objects that one list operation answers with
+LEAST_MESSAGE = 1000  # bytes billed for a message or request of Pub/Sub
 LEAST_READ = 10 * 2**20  # bytes billed for each table of a query
 TYPE_BYTES = {"timestamp": 8, "date": 8, "bigint": 8, "integer": 8, "double": 8, "boolean": 1}
 
@@ -39,6 +40,7 @@ class Deployment:
     flush: float = 10.0
     sensor: float = 300.0
     lookback_hours: int = 48
+    relist: float = 600.0
 
     @property
     def runs_a_day(self) -> float:
@@ -90,12 +92,23 @@ class Traffic:
         a_flush = self.daily.get(topic, 0) / 86_400 * given.flush / given.partitions
         return 86_400 / given.flush * given.partitions * -math.expm1(-a_flush)
 
-    def listings_a_day(self) -> float:
-        """List operations of the object sensor: one for each thousand objects of the window, at least one a topic."""
+    def listings_a_day(self, woken: bool = False) -> float:
+        """List operations of the object sensor: one for each thousand objects of the window, at least one a topic.
+
+        Woken by notifications it looks at most twice a flush (its objects may fall into two ticks) and every `relist`.
+        """
         given = self.deployment
+        looks = 86_400 / given.sensor
+        if woken:
+            looks = min(looks, 2 * 86_400 / given.flush + 86_400 / given.relist)
         hours = given.lookback_hours + 0.5  # and the hour that has begun
         pages = sum(max(1, math.ceil(self.objects_a_day(t) / 24 * hours / PAGE)) for t in TOPICS)
-        return 86_400 / given.sensor * (pages + LISTED_TOPICS - len(TOPICS))
+        return looks * (pages + LISTED_TOPICS - len(TOPICS))
+
+    def notification_tib_a_day(self) -> float:
+        """Of Pub/Sub, each message in and out and each tick's pull at its least size."""
+        objects = sum(map(self.objects_a_day, TOPICS))
+        return (2 * objects + 86_400 / self.deployment.sensor) * LEAST_MESSAGE / 2**40
 
     def rows(self, relation: str) -> float:
         """Rows of the part of a relation that a run reads: an hour of events, a day of facts, a dimension whole."""
@@ -218,6 +231,10 @@ def report() -> Iterator[tuple[str, str]]:
     cases = [(flush, sensor) for flush in (10, 60, 300) for sensor in (5, 30, 300)]
     yield "listing", rows(header, [_listing(measured, *case) for case in cases])
     header = (
+        " flush s | sensor s | list operations a day | USD a month | messages a day | Pub/Sub, USD a month "
+    )
+    yield "woken", rows(header, [_woken(measured, *case) for case in cases if case[1] < case[0]])
+    header = (
         " sensor s | runs a day | models, USD a month | tests | both without the 10 MB rule | whole bill "
     )
     yield "runs", rows(header, [_runs(measured, sensor) for sensor in (30, 300, 900, 3600)])
@@ -233,6 +250,16 @@ def _listing(measured: dict[str, Any], flush: float, sensor: float) -> tuple[Any
     )
     objects = sum(map(traffic.objects_a_day, TOPICS))
     return flush, sensor, f"{objects:,.0f}", f"{operations:,.0f}", f"{usd:,.2f}", f"{usd * MONTH_DAYS:,.2f}"
+
+
+def _woken(measured: dict[str, Any], flush: float, sensor: float) -> tuple[Any, ...]:
+    traffic = Traffic(measured, Deployment(flush=flush, sensor=sensor))
+    prices = yaml.safe_load((HERE / "prices.yaml").read_text())["prices"]
+    operations = traffic.listings_a_day(woken=True)
+    listing = operations * MONTH_DAYS / 1000 * prices["class_a_1000"]["usd"]
+    messages = traffic.notification_tib_a_day() * MONTH_DAYS * prices["pubsub_tib"]["usd"]
+    objects = sum(map(traffic.objects_a_day, TOPICS))
+    return flush, sensor, f"{operations:,.0f}", f"{listing:,.2f}", f"{objects:,.0f}", f"{messages:,.2f}"
 
 
 def _runs(measured: dict[str, Any], sensor: float) -> tuple[Any, ...]:

@@ -35,6 +35,7 @@ def test_defaults_are_those_of_the_project() -> None:
     assert Deployment.sensor == float(interval[1])
     assert Deployment.lookback_hours == Settings.model_fields["lookback_hours"].default
     topics = yaml.safe_load((PROJECT_ROOT / "kafka" / "topics.yaml").read_text())
+    assert Deployment.relist == Settings.model_fields["relist_seconds"].default
     assert Deployment.partitions == topics["defaults"]["partitions"]
     assert cost["TOPICS"] == DEFAULT_TOPICS
     assert cost["LISTED_TOPICS"] == len(LAKE_TYPES)
@@ -58,8 +59,17 @@ def test_a_listing_is_paid_by_the_thousand_objects() -> None:
     traffic = Traffic(busy, deployment)
     assert traffic.objects_a_day("listen_events") == pytest.approx(1440)
     assert traffic.listings_a_day() == 24 * (4 * 1 + 1)  # 630 objects: one page for each topic
+    assert traffic.listings_a_day(woken=True) == traffic.listings_a_day(), "never more looks than ticks"
     longer = Traffic(busy, Deployment(**{**vars(deployment), "lookback_hours": 48}))
     assert longer.listings_a_day() == 24 * (4 * 3 + 1)  # 2,910 objects: three pages
+
+
+def test_notifications_spare_the_looks_between_flushes() -> None:
+    seldom = {"topics": {t: {"events_a_user_day": 1e6} for t in cost["TOPICS"]}, "models": {}}
+    deployment = Deployment(users=1, growth_a_year=0, partitions=1, flush=3600, sensor=5, lookback_hours=10)
+    traffic = Traffic(seldom, deployment)
+    assert traffic.listings_a_day(woken=True) == (2 * 24 + 144) * 5
+    assert traffic.notification_tib_a_day() * 2**40 == pytest.approx((2 * 4 * 24 + 17_280) * 1000)
 
 
 def test_a_topic_without_events_writes_no_objects_and_is_listed_all_the_same() -> None:
