@@ -32,7 +32,8 @@ def backfill(start: datetime, end: datetime, settings: Settings) -> list[str]:
         What failed, in words; empty if nothing did.
 
     Raises:
-        ValueError: the range is empty, not of whole hours, or has hours that are no partitions.
+        ValueError: the range is empty, not of whole hours, or has hours that are no partitions; or the target has
+            no way to keep this process apart from Dagster's runs.
     """
     span = checked_span((start, end), settings.first_hour, datetime.now(UTC) + timedelta(seconds=1))
     with _graph(settings) as graph:
@@ -50,6 +51,7 @@ def reconcile(settings: Settings) -> tuple[list[Span], list[str]]:
         The spans that were run, and what failed, in words.
 
     Raises:
+        ValueError: the target has no way to keep this process apart from Dagster's runs.
         LakeError: the lake can't be listed.
         WarehouseLocked: the warehouse is in use for longer than its lock timeout.
     """
@@ -88,7 +90,15 @@ class _Graph:
 
 @contextmanager
 def _graph(settings: Settings) -> Iterator[_Graph]:
-    """The graph on the instance of these settings, for runs of this process."""
+    """The graph on the instance of these settings, for runs of this process.
+
+    Raises:
+        ValueError: runs outside Dagster's queue could write the warehouse at the same time as those inside.
+    """
+    if not warehouse_of(settings).keeps_processes_apart:
+        raise ValueError(
+            f"on target {settings.target} only runs of Dagster's queue may write: launch the hours from Dagster's pages"
+        )
     prepare_dagster_home(settings)
     os.environ.update(dagster_environment(settings))
     from streaming_assets.definitions import defs  # reads the project, which takes seconds

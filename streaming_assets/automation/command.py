@@ -49,6 +49,9 @@ def reconcile_command() -> None:
 
     try:
         found, failed = reconcile(get_settings())
+    except ValueError as error:
+        print(f"reconcile: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
     except (LakeError, WarehouseLocked) as error:
         print(f"reconcile: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

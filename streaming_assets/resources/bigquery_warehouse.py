@@ -50,6 +50,7 @@ class BigQueryWarehouse(Warehouse):
     """
 
     kind = "bigquery"
+    keeps_processes_apart = False
 
     def __init__(
         self,

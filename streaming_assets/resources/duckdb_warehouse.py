@@ -34,6 +34,7 @@ class DuckDbWarehouse(Warehouse):
     """A DuckDB file. Writing happens under `exclusive()`, which the project's other processes respect."""
 
     kind = "duckdb"
+    keeps_processes_apart = True
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
         self.path = path

@@ -35,6 +35,7 @@ class Warehouse(ABC):
     """Tables of the project. SQL here and in `rows` is what DuckDB and BigQuery both understand."""
 
     kind: str  # tag of its assets
+    keeps_processes_apart: bool  # by `exclusive`; else the pool of Dagster's run queue alone does it
 
     @abstractmethod
     def exclusive(self, timeout: float | None = None) -> AbstractContextManager[None]:

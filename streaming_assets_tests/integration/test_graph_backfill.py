@@ -120,6 +120,26 @@ def test_a_range_that_is_none_is_refused_before_anything_is_done(
     assert not place.settings.dagster_home.exists()
 
 
+@pytest.mark.parametrize("command", [["backfill", "2025-03-01T00:00Z", "2025-03-01T01:00Z"], ["reconcile"]])
+def test_on_a_warehouse_without_a_lock_only_dagsters_queue_may_write(
+    place: Place, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("STREAMING_ASSETS_HOME", str(place.settings.home))
+    monkeypatch.setenv("STREAMING_ASSETS_TARGET", "gcp")
+    monkeypatch.setenv("STREAMING_ASSETS_GCP_PROJECT", "a-project")
+    monkeypatch.setenv("STREAMING_ASSETS_LAKE_URL", "gs://a-bucket")
+    get_settings.cache_clear()
+    try:
+        result = CliRunner().invoke(app, command)
+    finally:
+        get_settings.cache_clear()
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"{command[0]}: on target gcp only runs of Dagster's queue may write: launch the hours from Dagster's pages\n"
+    )
+    assert not place.settings.dagster_home.exists()
+
+
 def test_dagster_finds_the_definitions_valid_from_the_root(place: Place) -> None:
     result = run(place, "dagster", "definitions", "validate")
     assert result.returncode == 0, result.stderr
