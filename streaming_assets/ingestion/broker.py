@@ -7,19 +7,21 @@ that the oldest records go, silently, so a sink has to run beside it (the sink c
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from streaming_assets.events import TOPICS
-from streaming_assets.ingestion.broker_file import BrokerInfo, read_broker_file, write_broker_file
+from streaming_assets.ingestion.broker_file import BrokerInfo, read_broker_file, write_broker_file, write_ends
 from streaming_assets.ingestion.clients import BrokerError, answers
 from streaming_assets.settings import Settings
 
 PARTITION_BYTES = 5 * 1024 * 1024  # what a partition of the in-process cluster holds
 PARTITIONS = 4  # of each topic
+ENDS_SECONDS = 1.0  # between two notes of how much the broker has taken
 
 _log = logging.getLogger(__name__)
 
@@ -57,3 +59,24 @@ def embedded_cluster(settings: Settings) -> Iterator[BrokerInfo]:
         if read_broker_file(settings.broker_file) == info:
             settings.broker_file.unlink()
         host.flush(0)  # keeps the cluster, which lives as long as this client does, up to here
+
+
+def keep_ends(settings: Settings, info: BrokerInfo, stop: threading.Event) -> None:
+    """Write down how much the broker has taken, every `ENDS_SECONDS`, until `stop`: after a kill it tells what died."""
+    reader = Consumer({"bootstrap.servers": info.bootstrap_servers, "group.id": "ends"})
+    partitions = [TopicPartition(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
+    former: dict[str, list[int]] = {}
+    while True:
+        last = stop.wait(ENDS_SECONDS)
+        ends: dict[str, list[int]] = {}
+        try:
+            for one in partitions:
+                ends.setdefault(one.topic, []).append(reader.get_watermark_offsets(one, timeout=5)[1])
+            if ends != former:
+                write_ends(settings.home, info.life, ends)
+                former = ends
+        except (KafkaException, OSError) as error:
+            _log.warning("what the broker has taken is not written down: %s", error)
+        if last:
+            reader.close()
+            return

@@ -1,4 +1,6 @@
-"""The file in which a running embedded broker leaves its address: `HOME/broker.json`."""
+"""The files that a running embedded broker leaves: its address, `HOME/broker.json`, and how much it has taken,
+`HOME/lives/<life>.json`.
+"""
 
 import json
 import os
@@ -37,3 +39,33 @@ def read_broker_file(path: Path) -> BrokerInfo | None:
         return BrokerInfo(**json.loads(path.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
+
+
+Ends = dict[str, list[int]]  # by topic, of each partition the offset that its next record will get
+
+
+def write_ends(home: Path, life: str, ends: Ends) -> None:
+    """Put the file of that life in place, seen whole or not at all."""
+    path = home / "lives" / f"{life}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    incoming = path.with_suffix(f".{os.getpid()}")
+    incoming.write_text(json.dumps(ends))
+    os.replace(incoming, path)
+
+
+def read_ends(home: Path) -> dict[str, Ends]:
+    """What each life that no sink has settled with had taken, as last written; an unreadable file says nothing."""
+    found: dict[str, Ends] = {}
+    for path in sorted((home / "lives").glob("*.json")):
+        try:
+            found[path.stem] = {
+                str(topic): list(map(int, ends)) for topic, ends in json.loads(path.read_text()).items()
+            }
+        except (OSError, ValueError, TypeError, AttributeError):
+            found[path.stem] = {}
+    return found
+
+
+def forget_ends(home: Path, life: str) -> None:
+    """Remove the file of that life."""
+    (home / "lives" / f"{life}.json").unlink(missing_ok=True)

@@ -33,7 +33,7 @@ def broker() -> None:
     RECORDS ARE DROPPED without a word, so run `streaming-assets sink` beside it: the sink reports what was
     dropped before it came. For anything durable, set STREAMING_ASSETS_KAFKA_BOOTSTRAP_SERVERS to a real broker.
     """
-    from streaming_assets.ingestion.broker import embedded_cluster
+    from streaming_assets.ingestion.broker import embedded_cluster, keep_ends
     from streaming_assets.ingestion.clients import BrokerError
 
     stop = _stop_on_signal()
@@ -44,7 +44,7 @@ def broker() -> None:
                 "oldest records dropped beyond that",
                 flush=True,
             )
-            stop.wait()
+            keep_ends(get_settings(), info, stop)
             # The sink, told to stop at the same time, still fetches what producers sent last.
             stop.clear()
             stop.wait(BROKER_GRACE_SECONDS)

@@ -1,16 +1,18 @@
-"""What died with a life of the embedded broker: records that the sink knew of and that the lake does not hold.
+"""What died with a life of the embedded broker: records that it took and that the lake does not hold.
 
-The sink can't know what the broker took in its last moments; whoever produced that does.
+The broker writes down each second how much it has; what it took after that only its producers know.
 """
 
 import logging
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
 from isal import igzip
 
+from streaming_assets.ingestion.broker_file import Ends, forget_ends, read_ends
 from streaming_assets.ingestion.packing import DAMAGED
 from streaming_assets.ingestion.sink_state import PartitionState, SinkState
 from streaming_assets.lake.names import dead_letter_object, floor_hour, hour_prefix, parse_object
@@ -22,24 +24,46 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _log = logging.getLogger(__name__)
 
 
-def note_died(state: SinkState, lake: Lake, dead_letter_topic: str) -> None:
-    """Add to `state` as lost what its life, which is over, took along; its partitions are forgotten.
+def note_died(state: SinkState, current: str | None, lake: Lake, dead_letter_topic: str) -> None:
+    """Add to `state` as lost what lives other than `current` took along, as far as sink or broker wrote it down.
 
     Raises:
-        LakeError: the lake can't be read; nothing is noted.
+        LakeError: the lake can't be read; what was not looked at yet is noted by the next call.
     """
-    missing = [
-        (own, first, last)
-        for own in state.partitions.values()
-        for first, last in _missing(own, state.life or "", lake, dead_letter_topic)
-    ]
-    for own, first, last in missing:
-        state.add_lost(own.topic, own.partition, first, last)
-        _log.error(
-            "records of %s, partition %d, died with the broker: offsets %d to %d of life %s",
-            *(own.topic, own.partition, first, last, state.life),
-        )
-    state.partitions.clear()
+    home = state.path.parent
+    lives = read_ends(home)
+    if state.life is not None:
+        lives.setdefault(state.life, {})
+    for life, ends in lives.items():
+        if life == current:
+            continue
+        known = _known(state if state.life == life else None, ends)
+        missing = [
+            (own, first, last)
+            for own in known
+            for first, last in _missing(own, life, lake, dead_letter_topic)
+        ]
+        for own, first, last in missing:
+            state.add_lost(own.topic, life, own.partition, first, last)
+            _log.error(
+                "records of %s, partition %d, died with the broker: offsets %d to %d of life %s",
+                *(own.topic, own.partition, first, last, life),
+            )
+        if state.life == life:
+            state.partitions.clear()
+            state.life = None
+        state.write()  # before the file goes, so that nothing is forgotten
+        forget_ends(home, life)
+
+
+def _known(state: SinkState | None, ends: Ends) -> list[PartitionState]:
+    """Partitions of a life as the sink that read from it knew them, with the ends that its broker wrote down."""
+    partitions = dict(state.partitions) if state else {}
+    for topic, offsets in ends.items():
+        for number, end in enumerate(offsets):
+            own = partitions.get((topic, number), PartitionState(topic, number))
+            partitions[topic, number] = replace(own, end=max(end, own.end or 0))
+    return list(partitions.values())
 
 
 def _missing(own: PartitionState, life: str, lake: Lake, dead_letter_topic: str) -> Iterator[tuple[int, int]]:

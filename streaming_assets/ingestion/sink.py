@@ -57,8 +57,8 @@ def run_sink(settings: Settings, lake: Lake, stop: threading.Event, instance: st
     state = SinkState(settings.home / (f"sink-{instance}.json" if instance else "sink.json"))
     while not stop.is_set():
         current = life(settings)
-        if state.life not in (None, current):
-            note_died(state, lake, settings.dead_letter_topic)
+        if not instance:  # the embedded broker has one sink
+            note_died(state, current, lake, settings.dead_letter_topic)
         state.life = current
         _Session(settings, lake, state, instance).run(stop)
     return state
@@ -160,7 +160,7 @@ class _Session:
 
     def _jump(self, own: PartitionState, position: int, offset: int) -> None:
         if offset > position:
-            self._state.add_lost(own.topic, own.partition, position, offset - 1)
+            self._state.add_lost(own.topic, self._state.life, own.partition, position, offset - 1)
             _log.error(
                 "the broker dropped records of %s, partition %d, before they were read: offsets %d to %d",
                 *(own.topic, own.partition, position, offset - 1),

@@ -71,10 +71,10 @@ class SinkState:
         except (OSError, ValueError, TypeError, KeyError):
             pass
 
-    def add_lost(self, topic: str, partition: int, first: int, last: int) -> None:
+    def add_lost(self, topic: str, life: str | None, partition: int, first: int, last: int) -> None:
         """Note that these offsets were in the broker and will never be in the lake."""
         self.lost += last - first + 1
-        self.lost_ranges.append(LostRange(topic, self.life, partition, first, last, _now()))
+        self.lost_ranges.append(LostRange(topic, life, partition, first, last, _now()))
         del self.lost_ranges[:-LOST_RANGES]
 
     @property

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from streaming_assets.ingestion.broker_file import read_ends, write_ends
 from streaming_assets.ingestion.buffer import Buffer
 from streaming_assets.ingestion.lives import note_died
 from streaming_assets.ingestion.placing import place
@@ -36,8 +37,8 @@ def put(lake: FolderLake, offsets: range, hours: int = 0, value: bytes = b"{}", 
 def died(tmp_path: Path, lake: FolderLake, **known: int | None) -> list[tuple[int, int]]:
     state = SinkState(tmp_path / "sink.json", life=LIFE)
     state.partitions["user_info", 0] = PartitionState("user_info", 0, **known)
-    note_died(state, lake, LETTERS)
-    assert state.partitions == {}
+    note_died(state, "embedded-20250302T000000-new", lake, LETTERS)
+    assert (state.life, state.partitions) == (None, {})
     assert {(lost.topic, lost.life, lost.partition) for lost in state.lost_ranges} <= {("user_info", LIFE, 0)}
     assert state.lost == sum(lost.last - lost.first + 1 for lost in state.lost_ranges)
     return [(lost.first, lost.last) for lost in state.lost_ranges]
@@ -81,3 +82,30 @@ def test_a_damaged_object_holds_nothing(tmp_path: Path, lake: FolderLake) -> Non
     (path,) = [path for path in lake.root.rglob("*.gz") if path.is_file()]
     path.write_bytes(path.read_bytes()[:-9])
     assert died(tmp_path, lake, position=9, committed=5, end=9) == [(5, 8)]
+
+
+def test_what_the_broker_wrote_down_counts_too_and_once(tmp_path: Path, lake: FolderLake) -> None:
+    put(lake, range(5))
+    write_ends(tmp_path, LIFE, {"user_info": [9, 0], "listen_events": [0, 2]})
+    write_ends(tmp_path, "embedded-20250301T230000-unseen", {"user_info": [3]})
+    write_ends(tmp_path, "current", {"user_info": [7]})
+    state = SinkState(tmp_path / "sink.json", life=LIFE)
+    state.partitions["user_info", 0] = PartitionState("user_info", 0, position=6, committed=5, end=6)
+    for _ in range(2):
+        note_died(state, "current", lake, LETTERS)
+        lost = sorted((one.life, one.topic, one.partition, one.first, one.last) for one in state.lost_ranges)
+        assert lost == [
+            (LIFE, "listen_events", 1, 0, 1),
+            (LIFE, "user_info", 0, 5, 8),
+            ("embedded-20250301T230000-unseen", "user_info", 0, 0, 2),
+        ]
+    assert list(read_ends(tmp_path)) == ["current"]
+    assert SinkState(tmp_path / "sink.json").lost_ranges == state.lost_ranges
+
+
+def test_a_life_on_the_same_broker_goes_on(tmp_path: Path, lake: FolderLake) -> None:
+    state = SinkState(tmp_path / "sink.json", life=LIFE)
+    state.partitions["user_info", 0] = PartitionState("user_info", 0, position=6, committed=5, end=6)
+    note_died(state, LIFE, lake, LETTERS)
+    assert (state.life, state.lost_ranges) == (LIFE, [])
+    assert state.partitions

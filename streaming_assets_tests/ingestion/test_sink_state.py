@@ -10,7 +10,7 @@ def test_the_file_says_what_the_sink_did(tmp_path: Path) -> None:
     state = SinkState(tmp_path / "home" / "sink.json", life="life-1", records=7, dead_letters=2)
     state.partitions["user_info", 1] = PartitionState("user_info", 1, position=9, committed=5, end=12)
     state.partitions["user_info", 0] = PartitionState("user_info", 0)
-    state.add_lost("user_info", 1, 3, 4)
+    state.add_lost("user_info", "life-1", 1, 3, 4)
     state.write()
     document = json.loads(state.path.read_text())
     assert document["partitions"] == [
@@ -28,7 +28,7 @@ def test_the_file_says_what_the_sink_did(tmp_path: Path) -> None:
 def test_lost_ranges_outlive_the_sink_and_stay_few(tmp_path: Path) -> None:
     state = SinkState(tmp_path / "sink.json")
     for number in range(LOST_RANGES + 5):
-        state.add_lost("user_info", 0, 2 * number, 2 * number)
+        state.add_lost("user_info", None, 0, 2 * number, 2 * number)
     state.write()
     again = SinkState(tmp_path / "sink.json")
     assert [lost.first for lost in again.lost_ranges] == [2 * n for n in range(5, LOST_RANGES + 5)]

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from streaming_assets.events import DEFAULT_TOPICS
 from streaming_assets.ingestion.broker import PARTITIONS, embedded_cluster
-from streaming_assets.ingestion.broker_file import read_broker_file
+from streaming_assets.ingestion.broker_file import read_broker_file, read_ends
 from streaming_assets.ingestion.producer import DeliveryError, EventProducer
 from streaming_assets.lake.folder import INCOMING, FolderLake
 from streaming_assets.lake.names import dead_letter_source, parse_object
@@ -242,6 +242,24 @@ def test_what_died_with_the_broker_is_counted(here: Machine, lake: FolderLake, b
     assert here.state()["lost"] == 20
     assert again.said(f"died with the broker: offsets 10 to 29 of life {dead}")
     assert sorted(numbers(lake)) == list(range(10))
+
+
+def test_what_no_sink_ever_saw_is_counted_when_the_broker_dies(here: Machine, broker: Command) -> None:
+    produce(here, "user_info", events(0, 30), partition=1)
+    info = read_broker_file(here.home / "broker.json")
+    assert info is not None
+    wait_until(
+        lambda: read_ends(here.home).get(info.life, {}).get("user_info", [0, 0])[1] == 30,
+        "it is written down",
+    )
+    broker.kill()
+    here.start("broker")
+    here.start("sink")
+    wait_until(lambda: here.state().get("life") not in (None, info.life), "the next life")
+    (lost,) = here.state()["lost_ranges"]
+    assert (lost["topic"], lost["life"], lost["partition"]) == ("user_info", info.life, 1)
+    assert (lost["first"], lost["last"]) == (0, 29)
+    assert info.life not in read_ends(here.home)
 
 
 def test_a_second_broker_is_refused(here: Machine, broker: Command) -> None:
