@@ -69,12 +69,12 @@ def reckon(record: Iterable[Sent], settings: Settings, lake: Lake, warehouse: Du
             acknowledged[sent.topic, sent.life, sent.partition, sent.offset] = sent
     result = Reckoning(len(acknowledged), sum(_is_faulty(sent) for sent in acknowledged.values()))
     in_lake = dict(_in_lake(lake))
-    last_life = max((sent.life or "" for sent in acknowledged.values()), default="")
+    alive = json.loads((settings.home / "sink.json").read_text())["life"]
     kept: dict[Coordinates, Sent] = {}
     for where, sent in acknowledged.items():
         if where in in_lake:
             kept[where] = in_lake[where]
-        elif sent.life is not None and sent.life != last_life:
+        elif sent.life not in (None, alive):
             result.died[sent.life] += 1
         else:
             result.differences.append(f"lake - {where} {sent.value}")
