@@ -30,13 +30,15 @@ from streaming_assets.resources.warehouse import Cost, Tell, Warehouse, in_span
 
 _EMPTY = gzip.compress(b"", mtime=0)
 ASSET_LABEL = "asset"  # of dbt's queries: the model or test that they belong to
-_TYPES = {
+INVENTORY_TYPES = {
     pa.string(): "STRING",
     pa.int64(): "INTEGER",
     pa.bool_(): "BOOLEAN",
     pa.timestamp("us"): "TIMESTAMP",
 }
-_INVENTORY_COLUMNS = [bigquery.SchemaField(field.name, _TYPES[field.type]) for field in INVENTORY_SCHEMA]
+_INVENTORY_COLUMNS = [
+    bigquery.SchemaField(field.name, INVENTORY_TYPES[field.type]) for field in INVENTORY_SCHEMA
+]
 
 
 class WarehouseError(Exception):
@@ -109,11 +111,7 @@ class BigQueryWarehouse(Warehouse):
         )
         with self._explained():
             self._client.load_table_from_json(rows, incoming, job_config=config).result()
-        self.execute(
-            "merge into lake_objects using lake_objects_incoming as incoming on false"
-            f" when not matched by source and {in_span(span, 'lake_objects.')} then delete"
-            " when not matched then insert row"
-        )
+        self.execute(replacement(span))
 
     def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
         """BigQuery can't read partitions of a prefix that holds no object, so there is always an empty one."""
@@ -197,6 +195,15 @@ class BigQueryWarehouse(Warehouse):
 def external_dataset(dataset: str) -> str:
     """The dataset of the external tables beside one; terraform/ and dbt_project/models/sources.yml name it alike."""
     return f"{dataset}_external"
+
+
+def replacement(span: Span) -> str:
+    """The statement that puts what was loaded in the place of a span's rows."""
+    return (
+        "merge into lake_objects as held using lake_objects_incoming as incoming on false"
+        f" when not matched by source and {in_span(span, 'held.')} then delete"
+        " when not matched then insert row"
+    )
 
 
 def _json(row: dict[str, Any]) -> dict[str, Any]:

@@ -113,7 +113,8 @@ class Warehouse(ABC):
         if not self.has_table("lake_objects"):
             return {}
         found = self.rows(
-            "select topic, bucket_ingestion_datetime, count(*), sum(size_bytes), max(generation)"
+            "select topic, bucket_ingestion_datetime, count(*) as objects, sum(size_bytes) as size,"
+            " max(generation) as newest"
             " from lake_objects group by topic, bucket_ingestion_datetime"
             " having min(case when is_processed then 1 else 0 end) = 1"
         )
@@ -128,13 +129,16 @@ class Warehouse(ABC):
 
     def newest_hour_end(self) -> datetime:
         """End of the newest ingestion hour whose objects are in the tables; the epoch when there is none."""
-        newest = self.rows("select max(bucket_ingestion_datetime) from lake_objects where is_processed")[0][0]
+        newest = self.rows(
+            "select max(bucket_ingestion_datetime) as hour from lake_objects where is_processed"
+        )[0][0]
         return _utc(newest) + HOUR if newest else datetime.fromtimestamp(0, UTC)
 
     def hourly_profile(self, table: str, span: Span) -> list[tuple[datetime, int, datetime, datetime]]:
         """(hour, rows, first event, last event) of a table that keeps the ingestion hour."""
         found = self.rows(
-            "select bucket_ingestion_datetime, count(*), min(event_datetime), max(event_datetime)"
+            "select bucket_ingestion_datetime, count(*) as row_count, min(event_datetime) as first_event,"
+            " max(event_datetime) as last_event"
             f" from {table} where {in_span(span)} group by bucket_ingestion_datetime"
         )
         return [(_utc(hour), rows, _utc(first), _utc(last)) for hour, rows, first, last in found]

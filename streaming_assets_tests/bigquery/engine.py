@@ -66,6 +66,10 @@ class GoogleSql:
         self._service = ZetaSqlLocalService.get_instance()
         language = types.LanguageOptions.maximum_features()
         language.product_mode = types.ProductMode.PRODUCT_EXTERNAL
+        language.enabled_language_features = [
+            *language.enabled_language_features,
+            *(feature for feature in types.LanguageFeature if "EXTERNAL_TABLE" in feature.name),
+        ]
         language.reserved_keywords = ["QUALIFY"]  # as in BigQuery; else it needs a WHERE before it
         self._options = types.AnalyzerOptions(language_options=language)
         self._options.default_timezone = "UTC"
@@ -92,6 +96,14 @@ class GoogleSql:
         """Names and types of a query's columns."""
         ((_, statement),) = self._analysed(query)
         return {column.name: name_of(column.column.type) for column in statement.output_column_list}
+
+    def understand(self, script: str) -> list[str]:
+        """Kinds of a script's statements, such as `ResolvedMergeStmt`; none is run.
+
+        Raises:
+            zetasql's ServerError: a statement is no GoogleSQL, or does not fit the tables.
+        """
+        return [type(statement).__name__ for _, statement in self._analysed(script)]
 
     def _analysed(self, script: str) -> Iterator[tuple[str, Any]]:
         data = _joined(script).encode()

@@ -6,6 +6,7 @@ GoogleSQL that fits the tables before it, prune what it reads, and leave the row
 
 import re
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,16 @@ import pytest
 
 pytest.importorskip("zetasql", reason="the GoogleSQL analyser `zetasql` needs Python 3.11")
 
-from streaming_assets.resources.tables import naive
-from streaming_assets_tests.bigquery.project import BigQueryProject
+from streaming_assets.checks.hourly import STAGING
+from streaming_assets.checks.queries import LEVELS, OFFSET_GAPS, QUARANTINE, UNACCOUNTED_ROWS
+from streaming_assets.lake.names import HOUR
+from streaming_assets.partitions import Span
+from streaming_assets.resources.bigquery_warehouse import INVENTORY_TYPES, BigQueryWarehouse, replacement
+from streaming_assets.resources.tables import INVENTORY_SCHEMA, literal, naive
+from streaming_assets_tests.bigquery.engine import GoogleSql, Table
+from streaming_assets_tests.bigquery.project import DATASET, PROJECT, BigQueryProject
 from streaming_assets_tests.bigquery.site import Site
+from streaming_assets_tests.bigquery.values import type_of
 from streaming_assets_tests.properties.executor import MemoryWarehouse
 from streaming_assets_tests.properties.machine import project_executor
 from streaming_assets_tests.properties.world import take_stock
@@ -25,6 +33,8 @@ pytestmark = [
     pytest.mark.xdist_group("googlesql"),
     pytest.mark.timeout(1200),  # 100 s of CPU, on a busy machine
 ]
+
+BIGQUERY = {"STRING": "STRING", "INTEGER": "INT64", "BOOLEAN": "BOOL", "TIMESTAMP": "TIMESTAMP"}
 
 # BigQuery shows a row by its fields, DuckDB by the line's own bytes.
 DIFFERENT = {"stg_quarantine": {"raw_text"}}
@@ -102,6 +112,105 @@ def test_each_job_says_which_node_sent_it_and_for_which_hours(both: Both) -> Non
     assert "assert_user_intervals_are_contiguous" in {job["asset"] for job in jobs}, "tests, too"
     window = {(job["window_start"], job["window_end"]) for job in jobs}
     assert window == {tuple(f"{naive(hour):%Y-%m-%d_%H_%M_%S}" for hour in both.site.span)}
+
+
+class OnEngine(BigQueryWarehouse):
+    """The warehouse's own queries, sent to the engine with the names of tables made whole."""
+
+    def __init__(self, engine: GoogleSql) -> None:
+        super().__init__(PROJECT, DATASET, NotImplementedError, 0)
+        self.engine = engine
+
+    def has_table(self, name: str) -> bool:
+        return f"{PROJECT}.{DATASET}.{name}" in self.engine.tables
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.engine.run(self.whole(sql))[1]
+
+    def execute(self, sql: str) -> None:
+        self.engine.run(self.whole(sql))
+
+    def whole(self, sql: str) -> str:
+        return re.sub(
+            r"\b(from|join|into|update|using) (\w+)\b(?!\()",
+            lambda m: f"{m[1]} `{PROJECT}.{DATASET}.{m[2]}`" if self.has_table(m[2]) else m[0],
+            sql,
+        )
+
+
+@pytest.fixture(scope="module")
+def on_engine(both: Both) -> OnEngine:
+    """BigQuery's tables after both phases, and the inventory, which loads fill, as DuckDB has it."""
+    engine = both.bigquery.engine
+    engine.prunes = False
+    columns = {field.name: type_of(BIGQUERY[INVENTORY_TYPES[field.type]]) for field in INVENTORY_SCHEMA}
+    rows = [
+        tuple(value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for value in row)
+        for row in both.duckdb.rows("select * from lake_objects")
+    ]
+    for name in ("lake_objects", "lake_objects_incoming"):
+        engine.tables[f"{PROJECT}.{DATASET}.{name}"] = Table(columns, (), list(rows))
+    return OnEngine(engine)
+
+
+def questions(span: Span) -> dict[str, str]:
+    """All that the hourly checks ask, by topic and check."""
+    first, end = map(literal, span)
+    bounds = {
+        "start": first,
+        "end": end,
+        "lookback": literal(span[0] - 24 * HOUR),
+        "next_end": literal(span[1] + HOUR),
+    }
+    asked = {"quarantine": QUARANTINE.format(**bounds), "levels": LEVELS.format(**bounds)}
+    for topic, staging in STAGING.items():
+        asked[f"rows of {topic}"] = UNACCOUNTED_ROWS.format(topic=topic, staging=staging, **bounds)
+        asked[f"offsets of {topic}"] = OFFSET_GAPS.format(topic=topic, **bounds)
+    return asked
+
+
+def test_checks_find_the_same_on_both(both: Both, on_engine: OnEngine) -> None:
+    compared = []
+    for name, sql in questions(both.site.span).items():
+        found, wanted = on_engine.rows(sql), both.duckdb.rows(sql)
+        assert Counter(map(_plain, found)) == Counter(map(_plain, wanted)), name
+        compared += [name] if wanted else []
+    assert {"quarantine", "levels", "rows of listen_events", "rows of page_view_events"} <= set(compared)
+
+
+def test_the_warehouse_answers_the_same_on_both(both: Both, on_engine: OnEngine) -> None:
+    span, first = both.site.span, both.site.span[0]
+    marts = {"mart_daily_streams": "event_date", "mart_weekly_users": "week_start"}
+    for ask in (
+        lambda warehouse: warehouse.known_rows(span),
+        lambda warehouse: warehouse.was_taken_in(first),
+        lambda warehouse: warehouse.was_taken_in(first - HOUR),
+        lambda warehouse: warehouse.all_days(marts),
+        lambda warehouse: warehouse.queued_days(),
+        lambda warehouse: sorted(map(_plain, warehouse.hourly_profile("stg_listen_events", span))),
+    ):
+        assert ask(on_engine) == ask(both.duckdb)
+    assert on_engine.queued_days()
+    on_engine.mark_processed(span)
+    both.duckdb.mark_processed(span)
+    assert on_engine.processed_hours() == both.duckdb.processed_hours() != {}
+    assert on_engine.newest_hour_end() == both.duckdb.newest_hour_end() > first
+    on_engine.forget_queued(on_engine.queued_days())
+    assert on_engine.queued_days() == {}
+    on_engine.queue_all_days()
+    assert list(on_engine.queued_days()) == ["mart_daily_streams"]
+
+
+def test_the_inventory_of_hours_is_replaced_by_a_merge_that_bigquery_takes(
+    both: Both, on_engine: OnEngine
+) -> None:
+    merge = replacement(both.site.span)
+    assert on_engine.engine.understand(on_engine.whole(merge)) == ["ResolvedMergeStmt"]
+
+
+def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Times without a zone are UTC; decimals and integers compare as they are."""
+    return tuple(v.replace(tzinfo=UTC) if isinstance(v, datetime) and v.tzinfo is None else v for v in row)
 
 
 def _kind(statement: str) -> str:

@@ -229,9 +229,9 @@ def test_the_inventory_of_a_span_is_replaced_in_one_statement(
     assert settings["destinationTable"]["tableId"] == "lake_objects_incoming"
     assert query.method == "bigquery.jobs.query"
     assert query.body["query"] == (
-        "merge into lake_objects using lake_objects_incoming as incoming on false when not matched by source and "
-        "lake_objects.bucket_ingestion_datetime >= timestamp '2025-03-01 00:00:00' and "
-        "lake_objects.bucket_ingestion_datetime < timestamp '2025-03-01 03:00:00' then delete "
+        "merge into lake_objects as held using lake_objects_incoming as incoming on false "
+        "when not matched by source and held.bucket_ingestion_datetime >= timestamp '2025-03-01 00:00:00' and "
+        "held.bucket_ingestion_datetime < timestamp '2025-03-01 03:00:00' then delete "
         "when not matched then insert row"
     )
 
