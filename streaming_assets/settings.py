@@ -85,7 +85,10 @@ class Settings(BaseSettings):
         120, ge=0, description="How long a run waits, s, for another process to release the DuckDB file"
     )
     hours_per_step: int = Field(
-        744, ge=1, description="Hours that one dbt invocation covers at most; a longer range takes several"
+        744,
+        ge=1,
+        le=4000,  # the most partitions of a table that one statement of BigQuery may change
+        description="Hours that one dbt invocation covers at most; a longer range takes several",
     )
 
     gcp_project: str = Field("", description="Google Cloud project (target gcp)")

@@ -8,6 +8,7 @@ import pytest
 
 from streaming_assets.assets.keys import external_key
 from streaming_assets.partitions import key_of
+from streaming_assets.resources.warehouse import Cost, Warehouse
 from streaming_assets_tests.graph import Graph, change, failures, hour, info, listen, view
 
 # One world serves all tests of the module, so they stay on one worker.
@@ -176,3 +177,23 @@ def test_the_snapshot_is_published_with_the_run(ranged: tuple[Graph, dg.ExecuteI
     graph, _ = ranged
     assert list(graph.settings.published_dir.rglob("*.parquet"))
     assert graph.warehouse.queued_days() == {}
+
+
+def test_what_models_cost_is_told_an_hours_part_for_each_hour(
+    world: Callable[[str], Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    billed = {"fact_listen_events": Cost(2**40, 4000), "base_listen_events": Cost(3 * 2**20, 0)}
+    monkeypatch.setattr(Warehouse, "costs", lambda _warehouse, _since: billed)
+    graph = world("billed")
+    result = graph.run(0, 2)
+    assert result.success, failures(result)
+    told = metadata(result)
+    assert {at: told[FACT, at]["cost_usd"] for at in (key_of(hour(0)), key_of(hour(1)))} == {
+        key_of(hour(0)): graph.settings.bigquery_usd_per_tib / 2,
+        key_of(hour(1)): graph.settings.bigquery_usd_per_tib / 2,
+    }
+    assert told[FACT, key_of(hour(0))]["slot_seconds"] == 2
+    assert told[LISTENS, key_of(hour(0))]["bytes_billed"] == 2**19, (
+        "a third of what parsing cost, for two hours"
+    )
+    assert "bytes_billed" not in told[dg.AssetKey(["staging", "stg_users"]), key_of(hour(0))]
