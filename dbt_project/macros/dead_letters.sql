@@ -29,7 +29,7 @@
 {% endmacro %}
 
 {% macro bigquery__dead_letters() %}
-    {%- set header = "(select value from unnest(headers) where key = '__connect.errors.%s' limit 1)" -%}
+    {%- set header = "(select header.value from unnest(headers) as header where header.key = '__connect.errors.%s' limit 1)" -%}
     select
         {{ header % 'topic' }} as topic,
         {{ to_integer(header % 'partition') }} as kafka_partition,

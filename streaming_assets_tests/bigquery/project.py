@@ -1,6 +1,6 @@
 """The dbt project on target gcp over an engine: external tables, hours, and runs of the whole graph."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,9 @@ from streaming_assets.resources.tables import REFERENCE
 from streaming_assets.settings import Settings
 from streaming_assets_tests.bigquery.dbt_on_engine import answered_by
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
+from streaming_assets_tests.bigquery.site import DATASET, EXTERNAL, LAKE, PROJECT
 from streaming_assets_tests.bigquery.values import type_of
 
-PROJECT, DATASET = "test-project", "streaming_assets"
-EXTERNAL = f"{DATASET}_external"
 SPAN: Span = (datetime(2025, 3, 28, 22, tzinfo=UTC), datetime(2025, 3, 28, 23, tzinfo=UTC))
 
 # Read whole by design: users are told anew from all that was ever said of them, and there are few.
@@ -33,7 +32,7 @@ _KINDS = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}  # the API'
 def external_tables() -> dict[str, dict[str, types.Type]]:
     """Columns of the external tables, by name, as they are made through the API, with those that BigQuery adds."""
     dataset = DatasetReference(PROJECT, EXTERNAL)
-    lake = BucketLake("gs://test-bucket")
+    lake = BucketLake(LAKE)
     tables = {}
     for event_type in LAKE_TYPES:
         table = event_table(dataset.table(str(event_type.external_table)), event_type, lake)
@@ -58,13 +57,13 @@ class BigQueryProject:
     """dbt's runs on an engine. `rows` of external tables by name make it compute; without, it checks types alone."""
 
     def __init__(self, home: Path) -> None:
-        settings = Settings(home=home, target="gcp", gcp_project=PROJECT, lake_url="gs://test-bucket")
+        settings = Settings(home=home, target="gcp", gcp_project=PROJECT, lake_url=LAKE)
         self.engine = GoogleSql(whole=READ_WHOLE)
         self.labels: list[dict[str, str]] = []  # of the last build's jobs
         self._dbt = DbtRunner(settings)
         self.fill(None)
 
-    def fill(self, rows: Mapping[str, list[Mapping[str, Any]]] | None) -> None:
+    def fill(self, rows: Mapping[str, Sequence[Mapping[str, Any]]] | None) -> None:
         """Put rows, values by column, into the external tables."""
         for name, columns in external_tables().items():
             self.engine.tables[f"{PROJECT}.{EXTERNAL}.{name}"] = Table(
@@ -86,6 +85,7 @@ class BigQueryProject:
         if failed or not tests:
             raise DbtError(f"tests: {failed}")
 
-    def table(self, name: str) -> Table:
-        """A model's table."""
-        return self.engine.tables[f"{PROJECT}.{DATASET}.{name}"]
+    def rows(self, name: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Columns and rows of a model's table."""
+        table = self.engine.tables[f"{PROJECT}.{DATASET}.{name}"]
+        return list(table.columns), table.rows or []

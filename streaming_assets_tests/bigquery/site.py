@@ -19,6 +19,9 @@ from streaming_assets.resources.tables import naive
 from streaming_assets_tests.properties.world import World
 from streaming_assets_tests.simulator.runs import START, plan, run
 
+PROJECT, DATASET = "test-project", "streaming_assets"
+EXTERNAL = f"{DATASET}_external"
+LAKE = "gs://test-bucket"
 HOURS = 48
 FIRST = datetime.fromtimestamp(START / 1000, UTC)
 PHASES: tuple[Span, Span] = ((FIRST, FIRST + 40 * HOUR), (FIRST + 20 * HOUR, FIRST + (HOURS + 2) * HOUR))
@@ -54,7 +57,7 @@ class Site:
         rows: dict[str, list[dict[str, Any]]] = {str(kind.external_table): [] for kind in LAKE_TYPES}
         for name, texts in self.world.objects.items():
             for record in map(json.loads, texts):
-                row = record | {"date": naive(name.hour), "_file_name": f"gs://test-bucket/{name}"}
+                row = record | {"date": naive(name.hour), "_file_name": f"{LAKE}/{name}"}
                 kind = BY_TOPIC.get(name.topic, DEAD_LETTERS)
                 if kind is not DEAD_LETTERS:
                     row["value"] = {

@@ -15,7 +15,7 @@ from streaming_assets.lake.names import SONGS
 from streaming_assets.resources.bigquery_tables import event_table, reference_table
 from streaming_assets.resources.tables import REFERENCE
 from streaming_assets_tests.bigquery.engine import GoogleSql
-from streaming_assets_tests.bigquery.project import EXTERNAL, PROJECT
+from streaming_assets_tests.bigquery.site import EXTERNAL, PROJECT
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("googlesql")]
 

@@ -21,12 +21,10 @@ from streaming_assets.partitions import Span
 from streaming_assets.resources.bigquery_warehouse import INVENTORY_TYPES, BigQueryWarehouse, replacement
 from streaming_assets.resources.tables import INVENTORY_SCHEMA, literal, naive
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
-from streaming_assets_tests.bigquery.project import DATASET, PROJECT, BigQueryProject
-from streaming_assets_tests.bigquery.site import Site
+from streaming_assets_tests.bigquery.project import SPAN, BigQueryProject
+from streaming_assets_tests.bigquery.site import DATASET, PROJECT
 from streaming_assets_tests.bigquery.values import type_of
-from streaming_assets_tests.properties.executor import MemoryWarehouse
-from streaming_assets_tests.properties.machine import project_executor
-from streaming_assets_tests.properties.world import take_stock
+from streaming_assets_tests.bigquery.warehouses import CHANGES, Both, changes
 
 pytestmark = [
     pytest.mark.integration,
@@ -36,50 +34,29 @@ pytestmark = [
 
 BIGQUERY = {"STRING": "STRING", "INTEGER": "INT64", "BOOLEAN": "BOOL", "TIMESTAMP": "TIMESTAMP"}
 
-# BigQuery shows a row by its fields, DuckDB by the line's own bytes.
-DIFFERENT = {"stg_quarantine": {"raw_text"}}
 
+class Checked(BigQueryProject):
+    """The project on the analyser and the evaluator; statements by phase."""
 
-class Both:
-    """The two warehouses after the phases so far; rows of each model by phase."""
-
-    def __init__(self, folder: Path) -> None:
-        self.site = Site(folder / "lake")
-        self.bigquery = BigQueryProject(folder / "home")
-        self.duckdb = MemoryWarehouse()
-        self.models = [name for name in project_executor().models if not name.startswith(("base_", "int_"))]
-        self.rows: list[dict[str, tuple[Counter, Counter]]] = []
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
         self.statements: list[list[str]] = []
 
-    def run(self, phase: int) -> None:
-        """A phase's rows arrive and are materialised."""
-        self.site.arrive(phase)
-        take_stock(self.site.world, self.duckdb, self.site.span)
-        project_executor().run(self.duckdb, self.site.span)
-        self.bigquery.fill(self.site.external_rows())
-        self.bigquery.engine.prunes = phase > 0  # a first build reads all of what it has just built
-        self.bigquery.engine.statements.clear()
-        self.bigquery.build(self.site.span)
-        self.statements.append(list(self.bigquery.engine.statements))
-        self.rows.append({name: (self._of_bigquery(name), self._of_duckdb(name)) for name in self.models})
-
-    def _of_bigquery(self, name: str) -> Counter:
-        table = self.bigquery.table(name)
-        return _counted(name, table.columns, table.rows or [])
-
-    def _of_duckdb(self, name: str) -> Counter:
-        found = self.duckdb.database.execute(f"select * from {name}")
-        return _counted(name, [column[0] for column in found.description or []], found.fetchall())
-
-
-def _counted(name: str, columns: Any, rows: list[tuple]) -> Counter:
-    kept = [number for number, column in enumerate(columns) if column not in DIFFERENT.get(name, set())]
-    return Counter(tuple(row[number] for number in kept) for row in rows)
+    def build(self, span: Span = SPAN) -> None:
+        self.engine.prunes = bool(self.statements)  # a first build reads all of what it has just built
+        self.engine.statements.clear()
+        super().build(span)
+        self.statements.append(list(self.engine.statements))
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
-    both = Both(tmp_path_factory.mktemp("bigquery"))
+def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Checked:
+    return Checked(tmp_path_factory.mktemp("bigquery"))
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, bigquery: Checked) -> Both:
+    both = Both(tmp_path_factory.mktemp("site"), bigquery)
     both.run(0)
     both.run(1)
     return both
@@ -87,27 +64,18 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
 
 @pytest.mark.parametrize("phase", [0, 1], ids=["first build", "later run"])
 def test_every_model_has_the_rows_that_duckdb_has(both: Both, phase: int) -> None:
-    differences = {
-        name: {"only BigQuery": bigquery - duckdb, "only DuckDB": duckdb - bigquery}
-        for name, (bigquery, duckdb) in both.rows[phase].items()
-        if bigquery != duckdb
-    }
-    assert not differences
-    assert all(bigquery for bigquery, _ in both.rows[phase].values()), "every table has rows to compare"
+    assert not both.differences(phase)
+    assert not both.empty(phase), "every table has rows to compare"
 
 
-def test_rows_are_replaced_by_one_merge_or_in_one_transaction(both: Both) -> None:
-    first, later = (" ".join(map(_kind, statements)) for statements in both.statements)
-    assert not {"merge", "delete", "begin"} & set(first.split()), "a first build has nothing to replace"
-    assert later.count("merge") == 11, "seven staging tables and four marts"
-    assert later.count("begin delete insert commit") == 5, "three dimensions and two facts"
-    assert later.count("begin insert commit") == 1, "pages are only added"
-    assert later.count("delete") == later.count("begin delete insert commit")
-    assert later.count("update") == 2, "both facts are keyed anew"
+def test_rows_are_replaced_by_one_merge_or_in_one_transaction(both: Both, bigquery: Checked) -> None:
+    first, later = bigquery.statements
+    assert not any(changes(first).values()), "a first build has nothing to replace"
+    assert changes(later) == CHANGES
 
 
-def test_each_job_says_which_node_sent_it_and_for_which_hours(both: Both) -> None:
-    jobs = both.bigquery.labels
+def test_each_job_says_which_node_sent_it_and_for_which_hours(both: Both, bigquery: Checked) -> None:
+    jobs = bigquery.labels
     assert set(both.models) <= {job["asset"] for job in jobs}
     assert "assert_user_intervals_are_contiguous" in {job["asset"] for job in jobs}, "tests, too"
     window = {(job["window_start"], job["window_end"]) for job in jobs}
@@ -139,9 +107,9 @@ class OnEngine(BigQueryWarehouse):
 
 
 @pytest.fixture(scope="module")
-def on_engine(both: Both) -> OnEngine:
+def on_engine(both: Both, bigquery: Checked) -> OnEngine:
     """BigQuery's tables after both phases, and the inventory, which loads fill, as DuckDB has it."""
-    engine = both.bigquery.engine
+    engine = bigquery.engine
     engine.prunes = False
     columns = {field.name: type_of(BIGQUERY[INVENTORY_TYPES[field.type]]) for field in INVENTORY_SCHEMA}
     rows = [
@@ -211,8 +179,3 @@ def test_the_inventory_of_hours_is_replaced_by_a_merge_that_bigquery_takes(
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Times without a zone are UTC; decimals and integers compare as they are."""
     return tuple(v.replace(tzinfo=UTC) if isinstance(v, datetime) and v.tzinfo is None else v for v in row)
-
-
-def _kind(statement: str) -> str:
-    """The first word of a statement, behind the comment that carries the job's labels."""
-    return re.sub(r"/\*.*?\*/", "", statement, flags=re.S).split()[0].lower()

@@ -1,0 +1,120 @@
+"""The emulator `local-bigquery`, a process: REST as BigQuery has it, statements translated to DuckDB's.
+
+It needs a newer Python than the project and packages of its own, so it has an environment of its own: made once, in the
+checkout's cache. Where that can't be, tests skip and say why.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from streaming_assets.ingestion.kafka_local.processes import free_port
+from streaming_assets.settings import PROJECT_ROOT
+
+REQUIREMENTS = Path(__file__).with_name("emulator_requirements.txt")
+_CACHE = PROJECT_ROOT / ".local" / "cache" / "bigquery"
+_PYTHON = "3.13"
+# DuckDB looks for extensions in the home folder; there they come out of packages.
+_EXTENSIONS = (
+    "from duckdb_extensions import import_extension as add; [*map(add, ('icu', 'ducklake', 'spatial'))]"
+)
+_WITH_EXTENSIONS = os.environ | {"HOME": str(_CACHE)}
+_START_SECONDS = 60
+
+
+@contextmanager
+def emulator(folder: Path, project: str) -> Iterator[str]:
+    """While this lasts, an emulator that keeps its data in a folder; its address.
+
+    Raises:
+        AssertionError: it does not answer in time; the message ends with what it said.
+    """
+    program = _environment() / "bin" / "local-bigquery"
+    port, other = free_port(), free_port()
+    command = [program, "serve", "--host", "127.0.0.1", "--port", str(port), "--grpc-port", str(other)]
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "log"
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [*command, "--project", project, "--data-dir", folder],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=_WITH_EXTENSIONS,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _await(f"{url}/bigquery/v2/projects/{project}/datasets", process, log)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await(url: str, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if requests.get(url, timeout=20).ok:
+                return
+            break
+        except requests.ConnectionError:
+            time.sleep(0.2)
+    raise AssertionError(f"the emulator does not answer: {log.read_text()[-2000:]}")
+
+
+def _environment() -> Path:
+    """The emulator's environment, made if it is not there or its packages are others than those asked for."""
+    home = _CACHE / "emulator"
+    stamp = home / ".installed"
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with open(_CACHE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        if not stamp.exists() or stamp.read_text() != REQUIREMENTS.read_text():
+            uv, python = _uv(), _interpreter()
+            _run(uv, "venv", "--quiet", "--clear", "--python", python, home)
+            install = ("pip", "install", "--quiet", "--require-hashes", "-r", REQUIREMENTS)
+            _run(uv, *install, "--python", home / "bin" / "python")
+            _run(home / "bin" / "python", "-c", _EXTENSIONS, environment=_WITH_EXTENSIONS)
+            stamp.write_text(REQUIREMENTS.read_text())
+    return home
+
+
+def _uv() -> str:
+    found = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if found is None:
+        pytest.skip("the emulator's packages are installed by uv, which is not there")
+    return found
+
+
+def _interpreter() -> str:
+    """The path of the Python itself: in PATH there may be a shim of pyenv's, which starts the version it is told."""
+    name = f"python{_PYTHON}"
+    command = [name, "-c", "import sys; print(sys.executable)"]
+    environment = os.environ | {"PYENV_VERSION": _PYTHON}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    except FileNotFoundError:
+        pytest.skip(f"the emulator needs {name}, which is not there")
+    if done.returncode:
+        pytest.skip(f"the emulator needs {name}, which does not start: {done.stderr[-300:]}")
+    return done.stdout.strip()
+
+
+def _run(*command: str | Path, environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    if done.returncode:
+        pytest.skip(f"the emulator's environment can't be made: {done.stderr[-300:]}")

@@ -1,0 +1,92 @@
+"""BigQuery's rows beside DuckDB's: both build the models from what the site brings in each phase."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from streaming_assets.partitions import Span
+from streaming_assets_tests.bigquery.site import Site
+from streaming_assets_tests.properties.executor import MemoryWarehouse
+from streaming_assets_tests.properties.machine import project_executor
+from streaming_assets_tests.properties.world import take_stock
+
+# BigQuery shows a row by its fields, DuckDB by the line's own bytes.
+_DIFFERENT = {"stg_quarantine": {"raw_text"}}
+
+# How a later run of all models changes tables: how many times each succession of statements occurs.
+CHANGES = {
+    "merge": 11,  # seven staging tables and four marts
+    "begin delete insert commit": 5,  # three dimensions and two facts
+    "begin insert commit": 1,  # pages are only added
+    "begin": 6,
+    "delete": 5,
+    "update": 2,  # both facts are keyed anew
+}
+
+
+class Project(Protocol):
+    """The dbt project on something that stands for BigQuery."""
+
+    def fill(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None: ...
+
+    def build(self, span: Span) -> None: ...
+
+    def rows(self, name: str) -> tuple[list[str], list[tuple[Any, ...]]]: ...
+
+
+class Both:
+    """The two warehouses after the phases so far; rows of each model by phase."""
+
+    def __init__(self, folder: Path, bigquery: Project) -> None:
+        self.site = Site(folder / "lake")
+        self.models = [name for name in project_executor().models if not name.startswith(("base_", "int_"))]
+        self.rows: list[dict[str, tuple[Counter, Counter]]] = []
+        self._bigquery = bigquery
+        self.duckdb = MemoryWarehouse()
+
+    def run(self, phase: int) -> None:
+        """A phase's rows arrive and are materialised."""
+        self.site.arrive(phase)
+        take_stock(self.site.world, self.duckdb, self.site.span)
+        project_executor().run(self.duckdb, self.site.span)
+        self._bigquery.fill(self.site.external_rows())
+        self._bigquery.build(self.site.span)
+        self.rows.append({name: (self._of_bigquery(name), self._of_duckdb(name)) for name in self.models})
+
+    def differences(self, phase: int) -> dict[str, dict[str, Counter]]:
+        """Rows that only one warehouse has after a phase, by model."""
+        return {
+            name: {"only BigQuery": bigquery - duckdb, "only DuckDB": duckdb - bigquery}
+            for name, (bigquery, duckdb) in self.rows[phase].items()
+            if bigquery != duckdb
+        }
+
+    def empty(self, phase: int) -> list[str]:
+        """Models of which there are no rows to compare."""
+        return [name for name, (bigquery, _) in self.rows[phase].items() if not bigquery]
+
+    def _of_bigquery(self, name: str) -> Counter:
+        return _counted(name, *self._bigquery.rows(name))
+
+    def _of_duckdb(self, name: str) -> Counter:
+        found = self.duckdb.database.execute(f"select * from {name}")
+        return _counted(name, [column[0] for column in found.description or []], found.fetchall())
+
+
+def _counted(name: str, columns: list[str], rows: list[tuple]) -> Counter:
+    kept = [number for number, column in enumerate(columns) if column not in _DIFFERENT.get(name, set())]
+    return Counter(tuple(row[number] for number in kept) for row in rows)
+
+
+def kinds(script: str) -> str:
+    """The first words of a script's statements; comments don't count, such as the one that carries a job's labels."""
+    bare = re.sub(r"/\*.*?\*/|--[^\n]*", "", script, flags=re.S)
+    return " ".join(statement.split()[0].lower() for statement in bare.split(";") if statement.strip())
+
+
+def changes(scripts: Iterable[str]) -> dict[str, int]:
+    """How many times each succession of `CHANGES` occurs in scripts that ran one after the other."""
+    words = " ".join(map(kinds, scripts))
+    return {succession: words.count(succession) for succession in CHANGES}
