@@ -18,10 +18,10 @@ from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.partitions import Span
 from streaming_assets.resources import dbt as dbt_module
 from streaming_assets.resources.bigquery_tables import event_table, reference_columns
-from streaming_assets.resources.dbt import DbtError, DbtRunner, without_scratch
+from streaming_assets.resources.dbt import DbtRunner, without_scratch
 from streaming_assets.resources.tables import REFERENCE, naive
 from streaming_assets.settings import Settings
-from streaming_assets_tests.bigquery.site import DATASET, EXTERNAL, LAKE, PROJECT
+from streaming_assets_tests.bigquery.site import DATASET, EXTERNAL, LAKE, PROJECT, run_and_test
 
 
 class EmulatedProject:
@@ -54,11 +54,7 @@ class EmulatedProject:
         """
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(dbt_module, "PROJECT_DIR", self._project)
-            self._dbt.run(span)
-            tests = [event["data"] for event in self._dbt.test(span)]
-        failed = [test for test in tests if test["status"] != "pass"]
-        if failed or not tests:
-            raise DbtError(f"tests: {failed}")
+            run_and_test(self._dbt, span)
 
     def rows(self, name: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Columns and rows of a model's table; times are naive UTC."""

@@ -13,12 +13,12 @@ from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.partitions import Span
 from streaming_assets.resources.bigquery_tables import event_table, reference_columns
-from streaming_assets.resources.dbt import DbtError, DbtRunner
+from streaming_assets.resources.dbt import DbtRunner
 from streaming_assets.resources.tables import REFERENCE
 from streaming_assets.settings import Settings
 from streaming_assets_tests.bigquery.dbt_on_engine import answered_by
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
-from streaming_assets_tests.bigquery.site import DATASET, EXTERNAL, LAKE, PROJECT
+from streaming_assets_tests.bigquery.site import DATASET, EXTERNAL, LAKE, PROJECT, run_and_test
 from streaming_assets_tests.bigquery.values import type_of
 
 SPAN: Span = (datetime(2025, 3, 28, 22, tzinfo=UTC), datetime(2025, 3, 28, 23, tzinfo=UTC))
@@ -79,11 +79,7 @@ class BigQueryProject:
             DbtError: a model or a test failed, or is no GoogleSQL.
         """
         with answered_by(self.engine) as self.labels:
-            self._dbt.run(span)
-            tests = [event["data"] for event in self._dbt.test(span)]
-        failed = [test for test in tests if test["status"] != "pass"]
-        if failed or not tests:
-            raise DbtError(f"tests: {failed}")
+            run_and_test(self._dbt, span)
 
     def rows(self, name: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Columns and rows of a model's table."""

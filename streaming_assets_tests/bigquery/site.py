@@ -15,6 +15,7 @@ from typing import Any
 from streaming_assets.events import BY_TOPIC, DEAD_LETTERS, DEFAULT_TOPICS, LAKE_TYPES
 from streaming_assets.lake.names import HOUR, floor_hour
 from streaming_assets.partitions import Span
+from streaming_assets.resources.dbt import DbtError, DbtRunner
 from streaming_assets.resources.tables import naive
 from streaming_assets_tests.properties.world import World
 from streaming_assets_tests.simulator.runs import START, plan, run
@@ -108,3 +109,16 @@ def _events() -> dict[str, list[dict[str, Any]]]:
 def _text(value: Any) -> str | None:
     """A value of the event as a STRING column shows it."""
     return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def run_and_test(dbt: DbtRunner, span: Span) -> None:
+    """Run all models over the hours of a span, then all data tests.
+
+    Raises:
+        DbtError: a model or a test failed.
+    """
+    dbt.run(span)
+    tests = [event["data"] for event in dbt.test(span)]
+    failed = [test for test in tests if test["status"] != "pass"]
+    if failed or not tests:
+        raise DbtError(f"tests: {failed}")
