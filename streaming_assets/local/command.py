@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -42,22 +43,26 @@ def dev() -> None:
     """
     settings = get_settings()
     try:
-        with _alone(settings.home):
-            raise typer.Exit(_run(settings))
+        with _alone(settings.home), _scratch_folder() as scratch:
+            raise typer.Exit(_run(settings, scratch))
     except (DevError, StateMismatch) as error:
         print(f"dev: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
 
 
-def _run(settings: Settings) -> int:
-    from honcho.manager import Manager
-
+def _run(settings: Settings, scratch: str) -> int:
+    from streaming_assets.local.manager import ServiceManager
     from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
 
     for name in ("dagster_port", "dashboards_port"):
         _check_port(settings, name)
     prepare_dagster_home(settings)
-    environment = {**os.environ, **dagster_environment(settings), "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **os.environ,
+        **dagster_environment(settings),
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": scratch,
+    }
     _end_orphaned_runs(settings)
     path = settings.home / "dev.json"
     state = LocalState.load(path) or _first_state(settings)
@@ -67,7 +72,7 @@ def _run(settings: Settings) -> int:
         state = _make_history(state, settings, environment)
         state.save(path)
     planned = services(settings, state.start, state.alive_until)
-    manager = Manager()
+    manager = ServiceManager()
     for service in planned:
         manager.add_process(service.name, shlex.join(service.command), env=environment, cwd=str(PROJECT_ROOT))
     stop = threading.Event()
@@ -144,6 +149,11 @@ def _check_port(settings: Settings, name: str) -> None:
                 f"port {port} on {settings.bind_host} can't be used ({error.strerror}): end what listens there, or "
                 f"choose another, as in {env_name(name)}={port + 1} make dev"
             ) from None
+
+
+def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """Where Dagster leaves its sockets behind when it is ended; under the system's, as their paths must be short."""
+    return tempfile.TemporaryDirectory(prefix="streaming-assets-", ignore_cleanup_errors=True)
 
 
 @contextmanager

@@ -12,6 +12,9 @@ from pathlib import Path
 from streaming_assets.settings import Settings, env_name
 
 EVENT_BATCH_SIZE = 10_000  # events; a longer range is stored in several batches
+# Without a sign of life of its parent for so long, the process with the definitions ends, and nothing restarts it.
+# Dagster's default of 30 s passes on a machine that is short of processors.
+CODE_SERVER_PATIENCE_SECONDS = 300
 WAREHOUSE_POOL = "warehouse"
 
 _CONFIG = """\
@@ -67,6 +70,7 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     return {
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_EVENT_BATCH_SIZE": str(EVENT_BATCH_SIZE),
+        "DAGSTER_GRPC_PROXY_HEARTBEAT_TTL_SECONDS": str(CODE_SERVER_PATIENCE_SECONDS),
         env_name("home"): str(settings.home),
     }
 

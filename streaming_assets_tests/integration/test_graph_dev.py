@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import uuid
@@ -82,9 +84,12 @@ class System:
         self.dagster_port, self.dashboards_port = free_ports(2)
         self.place = Place(folder / "home")
         self._starts = 0
+        # Paths of sockets are short, so not in the test's folder.
+        self.scratch = Path(tempfile.mkdtemp(prefix="graph-dev-"))
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("STREAMING_ASSETS_")},
             MARKER: self.marker,
+            "TMPDIR": str(self.scratch),
             "STREAMING_ASSETS_HOME": str(self.place.settings.home),
             "STREAMING_ASSETS_DAGSTER_PORT": str(self.dagster_port),
             "STREAMING_ASSETS_DASHBOARDS_PORT": str(self.dashboards_port),
@@ -163,6 +168,7 @@ class System:
         self.place.close()
         for pid in self.processes():
             os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.scratch)
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +193,12 @@ def test_the_first_start_makes_history_that_is_in_the_facts(system: System) -> N
     hours = [end - number * HOUR for number in (6, 3, 1)]
     assert all(system.materialised(FACT, hour) for hour in hours)
     assert list(system.place.settings.published_dir.rglob("*.parquet"))
+
+
+def test_the_process_with_the_definitions_outlives_a_starved_machine(system: System) -> None:
+    commands = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in system.processes()]
+    (server,) = [command for command in commands if {"api", "grpc", "--heartbeat"} <= set(command)]
+    assert int(server[server.index("--heartbeat-timeout") + 1]) >= 300, "s"
 
 
 def test_sensors_and_schedules_run(system: System) -> None:
@@ -281,9 +293,10 @@ def test_ctrl_c_ends_all_of_it_and_the_next_start_goes_on(system: System) -> Non
     assert system.interrupt() == 0, system.output[-3000:]
     wait_until(lambda: not system.processes(), "no process is left", 30)
     print(f"from Ctrl-C to the last process's end: {time.monotonic() - begun:.1f} s")
-    # Dagster tells of a run that it was just starting; what is the project's own ends without a word.
+    assert "Traceback" not in system.output.partition("SIGINT received")[2], system.output
     ours = [line for line in system.output.splitlines() if "Traceback" in line and " dagster " not in line]
     assert not ours, system.output
+    assert not list(system.scratch.iterdir()), "no socket is left"
 
     # A run that a power cut would have left behind.
     hour = floor_hour(datetime.now(UTC)) - 30 * HOUR

@@ -33,7 +33,8 @@ _hours = st.integers(0, len(HOURS) - 1)
 @lru_cache(maxsize=1)
 def project_executor() -> Executor:
     """The executor of the repository's dbt project."""
-    return Executor(PROJECT_ROOT / "dbt_project", Path(tempfile.mkdtemp(prefix="properties-")))
+    with tempfile.TemporaryDirectory(prefix="properties-") as target:
+        return Executor(PROJECT_ROOT / "dbt_project", Path(target))
 
 
 class Schedules(RuleBasedStateMachine):

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -20,7 +22,7 @@ import dagster as dg
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.local.plan import program, services
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
-from streaming_assets.resources.instance import prepare_dagster_home
+from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
 from streaming_assets.resources.orphaned_runs import fail_orphaned_runs
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
 from streaming_assets_tests.integration.sink_processes import wait_until
@@ -90,6 +92,7 @@ class System:
         self.home = self.folder / "home"
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         (port,) = free_ports(1)
+        self.scratch = Path(tempfile.mkdtemp(prefix="soak-"))  # of sockets, whose paths are short
         self.environment = {
             **{
                 name: value
@@ -97,6 +100,7 @@ class System:
                 if not name.startswith(("STREAMING_ASSETS_", "DAGSTER_"))
             },
             MARKER: self.marker,
+            "TMPDIR": str(self.scratch),
             "PYTHONUNBUFFERED": "1",
             env_name("home"): str(self.home),
             env_name("dagster_port"): str(port),
@@ -128,8 +132,7 @@ class System:
     def start(self) -> None:
         """Start all; ready when Dagster's web server answers."""
         prepare_dagster_home(self.settings)
-        self.environment["DAGSTER_HOME"] = str(self.settings.dagster_home)
-        self.environment["DAGSTER_EVENT_BATCH_SIZE"] = "10000"
+        self.environment |= dagster_environment(self.settings)
         self.instance = dg.DagsterInstance.from_config(str(self.settings.dagster_home))
         if self.kafka:
             self.kafka.up()
@@ -233,6 +236,7 @@ class System:
             self.kafka.down()
         for pid in self.processes(""):
             kill(pid)
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _start(self, service: Service) -> None:
         service.before()
