@@ -14,7 +14,8 @@ from streaming_assets_tests.properties.machine import Schedules
 
 DRAWN_ANEW = os.environ.get("PROPERTY_SCHEDULES")
 SCHEDULES = int(DRAWN_ANEW or 300)
-SHARDS = 4  # so that workers share them
+# So that workers share them, and that a long run shows how far it is.
+SHARDS = max(4, SCHEDULES // 250)
 
 
 @pytest.mark.integration
