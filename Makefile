@@ -10,6 +10,8 @@ TEST_WORKERS ?= 2
 KAFKA ?=
 KILLS ?= 100
 SEED ?= 1
+# Absolute, since dbt starts from its project's folder.
+LINT := $(CURDIR)/.local/lint
 
 .PHONY: help install dev test test-fast bench soak soak-crashes lint format lock clean-local
 
@@ -52,11 +54,11 @@ soak-crashes: install ## KILLS=100 kills of the running system, then all tables 
 	$(BIN)/python -m streaming_assets_tests.soak --kills $(KILLS) --seed $(SEED) --broker $(if $(filter real,$(KAFKA)),kafka,embedded)
 
 lint: install ## Style, types and SQL
-	mkdir -p .local/lint
+	mkdir -p $(LINT)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	STREAMING_ASSETS_WAREHOUSE_PATH=.local/lint/warehouse.duckdb DBT_TARGET_PATH=.local/lint/target DBT_LOG_PATH=.local/lint/logs \
+	STREAMING_ASSETS_WAREHOUSE_PATH=$(LINT)/warehouse.duckdb DBT_TARGET_PATH=$(LINT)/target DBT_LOG_PATH=$(LINT)/logs \
 		$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
 
 format: install ## Format the Python code
