@@ -11,8 +11,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # pyright: ignore[reportPrivateImportUsage]
 
 from streaming_assets.events import TOPICS
 from streaming_assets.ingestion.broker_file import BrokerInfo, read_broker_file, write_broker_file, write_ends
@@ -21,7 +23,7 @@ from streaming_assets.settings import Settings
 
 PARTITION_BYTES = 5 * 1024 * 1024  # what a partition of the in-process cluster holds
 PARTITIONS = 4  # of each topic
-ENDS_SECONDS = 1.0  # between two notes of how much the broker has taken
+ENDS_SECONDS = 0.05  # between two notes of how much the broker has taken; 0.3 ms of CPU each
 
 _log = logging.getLogger(__name__)
 
@@ -63,20 +65,20 @@ def embedded_cluster(settings: Settings) -> Iterator[BrokerInfo]:
 
 def keep_ends(settings: Settings, info: BrokerInfo, stop: threading.Event) -> None:
     """Write down how much the broker has taken, every `ENDS_SECONDS`, until `stop`: after a kill it tells what died."""
-    reader = Consumer({"bootstrap.servers": info.bootstrap_servers, "group.id": "ends"})
-    partitions = [TopicPartition(topic, number) for topic in TOPICS for number in range(PARTITIONS)]
+    admin = AdminClient({"bootstrap.servers": info.bootstrap_servers})
+    latest: Any = OffsetSpec.latest()
+    asked = {TopicPartition(topic, number): latest for topic in TOPICS for number in range(PARTITIONS)}
     former: dict[str, list[int]] = {}
     while True:
         last = stop.wait(ENDS_SECONDS)
         ends: dict[str, list[int]] = {}
         try:
-            for one in partitions:
-                ends.setdefault(one.topic, []).append(reader.get_watermark_offsets(one, timeout=5)[1])
+            for partition, answer in admin.list_offsets(asked, request_timeout=5).items():
+                ends.setdefault(partition.topic, []).append(answer.result().offset)
             if ends != former:
                 write_ends(settings.home, info.life, ends)
                 former = ends
         except (KafkaException, OSError) as error:
             _log.warning("what the broker has taken is not written down: %s", error)
         if last:
-            reader.close()
             return

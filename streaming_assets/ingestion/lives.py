@@ -1,6 +1,6 @@
 """What died with a life of the embedded broker: records that it took and that the lake does not hold.
 
-The broker writes down each second how much it has; what it took after that only its producers know.
+The broker writes down every 50 ms how much it has; what it took after that only its producers know.
 """
 
 import logging
