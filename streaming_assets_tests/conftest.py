@@ -1,6 +1,7 @@
 """Fixtures that tests of several parts share."""
 
 import importlib
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,13 @@ from streaming_assets.settings import Settings, get_settings
 from streaming_assets_tests.postgres import postgres
 
 __all__ = ["postgres"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell's background jobs ignore SIGINT, and so would the processes that tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

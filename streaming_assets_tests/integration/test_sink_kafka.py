@@ -148,7 +148,8 @@ def test_two_and_three_instances_share_the_work(here: Machine, lake: FolderLake,
         first, second = started_sink(here, "first"), started_sink(here, "second")
         wait_until(lambda: first.said("revoked"), "partitions moving to the second")
         third = started_sink(here, "third")
-        wait_until(lambda: here.state("sink-third").get("objects"), "objects of the third")
+        for name in ("second", "third"):
+            wait_until(lambda name=name: here.state(f"sink-{name}").get("objects"), f"objects of the {name}")
         second.kill()
         assert third.stop() == 0
         acknowledged = produced.stop()
