@@ -69,6 +69,7 @@ def keep_ends(settings: Settings, info: BrokerInfo, stop: threading.Event) -> No
     latest: Any = OffsetSpec.latest()
     asked = {TopicPartition(topic, number): latest for topic in TOPICS for number in range(PARTITIONS)}
     former: dict[str, list[int]] = {}
+    trouble = ""
     while True:
         last = stop.wait(ENDS_SECONDS)
         ends: dict[str, list[int]] = {}
@@ -78,7 +79,10 @@ def keep_ends(settings: Settings, info: BrokerInfo, stop: threading.Event) -> No
             if ends != former:
                 write_ends(settings.home, info.life, ends)
                 former = ends
+            trouble = ""
         except (KafkaException, OSError) as error:
-            _log.warning("what the broker has taken is not written down: %s", error)
+            if str(error) != trouble:  # told once, not at each attempt
+                trouble = str(error)
+                _log.warning("what the broker has taken is not written down: %s", trouble)
         if last:
             return
