@@ -79,9 +79,8 @@ def visitor(browser_context: BrowserContext) -> Iterator[Visitor]:
     """A visitor whose pages must not have complained by the end of the test."""
     one = Visitor(browser_context)
     yield one
-    complaints = "\n".join(
-        one.complaints
-    )  # what a page says while it is closed, of a request cut short, is none
+    # What a page says while it is closed, of a request cut short, is no complaint.
+    complaints = "\n".join(one.complaints)
     for page in browser_context.pages:
         page.close()
     assert not complaints
