@@ -4,11 +4,8 @@ It needs a newer Python than the project and packages of its own, so it has an e
 checkout's cache. Where that can't be, tests skip and say why.
 """
 
-import fcntl
 import os
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +15,10 @@ import pytest
 import requests
 
 from streaming_assets.ingestion.kafka_local.processes import free_port
-from streaming_assets.settings import PROJECT_ROOT
+from streaming_assets_tests.tools import CACHE, fetch, kept, need
 
 REQUIREMENTS = Path(__file__).with_name("emulator_requirements.txt")
-_CACHE = PROJECT_ROOT / ".local" / "cache" / "bigquery"
+_CACHE = CACHE / "bigquery"
 _PYTHON = "3.13"
 # DuckDB looks for extensions in the home folder; there they come out of packages.
 _EXTENSIONS = (
@@ -38,7 +35,7 @@ def emulator(folder: Path, project: str) -> Iterator[str]:
     Raises:
         AssertionError: it does not answer in time; the message ends with what it said.
     """
-    program = _environment() / "bin" / "local-bigquery"
+    program = kept(_CACHE / "emulator", REQUIREMENTS.read_text(), _install) / "bin" / "local-bigquery"
     port, other = free_port(), free_port()
     command = [program, "serve", "--host", "127.0.0.1", "--port", str(port), "--grpc-port", str(other)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,28 +73,11 @@ def _await(url: str, process: subprocess.Popen, log: Path) -> None:
     raise AssertionError(f"the emulator does not answer: {log.read_text()[-2000:]}")
 
 
-def _environment() -> Path:
-    """The emulator's environment, made if it is not there or its packages are others than those asked for."""
-    home = _CACHE / "emulator"
-    stamp = home / ".installed"
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with open(_CACHE / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
-        if not stamp.exists() or stamp.read_text() != REQUIREMENTS.read_text():
-            uv, python = _uv(), _interpreter()
-            _run(uv, "venv", "--quiet", "--clear", "--python", python, home)
-            install = ("pip", "install", "--quiet", "--require-hashes", "-r", REQUIREMENTS)
-            _run(uv, *install, "--python", home / "bin" / "python")
-            _run(home / "bin" / "python", "-c", _EXTENSIONS, environment=_WITH_EXTENSIONS)
-            stamp.write_text(REQUIREMENTS.read_text())
-    return home
-
-
-def _uv() -> str:
-    found = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if found is None:
-        pytest.skip("the emulator's packages are installed by uv, which is not there")
-    return found
+def _install(home: Path) -> None:
+    fetch(need("uv"), "venv", "--quiet", "--clear", "--python", _interpreter(), home)
+    python = home / "bin" / "python"
+    fetch(need("uv"), "pip", "install", "--quiet", "--require-hashes", "-r", REQUIREMENTS, "--python", python)
+    fetch(python, "-c", _EXTENSIONS, environment=_WITH_EXTENSIONS)
 
 
 def _interpreter() -> str:
@@ -112,9 +92,3 @@ def _interpreter() -> str:
     if done.returncode:
         pytest.skip(f"the emulator needs {name}, which does not start: {done.stderr[-300:]}")
     return done.stdout.strip()
-
-
-def _run(*command: str | Path, environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
-    if done.returncode:
-        pytest.skip(f"the emulator's environment can't be made: {done.stderr[-300:]}")

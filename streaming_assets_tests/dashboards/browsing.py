@@ -1,7 +1,6 @@
 """A real browser for the page tests, and what every page must keep to while one looks at it."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -9,7 +8,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from streaming_assets.settings import PROJECT_ROOT
+from streaming_assets_tests.tools import CACHE, fetch, kept, need
 
 LAUNCH = [
     "--no-sandbox",
@@ -22,6 +21,7 @@ LAUNCH = [
 ]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+_AXE = "axe-core@4.14.1"
 
 
 class Visitor:
@@ -89,27 +89,8 @@ def visitor(browser_context: BrowserContext) -> Iterator[Visitor]:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The source of axe-core, which judges a page's accessibility; kept in the project's cache."""
-    script = PROJECT_ROOT / ".local/cache/axe/node_modules/axe-core/axe.min.js"
-    if not script.exists():
-        _install_axe(script.parents[2])
-    return script.read_text()
+    return (kept(CACHE / "axe", _AXE, _install_axe) / "node_modules/axe-core/axe.min.js").read_text()
 
 
 def _install_axe(folder: Path) -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("no `npm` on PATH, which fetches axe-core")
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [
-        npm,
-        "install",
-        "--prefix",
-        str(folder),
-        "--no-audit",
-        "--no-fund",
-        "--ignore-scripts",
-        "axe-core@4",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if done.returncode:
-        pytest.skip(f"npm can't fetch axe-core: {done.stderr.strip()[-300:]}")
+    fetch(need("npm"), "install", "--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts", _AXE)

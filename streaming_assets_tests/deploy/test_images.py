@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from streaming_assets.settings import PROJECT_ROOT
-from streaming_assets_tests.deploy.conftest import need
+from streaming_assets_tests.tools import need
 
 DEPLOY = PROJECT_ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()

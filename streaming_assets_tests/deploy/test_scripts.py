@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from streaming_assets.settings import PROJECT_ROOT
-from streaming_assets_tests.deploy.conftest import need
+from streaming_assets_tests.tools import need
 
 ENV = {
     "dagster": "COMPOSE_PROFILES=dagster\nIMAGE_REPOSITORY=r\n",

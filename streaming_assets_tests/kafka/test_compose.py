@@ -1,17 +1,14 @@
 """kafka/compose.yaml: what a review would look for, and Docker Compose's own opinion."""
 
-import os
 import re
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
 from streaming_assets.ingestion.connect import worker_heap_mib
 from streaming_assets.ingestion.kafka_files import KAFKA_DIR, read_yaml
+from streaming_assets_tests.tools import need
 
 COMPOSE_FILE = KAFKA_DIR / "compose.yaml"
 COMPOSE = read_yaml("compose.yaml")
@@ -115,10 +112,7 @@ def test_the_image_takes_the_sinks_version_and_checksum() -> None:
 
 @pytest.mark.parametrize("profile", ["one", "three"])
 def test_docker_compose_takes_the_file(profile: str) -> None:
-    program = shutil.which("docker-compose", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if program is None:
-        pytest.skip("docker-compose is not on the PATH (the development extra brings it on Linux, x86-64)")
-
+    program = need("docker-compose")  # the development extra brings it on Linux, x86-64
     done = subprocess.run(
         [program, "--file", str(COMPOSE_FILE), "--profile", profile, "config"], capture_output=True, text=True
     )
