@@ -12,6 +12,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -166,8 +167,15 @@ class System:
 
     def end(self) -> None:
         self.place.close()
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+
+        def is_ended() -> bool:
+            """One that is told to end may still write a file or start a process."""
+            for pid in self.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not self.processes()
+
+        wait_until(is_ended, "no process is left", 30)
         shutil.rmtree(self.scratch)
 
 
