@@ -1,5 +1,6 @@
 """The stack without its programs: what is missing is told, state is kept, the lake is the bucket."""
 
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -115,6 +116,21 @@ def test_a_folder_that_can_be_no_bucket_is_told(monkeypatch: pytest.MonkeyPatch,
 
     with pytest.raises(KafkaLocalError, match="my lake: a bucket's name takes letters"):
         setup.place_of(load_settings())
+
+
+def test_what_a_service_said_last_outlives_its_next_start(place: Place, programs: Path) -> None:
+    for life in ("first", "second", "third"):
+        shutil.rmtree(place.downloads, ignore_errors=True)
+        program(
+            programs,
+            "go",
+            f"printf '#!/bin/sh\\necho {life} life' > \"$GOBIN/fake-gcs-server\"; /bin/chmod +x $GOBIN/*",
+        )
+        with pytest.raises(KafkaLocalError, match=f"{life} life"):
+            Stack(place).up(["emulator"])
+
+    assert place.log("emulator").read_text() == "third life\n"
+    assert (place.home / "logs" / "emulator.previous.log").read_text() == "second life\n"
 
 
 def test_nothing_is_running_before_the_first_start(place: Place) -> None:

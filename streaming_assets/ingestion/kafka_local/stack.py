@@ -73,7 +73,8 @@ class Stack:
                     self._say(f"{name} is left out: {error}")
                     continue
                 log = self.place.log(name)
-                log.unlink(missing_ok=True)
+                if log.exists():  # its last words tell why it ended
+                    log.replace(log.with_suffix(".previous.log"))
                 self._say(f"starting {name} ...")
                 mark = processes.spawn(launch.command, log, launch.environment)
                 memory.processes[name] = mark
