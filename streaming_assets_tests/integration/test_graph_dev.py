@@ -12,7 +12,6 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,11 @@ from streaming_assets.partitions import key_of
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.graph import Place, listen
 from streaming_assets_tests.integration.sink_processes import wait_until
+from streaming_assets_tests.marked import MARK, end_marked, marked
 
 # One system serves all tests of the module, so they stay on one worker.
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("graph_dev")]
 
-MARKER = "GRAPH_DEV_TEST"
 PATIENCE = 300  # s; for a machine that is busy with other things
 FACT = ["core", "fact_listen_events"]
 
@@ -89,7 +88,7 @@ class System:
         self.scratch = Path(tempfile.mkdtemp(prefix="graph-dev-"))
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("STREAMING_ASSETS_")},
-            MARKER: self.marker,
+            MARK: self.marker,
             "TMPDIR": str(self.scratch),
             "STREAMING_ASSETS_HOME": str(self.place.settings.home),
             "STREAMING_ASSETS_DAGSTER_PORT": str(self.dagster_port),
@@ -132,19 +131,6 @@ class System:
         os.killpg(self._process.pid, signal.SIGINT)
         return self._process.wait(60)
 
-    def processes(self) -> list[int]:
-        """The processes that carry the marker in their environment."""
-        found = []
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdecimal():
-                try:
-                    environment = (folder / "environ").read_bytes()
-                except OSError:
-                    continue
-                if f"{MARKER}={self.marker}".encode() in environment:
-                    found.append(int(folder.name))
-        return found
-
     def get(self, port: int, path: str = "/") -> tuple[int, str]:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
             return response.status, response.read().decode()
@@ -167,15 +153,7 @@ class System:
 
     def end(self) -> None:
         self.place.close()
-
-        def is_ended() -> bool:
-            """One that is told to end may still write a file or start a process."""
-            for pid in self.processes():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            return not self.processes()
-
-        wait_until(is_ended, "no process is left", 30)
+        end_marked(self.marker)
         shutil.rmtree(self.scratch)
 
 
@@ -204,7 +182,7 @@ def test_the_first_start_makes_history_that_is_in_the_facts(system: System) -> N
 
 
 def test_the_process_with_the_definitions_outlives_a_starved_machine(system: System) -> None:
-    commands = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in system.processes()]
+    commands = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in marked(system.marker)]
     (server,) = [command for command in commands if {"api", "grpc", "--heartbeat"} <= set(command)]
     assert int(server[server.index("--heartbeat-timeout") + 1]) >= 300, "s"
 
@@ -295,11 +273,11 @@ def test_a_taken_port_is_named_with_the_way_out(system: System, tmp_path: Path, 
 
 
 def test_ctrl_c_ends_all_of_it_and_the_next_start_goes_on(system: System) -> None:
-    assert len(system.processes()) >= 6, "manager, broker, simulator, sink, Dagster's, dashboards"
+    assert len(marked(system.marker)) >= 6, "manager, broker, simulator, sink, Dagster's, dashboards"
     before = system.state
     begun = time.monotonic()
     assert system.interrupt() == 0, system.output[-3000:]
-    wait_until(lambda: not system.processes(), "no process is left", 30)
+    wait_until(lambda: not marked(system.marker), "no process is left", 30)
     print(f"from Ctrl-C to the last process's end: {time.monotonic() - begun:.1f} s")
     assert "Traceback" not in system.output.partition("SIGINT received")[2], system.output
     ours = [line for line in system.output.splitlines() if "Traceback" in line and " dagster " not in line]

@@ -3,7 +3,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -31,6 +30,7 @@ from streaming_assets.ingestion.kafka_local.services import (
     java_command,
 )
 from streaming_assets.settings import load_settings
+from streaming_assets_tests.tools import need
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("connect")]
 
@@ -49,9 +49,7 @@ class SecureBroker:
 @pytest.fixture(scope="module")
 def secure_broker(tmp_path_factory: pytest.TempPathFactory, kafka_downloads: Path) -> Iterator[SecureBroker]:
     """A broker with a TLS listener and one user, who has to give a SCRAM password."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not on the PATH")
+    openssl = need("openssl")
     home = tmp_path_factory.mktemp("secure")
     key, certificate = home / "key.pem", home / "certificate.pem"
     request = [

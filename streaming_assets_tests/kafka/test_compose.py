@@ -112,7 +112,7 @@ def test_the_image_takes_the_sinks_version_and_checksum() -> None:
 
 @pytest.mark.parametrize("profile", ["one", "three"])
 def test_docker_compose_takes_the_file(profile: str) -> None:
-    program = need("docker-compose")  # the development extra brings it on Linux, x86-64
+    program = need("docker-compose")
     done = subprocess.run(
         [program, "--file", str(COMPOSE_FILE), "--profile", profile, "config"], capture_output=True, text=True
     )

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import dagster as dg
 
-from streaming_assets_tests.soak.system import System, kill
+from streaming_assets_tests.marked import kill
+from streaming_assets_tests.soak.system import System
 
 # Shares of the kills; each victim has its turn at least once.
 SHARES = {

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -12,7 +11,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,8 +25,8 @@ from streaming_assets.resources.orphaned_runs import fail_orphaned_runs
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
 from streaming_assets_tests.integration.sink_processes import wait_until
 from streaming_assets_tests.integration.test_graph_dev import free_ports
+from streaming_assets_tests.marked import MARK, end_marked, marked
 
-MARKER = "STREAMING_SOAK"  # in the environment of all that this system started
 CHECK_SECONDS = 0.2
 PATIENCE_SECONDS = 300.0
 FLUSH_SECONDS = 2.0
@@ -99,7 +97,7 @@ class System:
                 for name, value in os.environ.items()
                 if not name.startswith(("STREAMING_ASSETS_", "DAGSTER_"))
             },
-            MARKER: self.marker,
+            MARK: self.marker,
             "TMPDIR": str(self.scratch),
             "PYTHONUNBUFFERED": "1",
             env_name("home"): str(self.home),
@@ -184,18 +182,7 @@ class System:
 
     def processes(self, pattern: str) -> list[int]:
         """Those that this system started whose command line matches."""
-        found = []
-        for folder in Path("/proc").iterdir():
-            if not folder.name.isdecimal() or int(folder.name) == os.getpid():
-                continue
-            try:
-                environment = (folder / "environ").read_bytes()
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if f"{MARKER}={self.marker}".encode() in environment and re.search(pattern, command):
-                found.append(int(folder.name))
-        return found
+        return marked(self.marker, pattern)
 
     def unfinished(self) -> list[dg.DagsterRun]:
         return list(self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)))
@@ -234,8 +221,7 @@ class System:
                     service.process.kill()
         if self.kafka:
             self.kafka.down()
-        for pid in self.processes(""):
-            kill(pid)
+        end_marked(self.marker)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _start(self, service: Service) -> None:
@@ -269,12 +255,6 @@ class System:
             and state["lag"] == 0
             and not state["error"]
         )
-
-
-def kill(pid: int) -> None:
-    """SIGKILL; nothing if it is gone."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
 
 
 def _runs(pid: int) -> bool:
