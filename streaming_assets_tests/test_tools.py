@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from streaming_assets_tests import tools
 from streaming_assets_tests.tools import fetch, kept, need
 
 ASK = """
@@ -23,7 +24,7 @@ def make(folder):
     time.sleep(0.5)
     part.rename(folder / "program")
 
-print((kept(Path(sys.argv[1]), "1", make) / "program").read_text())
+print(kept(Path(sys.argv[1]), "1", make, "program").read_text())
 """
 
 
@@ -34,15 +35,34 @@ def test_one_process_fetches_and_the_others_wait(tmp_path: Path) -> None:
     assert (tmp_path / "made").read_text() == "made\n"
 
 
-def test_what_was_not_finished_is_fetched_again(tmp_path: Path) -> None:
-    def broken(folder: Path) -> None:
-        (folder / "half").touch()
-        fetch(sys.executable, "-c", "import sys; print('no network'); sys.exit(1)")
+def broken(folder: Path) -> None:
+    (folder / "half").touch()
+    fetch(sys.executable, "-c", "import sys; print('no network'); sys.exit(1)")
 
+
+def test_what_was_not_finished_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "PAUSES", (0,))
     with pytest.raises(pytest.skip.Exception, match="no network"):
-        kept(tmp_path / "tool", "1", broken)
-    home = kept(tmp_path / "tool", "1", lambda folder: (folder / "program").touch())
-    assert sorted(path.name for path in home.iterdir()) == [".version", "program"]
+        kept(tmp_path / "tool", "1", broken, "half")
+    program = kept(tmp_path / "tool", "1", lambda folder: (folder / "program").touch(), "program")
+    assert sorted(path.name for path in program.parent.iterdir()) == [".version", "program"]
+
+
+def test_it_is_tried_again_until_the_product_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "PAUSES", (0, 0))
+    attempts = iter([broken, lambda folder: None, lambda folder: (folder / "program").touch()])
+    assert kept(tmp_path / "tool", "1", lambda folder: next(attempts)(folder), "program").exists()
+    assert next(attempts, None) is None
+
+
+def test_a_fetch_that_ends_well_without_the_product_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "PAUSES", ())
+    with pytest.raises(pytest.skip.Exception, match="nothing failed, but there is no program"):
+        kept(tmp_path / "tool", "1", lambda folder: None, "program")
 
 
 def test_another_version_replaces_what_is_there(tmp_path: Path) -> None:
@@ -50,7 +70,7 @@ def test_another_version_replaces_what_is_there(tmp_path: Path) -> None:
         (folder / str(time.monotonic_ns())).touch()
 
     first, again, other = (
-        {path.name for path in kept(tmp_path / "tool", version, make).iterdir()} - {".version"}
+        {path.name for path in kept(tmp_path / "tool", version, make, ".").iterdir()} - {".version"}
         for version in ("1", "1", "2")
     )
     assert first == again

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from streaming_assets.settings import PROJECT_ROOT
 
 CACHE = PROJECT_ROOT / ".local" / "cache"
-_FETCH_SECONDS = 600
+_FETCH_SECONDS = 180  # thrice that and the pauses are within a test's 600 s
+PAUSES = (5, 30)  # s, before it is tried again
 _WAYS_OUT = {
     "chromium": ": install Debian's package chromium",
     "docker-compose": ": the development extra brings it on Linux, x86-64",
@@ -28,17 +30,25 @@ def need(tool: str) -> str:
     return found
 
 
+class FetchError(Exception):
+    """What a test needs did not come; the message holds the last words of what should have fetched it."""
+
+
 def fetch(*command: str | Path, environment: dict[str, str] | None = None) -> None:
-    """Run what fetches or installs; the test skips with its last words where it fails."""
+    """Run what fetches or installs.
+
+    Raises:
+        FetchError: it failed, or was not done in time.
+    """
     name = Path(command[0]).name
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_FETCH_SECONDS, env=environment
         )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"`{name}` has not fetched what the test needs within {_FETCH_SECONDS} s")
+    except subprocess.TimeoutExpired as error:
+        raise FetchError(f"`{name}` was not done within {_FETCH_SECONDS} s") from error
     if done.returncode:
-        pytest.skip(f"`{name}` can't fetch what the test needs: {(done.stdout + done.stderr).strip()[-300:]}")
+        raise FetchError(f"`{name}` failed: {(done.stdout + done.stderr).strip()[-300:]}")
 
 
 def environment(folder: Path, python: str, *packages: str | Path) -> None:
@@ -47,19 +57,35 @@ def environment(folder: Path, python: str, *packages: str | Path) -> None:
     fetch(need("uv"), "pip", "install", "--quiet", "--python", folder / "bin" / "python", *packages)
 
 
-def kept(folder: Path, version: str, make: Callable[[Path], None]) -> Path:
-    """`folder` as `make` filled it for this `version`; tests of other processes wait for the one that fills it.
+def kept(folder: Path, version: str, make: Callable[[Path], None], product: str) -> Path:
+    """`product` in `folder`, filled by `make` for this `version`; other processes' tests wait for the one that does.
 
-    `make` gets the folder, empty, and fills it in place: a Python environment can't be moved. What it has not finished
-    is made again, as is a folder of another version.
+    `make` gets the folder, empty, and fills it in place: a Python environment can't be moved. It is called again if
+    it raises `FetchError` or ends without the product; after the last time the test skips. What it has not finished
+    is made again by the next test, as is a folder of another version.
     """
     stamp = folder / ".version"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != version:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            make(folder)
+            _filled(folder, make, product)
             stamp.write_text(version)
-    return folder
+    return folder / product
+
+
+def _filled(folder: Path, make: Callable[[Path], None], product: str) -> None:
+    why = ""
+    for pause in (0, *PAUSES):
+        time.sleep(pause)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            make(folder)
+        except FetchError as error:
+            why = str(error)
+            continue
+        if (folder / product).exists():
+            return
+        why = f"nothing failed, but there is no {product}"
+    pytest.skip(f"what the test needs can't be fetched: {why}")

@@ -35,7 +35,7 @@ def emulator(folder: Path, project: str) -> Iterator[str]:
     Raises:
         AssertionError: it does not answer in time; the message ends with what it said.
     """
-    program = kept(_CACHE / "emulator", REQUIREMENTS.read_text(), _install) / "bin" / "local-bigquery"
+    program = kept(_CACHE / "emulator", REQUIREMENTS.read_text(), _install, "bin/local-bigquery")
     port, other = free_port(), free_port()
     command = [program, "serve", "--host", "127.0.0.1", "--port", str(port), "--grpc-port", str(other)]
     folder.mkdir(parents=True, exist_ok=True)

