@@ -16,6 +16,8 @@ from streaming_assets.dashboards.states import NAMES
 from streaming_assets.dashboards.views import Extent, View
 
 Rows = Iterable[Iterable[Any]]
+# What OWASP's page on CSV injection lists: a spreadsheet takes a cell that begins so for a formula.
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 
 
 def _active_users(snapshot: Snapshot, view: View) -> Rows:
@@ -64,6 +66,13 @@ CHARTS: dict[str, Chart] = {
 }
 
 
+def harmless(cells: Iterable[Any]) -> list[Any]:
+    """A row in which no text is a formula: such a text gets an apostrophe before it. Numbers stay as they are."""
+    return [
+        f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell for cell in cells
+    ]
+
+
 def register(server: flask.Flask, site: Site) -> None:
     """Serve the files."""
 
@@ -80,7 +89,7 @@ def register(server: flask.Flask, site: Site) -> None:
             names = music.state_names(snapshot) if extent_of is music.extent else NAMES
             view = View.of_address(flask.request.query_string.decode(), extent, names)
             text = io.StringIO()
-            csv.writer(text, lineterminator="\r\n").writerows(rows_of(snapshot, view))
+            csv.writer(text, lineterminator="\r\n").writerows(map(harmless, rows_of(snapshot, view)))
         except SnapshotError as error:
             return _plain(f"{error}\n", 503)
         where = "" if view.state == "ALL" else f"-{view.state}"

@@ -1,14 +1,17 @@
 """The app without a browser: downloads, health, formats, freshness."""
 
+import csv
+import io
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from flask.testing import FlaskClient
 
-from streaming_assets.dashboards import formats
+from streaming_assets.dashboards import downloads, formats
 from streaming_assets.dashboards.app import create_app
 from streaming_assets.dashboards.manifest import MANIFEST
 from streaming_assets.dashboards.site import status
@@ -83,6 +86,57 @@ def test_a_missing_day_is_an_empty_row_of_the_csv(published: Path) -> None:
     assert answer.headers["Content-Disposition"] == (
         'attachment; filename="daily-active-users-2025-01-22-2025-01-22.csv"'
     )
+
+
+HARMFUL = ("=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1")
+HARMLESS = ("Rock & Roll", "a=b", "'=1", "", " -1", "1-2", "é")
+
+
+@pytest.mark.parametrize("column", ["title", "artist"])
+def test_no_text_of_a_csv_is_a_formula_and_numbers_stay_numbers(tmp_path: Path, column: str) -> None:
+    day, texts = date(2025, 2, 11), HARMFUL + HARMLESS
+    columns = {"title": ["x"] * len(texts), "artist": ["y"] * len(texts), column: texts}
+    rows = pa.table(
+        {
+            "event_date": [day] * len(texts),
+            "state_code": ["ALL"] * len(texts),
+            "pk_song": [f"{number:032x}" for number in range(len(texts))],
+            **columns,
+            "streams": list(range(1, len(texts) + 1)),
+        }
+    )
+    artists = rows.group_by(["event_date", "state_code", "artist"]).aggregate([("streams", "sum")])
+    artists = artists.rename_columns({"streams_sum": "streams"})
+    states = pa.table({"event_date": [day], "state_code": ["-X"], "state": ["=Elsewhere"], "streams": [1]})
+    publish(
+        tmp_path,
+        {
+            "mart_daily_song_streams": {day: rows},
+            "mart_daily_artist_streams": {day: artists},
+            "mart_daily_state_streams": {day: states},
+        },
+        AS_OF,
+    )
+    client = client_of(tmp_path)
+    text = client.get("/download/songs.csv").get_data(as_text=True)
+    found = list(csv.DictReader(io.StringIO(text, newline="")))
+    wanted = {*(f"'{harmful}" for harmful in HARMFUL), *HARMLESS}
+    assert {row[column] for row in found} == wanted
+    assert sorted(int(row["streams"]) for row in found) == list(range(1, len(texts) + 1))
+    if column == "artist":
+        text = client.get("/download/artists.csv").get_data(as_text=True)
+        assert {row["artist"] for row in csv.DictReader(io.StringIO(text, newline=""))} == wanted
+    assert "'-X,'=Elsewhere,1," in client.get("/download/states.csv").text
+
+
+def test_a_negative_number_is_no_formula() -> None:
+    assert downloads.harmless((-1, -0.5, "-1", None, date(2025, 1, 1))) == [
+        -1,
+        -0.5,
+        "'-1",
+        None,
+        date(2025, 1, 1),
+    ]
 
 
 @pytest.mark.parametrize(
