@@ -39,6 +39,7 @@ def main(folder: Path, hours: int) -> None:
         _simulate(start)
     from streaming_assets.assets import external_tables
     from streaming_assets.automation.backfill import backfill
+    from streaming_assets.definitions import build_defs
     from streaming_assets.resources.dbt import DbtRunner
     from streaming_assets.resources.event_log import BatchedSqliteEventLogStorage
     from streaming_assets.settings import load_settings
@@ -52,7 +53,7 @@ def main(folder: Path, hours: int) -> None:
     ):
         setattr(owner, name, _timed(getattr(owner, name), part, spent, busy))
     begun, cpu = time.monotonic(), time.process_time()
-    failed = backfill(END - hours * HOUR, END, load_settings())
+    failed = backfill(END - hours * HOUR, END, load_settings(), build_defs)
     wall, cpu = time.monotonic() - begun, time.process_time() - cpu
     if failed:
         raise SystemExit("\n".join(failed))

@@ -1,6 +1,7 @@
 """`streaming-assets ...`: the commands, assembled. Each lives beside what it drives."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -13,8 +14,11 @@ from streaming_assets.ingestion import command as ingestion_commands
 from streaming_assets.ingestion import kafka_command
 from streaming_assets.ingestion.kafka_files import KafkaSetupError
 from streaming_assets.local import command as dev_command
-from streaming_assets.settings import SettingsError, setting_rows
+from streaming_assets.settings import Settings, SettingsError, setting_rows
 from streaming_assets.simulator.command import simulate
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 app = typer.Typer(
     name="streaming-assets",
@@ -26,8 +30,14 @@ app = typer.Typer(
 
 
 @app.callback()
-def _root() -> None:
-    pass
+def _root(context: typer.Context) -> None:
+    context.obj = _build_defs  # what the commands that run hours are handed
+
+
+def _build_defs(settings: Settings) -> "dg.Definitions":
+    from streaming_assets.definitions import build_defs  # the import takes seconds
+
+    return build_defs(settings)
 
 
 @app.command("settings")

@@ -1,6 +1,7 @@
 """The graph, assembled; no logic."""
 
 import warnings
+from functools import cache
 
 import dagster as dg
 
@@ -16,6 +17,7 @@ from streaming_assets.automation.sensors import build_failed_run_sensor, build_o
 from streaming_assets.checks.freshness import build_freshness_checks, build_freshness_sensor
 from streaming_assets.checks.hourly import FACT, build_hourly_checks
 from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
+from streaming_assets.partitions import hourly_partitions
 from streaming_assets.resources.dbt import DbtRunner, without_scratch
 from streaming_assets.resources.notifications import notifications_of
 from streaming_assets.resources.places import lake_of, warehouse_of
@@ -26,11 +28,13 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 
 def build_defs(settings: Settings) -> dg.Definitions:
-    """The whole graph for these settings; tests call it with their own."""
+    """The whole graph for these settings, which nothing else of it reads."""
+    hours = hourly_partitions(settings.first_hour)
     warehouse = warehouse_of(settings)
     kind = warehouse.kind
     dbt = DbtRunner(settings)
     models = build_warehouse_models(
+        hours,
         dbt,
         without_scratch(dbt.manifest),
         kind,
@@ -40,16 +44,16 @@ def build_defs(settings: Settings) -> dg.Definitions:
     marts = sorted(key for key in models.keys if key.path[0] == "marts")
     freshness = build_freshness_checks([FACT])
     sink_check = build_sink_check(settings)
-    jobs = build_jobs([*freshness, sink_check])
+    jobs = build_jobs(hours, [*freshness, sink_check])
     return dg.Definitions(
         assets=[
             *source_specs(),
-            *lake_specs(),
+            *lake_specs(hours),
             *build_reference_files(settings),
-            build_event_tables(kind),
+            build_event_tables(hours, kind),
             build_reference_tables(kind),
             models,
-            build_snapshot(marts, settings),
+            build_snapshot(hours, marts, settings),
             *dashboard_specs(settings),
         ],
         asset_checks=[build_hourly_checks(settings), sink_check, *freshness],
@@ -71,4 +75,12 @@ def build_defs(settings: Settings) -> dg.Definitions:
     )
 
 
-defs = build_defs(get_settings())
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The graph of the environment's settings: what Dagster's tools load."""
+    return _of_environment()
+
+
+@cache  # a run loads its job's parts one by one, each from here
+def _of_environment() -> dg.Definitions:
+    return build_defs(get_settings())

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from streaming_assets.lake.names import HOUR
-from streaming_assets.settings import get_settings
 
 KEY_FORMAT = "%Y-%m-%d-%H:00"  # Dagster's own for hours, with minutes that can't be others
 Span = tuple[datetime, datetime]  # hours [start, end), UTC
@@ -22,9 +21,6 @@ def hourly_partitions(first_hour: datetime) -> dg.HourlyPartitionsDefinition:
     return dg.HourlyPartitionsDefinition(
         start_date=key_of(first_hour), fmt=KEY_FORMAT, timezone="UTC", end_offset=1
     )
-
-
-HOURS = hourly_partitions(get_settings().first_hour)
 
 
 def hour_of(key: str) -> datetime:

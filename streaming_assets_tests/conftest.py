@@ -1,13 +1,12 @@
 """Fixtures that tests of several parts share."""
 
-import importlib
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from streaming_assets.settings import Settings, get_settings
+from streaming_assets.settings import Settings
 from streaming_assets_tests.postgres import postgres
 
 __all__ = ["postgres"]
@@ -26,13 +25,6 @@ def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from streaming_assets.resources.dbt import DbtRunner
 
     home = tmp_path_factory.mktemp("parsed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STREAMING_ASSETS_HOME", str(home))
-        get_settings.cache_clear()
-        importlib.import_module(
-            "streaming_assets.definitions"
-        )  # parses for its own settings when first imported
-    get_settings.cache_clear()
     dbt = DbtRunner(Settings(home=home))
     assert dbt.manifest
     return dbt.target_path

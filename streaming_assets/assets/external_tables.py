@@ -13,7 +13,7 @@ from streaming_assets.lake.inventory import InventoryRow, list_topics, read_rows
 from streaming_assets.lake.names import LOCATIONS as LOCATIONS_FILE
 from streaming_assets.lake.names import SONGS as SONGS_FILE
 from streaming_assets.lake.store import Lake
-from streaming_assets.partitions import HOURS, Span, key_of
+from streaming_assets.partitions import Span, key_of
 from streaming_assets.resources.instance import WAREHOUSE_POOL
 from streaming_assets.resources.warehouse import Warehouse
 
@@ -21,10 +21,11 @@ BAD_HOURS = "unreadable_hours"  # metadata of the failure: keys of the hours tha
 REFERENCE_TABLES = {"songs_ext": SONGS_FILE, "locations_ext": LOCATIONS_FILE}
 
 
-def build_event_tables(kind: str) -> dg.AssetsDefinition:
+def build_event_tables(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetsDefinition:
     """The external tables of the topics, as one step over a range of hours.
 
     Args:
+        hours: the partitions.
         kind: tag of the warehouse, such as `duckdb`.
     """
     specs = [
@@ -44,7 +45,7 @@ def build_event_tables(kind: str) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="event_tables",
         specs=specs,
-        partitions_def=HOURS,
+        partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=WAREHOUSE_POOL,
     )
@@ -67,14 +68,14 @@ def build_event_tables(kind: str) -> dg.AssetsDefinition:
                         "until the reference assets are materialised"
                     )
         _refuse_unreadable([row for row in objects if row.error])
-        hours = {
+        counts = {
             external_key(event_type.external_table or ""): _by_hour(
                 context.partition_keys, [row for row in objects if row.name.topic == event_type.topic]
             )
             for event_type in LAKE_TYPES
         }
-        add_partition_metadata(context, hours)
-        for key in hours:
+        add_partition_metadata(context, counts)
+        for key in counts:
             yield dg.MaterializeResult(asset_key=key)
 
     return event_tables

@@ -5,11 +5,10 @@ import dagster as dg
 from streaming_assets.assets.keys import OWNERS, prefix_key, topic_key
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.names import topic_prefix
-from streaming_assets.partitions import HOURS
 
 
-def lake_specs() -> list[dg.AssetSpec]:
-    """A spec for each topic's prefix, partitioned by ingestion hour."""
+def lake_specs(hours: dg.PartitionsDefinition) -> list[dg.AssetSpec]:
+    """A spec for each topic's prefix, partitioned by the ingestion `hours`."""
     return [
         dg.AssetSpec(
             prefix_key(event_type.topic),
@@ -19,7 +18,7 @@ def lake_specs() -> list[dg.AssetSpec]:
             group_name="lake",
             kinds={"gzip", "json"},
             owners=OWNERS,
-            partitions_def=HOURS,
+            partitions_def=hours,
         )
         for event_type in LAKE_TYPES
     ]

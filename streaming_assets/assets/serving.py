@@ -9,7 +9,6 @@ import pyarrow as pa
 from streaming_assets.assets.keys import OWNERS, SNAPSHOT
 from streaming_assets.dashboards.manifest import Manifest, SnapshotError
 from streaming_assets.dashboards.snapshot import publish
-from streaming_assets.partitions import HOURS
 from streaming_assets.resources.instance import WAREHOUSE_POOL
 from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
@@ -29,7 +28,9 @@ FOLLOWERS = {
 DAY_COLUMNS = {mart: followers[0][1] for mart, followers in FOLLOWERS.items()}
 
 
-def build_snapshot(marts: Sequence[dg.AssetKey], settings: Settings) -> dg.AssetsDefinition:
+def build_snapshot(
+    hours: dg.PartitionsDefinition, marts: Sequence[dg.AssetKey], settings: Settings
+) -> dg.AssetsDefinition:
     """The snapshot of the marts that the dashboards read; a run publishes the days that changed."""
 
     @dg.asset(
@@ -38,7 +39,7 @@ def build_snapshot(marts: Sequence[dg.AssetKey], settings: Settings) -> dg.Asset
         group_name="serving",
         kinds={"parquet"},
         owners=OWNERS,
-        partitions_def=HOURS,
+        partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=WAREHOUSE_POOL,
         description="The marts as the dashboards read them: a parquet file a table and day, under a manifest "

@@ -13,7 +13,7 @@ from streaming_assets.assets.charges import by_model, metadata
 from streaming_assets.assets.keys import OWNERS
 from streaming_assets.assets.partition_metadata import add_partition_metadata
 from streaming_assets.lake.names import HOUR
-from streaming_assets.partitions import HOURS, Span, key_of, steps
+from streaming_assets.partitions import Span, key_of, steps
 from streaming_assets.resources.dbt import DbtRunner
 from streaming_assets.resources.instance import WAREHOUSE_POOL
 from streaming_assets.resources.warehouse import Warehouse
@@ -51,11 +51,17 @@ class Translator(DagsterDbtTranslator):
 
 
 def build_warehouse_models(
-    dbt: DbtRunner, manifest: Mapping[str, Any], kind: str, hours_per_step: int, usd_per_tib: float
+    hours: dg.PartitionsDefinition,
+    dbt: DbtRunner,
+    manifest: Mapping[str, Any],
+    kind: str,
+    hours_per_step: int,
+    usd_per_tib: float,
 ) -> dg.AssetsDefinition:
     """All dbt models over the hours of a run.
 
     Args:
+        hours: the partitions.
         dbt: runs the project.
         manifest: the project's, without the models that are no assets.
         kind: tag of the warehouse, such as `duckdb`.
@@ -67,7 +73,7 @@ def build_warehouse_models(
     @dbt_assets(
         manifest=manifest,
         name="warehouse_models",
-        partitions_def=HOURS,
+        partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.single_run(),
         dagster_dbt_translator=translator,
         pool=WAREHOUSE_POOL,
@@ -93,11 +99,11 @@ def build_warehouse_models(
             totals = _totals(warehouse, manifest, translator)
             costs = by_model(warehouse.costs(begun), manifest)
         selected = context.selected_asset_keys
-        add_partition_metadata(context, {key: hours for key, hours in profiles.items() if key in selected})
-        hours = (span[1] - span[0]) // HOUR
+        add_partition_metadata(context, {key: told for key, told in profiles.items() if key in selected})
+        length = (span[1] - span[0]) // HOUR
         for key in selected & totals.keys():
             cost = costs.get(key.path[-1])
-            charged = metadata(cost, hours, usd_per_tib) if cost else {}
+            charged = metadata(cost, length, usd_per_tib) if cost else {}
             context.add_asset_metadata({"dagster/row_count": totals[key], **charged}, asset_key=key)
         for node, event in (events | failed_tests).items():
             # All models of the hours are built together, whatever part of them was asked for.

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,14 +19,21 @@ from streaming_assets.resources.orphaned_runs import tags_of_own_run
 from streaming_assets.resources.places import lake_of, warehouse_of
 from streaming_assets.settings import Settings
 
+BuildDefs = Callable[[Settings], dg.Definitions]
 _CLASS = re.compile(r"^[\w.]+: ")
 
 
-def backfill(start: datetime, end: datetime, settings: Settings) -> list[str]:
+def backfill(start: datetime, end: datetime, settings: Settings, build_defs: BuildDefs) -> list[str]:
     """Materialise the hours [start, end), from external tables to the snapshot, in one run.
 
     Hours with unreadable objects fail; the hours around them are run without them. The reference files are read
     first if the lake has none.
+
+    Args:
+        start: the first hour.
+        end: the hour after the last.
+        settings: of the graph, and of the instance that keeps its runs.
+        build_defs: makes the graph of settings.
 
     Returns:
         What failed, in words; empty if nothing did.
@@ -36,7 +43,7 @@ def backfill(start: datetime, end: datetime, settings: Settings) -> list[str]:
             no way to keep this process apart from Dagster's runs.
     """
     span = checked_span((start, end), settings.first_hour, datetime.now(UTC) + timedelta(seconds=1))
-    with _graph(settings) as graph:
+    with _graph(settings, build_defs) as graph:
         if _is_reference_missing(settings):
             reference = graph.execute(REFERENCE_JOB)
             if not reference.success:
@@ -44,8 +51,12 @@ def backfill(start: datetime, end: datetime, settings: Settings) -> list[str]:
         return graph.materialise(span)
 
 
-def reconcile(settings: Settings) -> tuple[list[Span], list[str]]:
+def reconcile(settings: Settings, build_defs: BuildDefs) -> tuple[list[Span], list[str]]:
     """Materialise every hour whose objects are not those that the tables were built from, as the daily schedule does.
+
+    Args:
+        settings: of the graph, and of the instance that keeps its runs.
+        build_defs: makes the graph of settings.
 
     Returns:
         The spans that were run, and what failed, in words.
@@ -56,7 +67,7 @@ def reconcile(settings: Settings) -> tuple[list[Span], list[str]]:
         WarehouseLocked: the warehouse is in use for longer than its lock timeout.
     """
     lake, warehouse = lake_of(settings), warehouse_of(settings)
-    with _graph(settings) as graph:
+    with _graph(settings, build_defs) as graph:
         with dg.build_schedule_context(graph.instance) as context:
             found = spans_to_run(context, lake, warehouse, settings.first_hour)
         return found, [failure for span in found for failure in graph.materialise(span)]
@@ -89,7 +100,7 @@ class _Graph:
 
 
 @contextmanager
-def _graph(settings: Settings) -> Iterator[_Graph]:
+def _graph(settings: Settings, build_defs: BuildDefs) -> Iterator[_Graph]:
     """The graph on the instance of these settings, for runs of this process.
 
     Raises:
@@ -101,8 +112,7 @@ def _graph(settings: Settings) -> Iterator[_Graph]:
         )
     prepare_dagster_home(settings)
     os.environ.update(dagster_environment(settings))
-    from streaming_assets.definitions import defs  # reads the project, which takes seconds
-
+    defs = build_defs(settings)
     with dg.DagsterInstance.get() as instance, tags_of_own_run(settings) as own:
         yield _Graph(defs, instance, own)
 

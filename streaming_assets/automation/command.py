@@ -1,4 +1,7 @@
-"""`streaming-assets backfill` and `reconcile`: the thin edge over backfill.py."""
+"""`streaming-assets backfill` and `reconcile`: the thin edge over backfill.py.
+
+The context's object is the function that makes the graph of settings.
+"""
 
 import sys
 from datetime import UTC, datetime
@@ -14,6 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def backfill_command(
+    context: typer.Context,
     start: Annotated[str, typer.Argument(help="First hour, ISO time, UTC, such as 2025-04-01T00:00Z")],
     end: Annotated[str, typer.Argument(help="End of the range, exclusive, ISO time, UTC")],
 ) -> None:
@@ -23,7 +27,7 @@ def backfill_command(
 
     begun = datetime.now(UTC)
     try:
-        failed = backfill(_moment(start), _moment(end), get_settings())
+        failed = backfill(_moment(start), _moment(end), get_settings(), context.obj)
     except ValueError as error:
         print(f"backfill: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
@@ -36,7 +40,7 @@ def backfill_command(
         raise typer.Exit(1)
 
 
-def reconcile_command() -> None:
+def reconcile_command(context: typer.Context) -> None:
     """Materialise every hour, however old, whose objects are not those that the tables were built from.
 
     What the schedule of that name does each day, now: for hours that came too late for the object sensor, that a
@@ -48,7 +52,7 @@ def reconcile_command() -> None:
     from streaming_assets.settings import get_settings
 
     try:
-        found, failed = reconcile(get_settings())
+        found, failed = reconcile(get_settings(), context.obj)
     except ValueError as error:
         print(f"reconcile: {error}", file=sys.stderr)
         raise typer.Exit(2) from None

@@ -9,7 +9,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from streaming_assets.assets.keys import LOCATIONS, SONGS, external_key
 from streaming_assets.lake.names import HOUR
-from streaming_assets.partitions import HOURS, Span, hour_of, key_of
+from streaming_assets.partitions import Span, hour_of, key_of
 
 HOURLY_JOB = "hourly"
 REFERENCE_JOB = "reference"
@@ -18,10 +18,13 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
 _REFERENCE_KEYS = (SONGS, LOCATIONS, external_key("songs_ext"), external_key("locations_ext"))
 
 
-def build_jobs(apart: Sequence[dg.AssetChecksDefinition]) -> list[UnresolvedAssetJobDefinition]:
+def build_jobs(
+    hours: dg.PartitionsDefinition, apart: Sequence[dg.AssetChecksDefinition]
+) -> list[UnresolvedAssetJobDefinition]:
     """`hourly`: all that is partitioned by the hour, from external tables on. `reference`: the two files.
 
     Args:
+        hours: the partitions.
         apart: checks that are no part of an hour's work and have sensors of their own.
     """
     reference = dg.AssetSelection.assets(*_REFERENCE_KEYS)
@@ -29,7 +32,7 @@ def build_jobs(apart: Sequence[dg.AssetChecksDefinition]) -> list[UnresolvedAsse
         dg.define_asset_job(
             HOURLY_JOB,
             selection=dg.AssetSelection.all() - reference - dg.AssetSelection.checks(*apart),
-            partitions_def=HOURS,
+            partitions_def=hours,
             description="One ingestion hour, or a range of them, from external tables to the snapshot.",
         ),
         dg.define_asset_job(

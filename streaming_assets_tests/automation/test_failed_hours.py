@@ -8,11 +8,12 @@ import pytest
 from streaming_assets.assets.external_tables import BAD_HOURS
 from streaming_assets.automation.jobs import build_jobs, span_of, span_tags
 from streaming_assets.automation.sensors import AGAIN_TAG, build_failed_run_sensor
-from streaming_assets.partitions import Span, key_of
+from streaming_assets.partitions import Span, hourly_partitions, key_of
 from streaming_assets.resources.warehouse import WarehouseLocked
-from streaming_assets_tests.graph import hour
+from streaming_assets_tests.graph import FIRST, hour
 
 SPAN = span_tags((hour(0), hour(5)))
+HOURLY = build_jobs(hourly_partitions(FIRST), [])[0]
 
 
 def failed_run(
@@ -64,7 +65,7 @@ def unreadable(*hours: int) -> dg.Failure:
 def test_what_is_asked_again(failure: Exception | None, again: list[Span]) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         context = failed_run(instance, SPAN, failure)
-        requests = list(build_failed_run_sensor(build_jobs([])[0])(context) or [])
+        requests = list(build_failed_run_sensor(HOURLY)(context) or [])
         assert asked(requests) == again
         assert {request.tags[AGAIN_TAG] for request in requests} <= {context.dagster_run.run_id}
         keys = {request.run_key for request in requests}
@@ -76,17 +77,17 @@ def test_what_is_asked_again(failure: Exception | None, again: list[Span]) -> No
 def test_a_run_that_repeats_another_is_not_repeated(failure: Exception | None) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         context = failed_run(instance, SPAN | {AGAIN_TAG: "the first"}, failure)
-        assert not list(build_failed_run_sensor(build_jobs([])[0])(context) or [])
+        assert not list(build_failed_run_sensor(HOURLY)(context) or [])
 
 
 def test_a_run_that_found_the_warehouse_in_use_is_repeated_until_it_does_not() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         context = failed_run(instance, SPAN | {AGAIN_TAG: "the first"}, WarehouseLocked("in use"))
-        requests = list(build_failed_run_sensor(build_jobs([])[0])(context) or [])
+        requests = list(build_failed_run_sensor(HOURLY)(context) or [])
         assert asked(requests) == [(hour(0), hour(5))]
 
 
 def test_a_run_over_no_hours_is_not_repeated() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         context = failed_run(instance, {}, None)
-        assert not list(build_failed_run_sensor(build_jobs([])[0])(context) or [])
+        assert not list(build_failed_run_sensor(HOURLY)(context) or [])

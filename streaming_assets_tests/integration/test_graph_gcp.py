@@ -21,7 +21,7 @@ def refuse(*_):
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 from streaming_assets.definitions import defs
 
-specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+specs = {spec.key.to_user_string(): spec for spec in defs().resolve_all_asset_specs()}
 print(len(specs), *sorted(kind for kind in specs["core/fact_listen_events"].kinds))
 """
 SECONDS = 10
