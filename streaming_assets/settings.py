@@ -5,6 +5,7 @@ Nothing else reads the environment. Values come from, first wins: the environmen
 """
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -73,7 +74,9 @@ class Settings(BaseSettings):
         description="Folder of all local state: lake/, warehouse.duckdb, dagster_home/",
     )
     first_hour: UtcHour = Field(
-        datetime(2025, 1, 1, tzinfo=UTC), description="First hourly partition, ISO time, UTC"
+        datetime(2025, 1, 1, tzinfo=UTC),
+        description="First hourly partition, ISO time, UTC; empty means where the history of `make dev` begins in this "
+        "HOME, else 2025-01-01T00:00Z",
     )
     lake_url: Place = Field(
         "", description="Lake root: a folder or gs://bucket[/prefix]; empty means HOME/lake (local only)"
@@ -169,7 +172,9 @@ class Settings(BaseSettings):
     simulator_growth_rate: float = Field(0.5, ge=0, description="Yearly growth of those users")
     simulator_seed: int = Field(42, description="Seed of that simulation")
     simulator_history_hours: int = Field(
-        168, ge=0, description="Hours of history that the first `make dev` writes"
+        504,  # the dashboards compare weeks
+        ge=0,
+        description="Hours of history that the first `make dev` writes",
     )
 
     subscription_price_usd: float = Field(
@@ -186,6 +191,8 @@ class Settings(BaseSettings):
     def _fill_and_check(self) -> "Settings":
         if self.warehouse_path is None:
             self.warehouse_path = self.home / "warehouse.duckdb"
+        if "first_hour" not in self.model_fields_set:
+            self.first_hour = start_of_history(self.dev_state_file) or self.first_hour
         self.kafka_plugins = self.kafka_plugins or self.kafka_home / "plugins"
         self.kafka_downloads = self.kafka_downloads or self.kafka_home / "downloads"
         if self.target == "gcp" and not self.lake_url.startswith("gs://"):
@@ -229,9 +236,36 @@ class Settings(BaseSettings):
         return self.home / "published"
 
     @property
+    def dev_state_file(self) -> Path:
+        """What `make dev` remembers between starts, among it the hour at which its history begins."""
+        return self.home / "dev.json"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Folder of what the services of `make dev` say, a file each."""
+        return self.home / "logs"
+
+    @property
     def broker_file(self) -> Path:
         """File in which a running embedded broker leaves its address and life."""
         return self.home / "broker.json"
+
+
+def start_of_history(file: Path) -> datetime | None:
+    """Since when the local system simulates, from what it remembers; None where it never ran.
+
+    Raises:
+        ValueError: the file can't be read, or holds no such hour.
+    """
+    try:
+        return _utc_hour(datetime.fromisoformat(json.loads(file.read_text())["start"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"FIRST_HOUR is not set, and {file}, which would tell it, can't be read ({error!r}): set it, or "
+            "forget all local state with `make clean-local`"
+        ) from None
 
 
 def env_name(field: str) -> str:
@@ -269,6 +303,8 @@ def setting_rows() -> Iterator[tuple[str, str, str, str]]:
     settings = load_settings()
     sources = dict.fromkeys(map(str.upper, _given(_env_file())), ENV_FILE)
     sources |= dict.fromkeys(map(str.upper, _given(os.environ)), "environment")
+    if settings.dev_state_file.exists():
+        sources = {env_name("first_hour"): settings.dev_state_file.name} | sources
     for field, info in Settings.model_fields.items():
         name = env_name(field)
         yield name, str(getattr(settings, field)), sources.get(name, "default"), info.description or ""

@@ -45,7 +45,6 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Environment:
 def test_nothing_needs_to_be_set() -> None:
     settings = load_settings()
     assert settings.target == "local"
-    assert settings.first_hour == datetime(2025, 1, 1, tzinfo=UTC)
     assert settings.lake_url == str(PROJECT_ROOT / ".local" / "lake")
     assert settings.warehouse_file == PROJECT_ROOT / ".local" / "warehouse.duckdb"
     assert settings.dagster_home == PROJECT_ROOT / ".local" / "dagster_home"
@@ -112,6 +111,33 @@ def test_the_first_hour_is_an_hour_of_utc(environment: Environment, text: str) -
     first_hour = load_settings().first_hour
     assert first_hour == datetime(2025, 3, 1, 5, tzinfo=UTC)
     assert first_hour.tzinfo is UTC
+
+
+def test_the_first_hour_is_where_the_history_of_this_home_begins(
+    environment: Environment, tmp_path: Path
+) -> None:
+    environment.set(home=str(tmp_path))
+    assert load_settings().first_hour == datetime(2025, 1, 1, tzinfo=UTC)
+    assert sources()["STREAMING_ASSETS_FIRST_HOUR"] == "default"
+    (tmp_path / "dev.json").write_text('{"start": "2025-03-01T05:00:00+00:00"}')
+    environment.set(first_hour="")
+    assert load_settings().first_hour == datetime(2025, 3, 1, 5, tzinfo=UTC)
+    assert sources()["STREAMING_ASSETS_FIRST_HOUR"] == "dev.json"
+    environment.set(first_hour="2025-02-01T00:00Z")
+    assert load_settings().first_hour == datetime(2025, 2, 1, tzinfo=UTC)
+    assert sources()["STREAMING_ASSETS_FIRST_HOUR"] == "environment"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"start": 5}', '{"start": "2025-03-01T05:30Z"}', '{"start": "2999-01-01"}']
+)
+def test_a_history_that_tells_no_first_hour_is_named_with_the_ways_out(
+    environment: Environment, tmp_path: Path, text: str
+) -> None:
+    environment.set(home=str(tmp_path))
+    (tmp_path / "dev.json").write_text(text)
+    with pytest.raises(SettingsError, match=r"FIRST_HOUR is not set, and .*dev\.json.*: set it, or .*clean-local"):
+        load_settings()
 
 
 @pytest.mark.parametrize(

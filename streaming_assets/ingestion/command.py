@@ -36,6 +36,7 @@ def broker() -> None:
     from streaming_assets.ingestion.broker import embedded_cluster, keep_ends
     from streaming_assets.ingestion.clients import BrokerError
 
+    _log_to_output("broker")
     stop = _stop_on_signal()
     try:
         with embedded_cluster(get_settings()) as info:
@@ -72,7 +73,7 @@ def sink(
     from streaming_assets.ingestion.sink import run_sink
     from streaming_assets.lake.store import LakeError, open_lake
 
-    logging.basicConfig(format="%(asctime)s sink: %(message)s", level=logging.INFO, stream=sys.stdout)
+    _log_to_output("sink")
     settings = get_settings()
     stop = _stop_on_signal()
     try:
@@ -151,6 +152,11 @@ def replay(
             f"{counts.moved:,} records are filed under another hour than their ts gives: it is before "
             f"{floor:%Y-%m-%dT%H:%M}Z (--not-before, or the first hour), or there is none"
         )
+
+
+def _log_to_output(command: str) -> None:
+    form = f"%(asctime)s %(levelname)s {command}: %(message)s"
+    logging.basicConfig(format=form, level=logging.INFO, stream=sys.stdout)
 
 
 def _stop_on_signal() -> threading.Event:

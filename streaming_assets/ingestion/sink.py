@@ -25,7 +25,8 @@ from streaming_assets.settings import Settings
 
 BATCH = 5000  # records taken from the client at once
 POLL_SECONDS = 0.2
-REPORT_SECONDS = 10.0
+REPORT_SECONDS = 10.0  # between two writes of the state file
+LOG_SECONDS = 60.0  # between two lines of the log that say how far it is
 RETRY_SECONDS = 5.0
 LOOK_SECONDS = 1.0  # between two looks at whether the embedded broker's life goes on
 DRAIN_SECONDS = 1.5
@@ -82,6 +83,7 @@ class _Session:
         self._consumer = Consumer(config, logger=_client_log)
         self._fatal = ""
         self._noted = self._reported = ""  # the last of each, not to say the same again
+        self._log_at = 0.0  # when the next line of the log is due
 
     def run(self, stop: threading.Event) -> None:
         """Carry records until `stop` is set or the broker's life ends, then flush."""
@@ -114,7 +116,7 @@ class _Session:
                 if self._state.error:
                     raise LakeError(self._state.error)
             finally:
-                self._report()
+                self._report(last=True)
                 self._buffer.drop(list(self._state.partitions))  # what the lake did not take stays in Kafka
                 self._consumer.close()
 
@@ -282,15 +284,17 @@ class _Session:
         broker = read_broker_file(self._settings.broker_file)
         return broker is None or broker.life != self._state.life or not answers(broker.bootstrap_servers)
 
-    def _report(self) -> None:
+    def _report(self, last: bool = False) -> None:
         for own in self._state.partitions.values():
             high = self._consumer.get_watermark_offsets(
                 TopicPartition(own.topic, own.partition), cached=True
             )[1]
             own.end = high if high >= 0 else None
         self._tell()
-        if str(self._state) != self._reported:
+        now = time.monotonic()
+        if str(self._state) != self._reported and (last or now >= self._log_at):
             self._reported = str(self._state)
+            self._log_at = now + LOG_SECONDS
             _log.info("%s", self._reported)
 
     def _tell(self) -> None:

@@ -2,9 +2,8 @@
 
 import fcntl
 import os
-import shlex
+import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -16,15 +15,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 
-from streaming_assets.lake.names import HOUR, floor_hour
-from streaming_assets.local.plan import Service, history_commands, services
-from streaming_assets.local.state import LocalState, StateMismatch, simulation_settings
-from streaming_assets.settings import PROJECT_ROOT, Settings, env_name, get_settings
+from streaming_assets.local.plan import Service, services
+from streaming_assets.local.state import LocalState, StateMismatch
+from streaming_assets.settings import Settings, env_name, get_settings
 
 HEARTBEAT_SECONDS = 2.0
+PATIENCE_SECONDS = 10.0  # between two words about what does not answer yet
 
 
 class DevError(Exception):
@@ -39,23 +39,38 @@ def register(app: typer.Typer) -> None:
 def dev() -> None:
     """Run the whole system here: broker, simulator, sink, Dagster with its sensors on, dashboards. Ctrl-C ends it.
 
-    The first start makes a week of history first. A later one goes on where the last stopped.
+    The first start makes three weeks of history first (STREAMING_ASSETS_SIMULATOR_HISTORY_HOURS). A later one goes
+    on where the last stopped. What each service says is in HOME/logs; the console has what matters.
     """
+    from streaming_assets.local.history import HistoryFailed
+
     settings = get_settings()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with _alone(settings.home), _scratch_folder() as scratch:
             raise typer.Exit(_run(settings, scratch))
-    except (DevError, StateMismatch) as error:
+    except (DevError, StateMismatch, HistoryFailed) as error:
         print(f"dev: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        print("dev: stopped before all of it ran; the next start begins there again", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _run(settings: Settings, scratch: str) -> int:
+    from streaming_assets.local.history import first_state, make_history
     from streaming_assets.local.manager import ServiceManager
     from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
 
     for name in ("dagster_port", "dashboards_port"):
         _check_port(settings, name)
+    path = settings.dev_state_file
+    state = LocalState.load(path) or first_state(settings, datetime.now(UTC))
+    state.check(settings)
     prepare_dagster_home(settings)
     environment = {
         **os.environ,
@@ -64,23 +79,23 @@ def _run(settings: Settings, scratch: str) -> int:
         "TMPDIR": scratch,
     }
     _end_orphaned_runs(settings)
-    path = settings.home / "dev.json"
-    state = LocalState.load(path) or _first_state(settings)
-    state.check(settings)
     if not state.has_history:
         state.save(path)  # broken off and begun again an hour later, it must be the same simulation
-        state = _make_history(state, settings, environment)
+        state = make_history(state, settings, environment, _say)
         state.save(path)
     planned = services(settings, state.start, state.alive_until)
-    manager = ServiceManager()
-    for service in planned:
-        manager.add_process(service.name, shlex.join(service.command), env=environment, cwd=str(PROJECT_ROOT))
+    _say(f"Starting {', '.join(service.name for service in planned)}; what they say is in {settings.logs_dir}")
     stop = threading.Event()
     threading.Thread(target=_beat, args=(state, path, stop), daemon=True).start()
     threading.Thread(target=_announce, args=(settings, planned, stop), daemon=True).start()
-    manager.loop()
-    stop.set()
-    return 0 if manager.returncode in (130, 143) else int(manager.returncode or 0)
+    try:
+        return ServiceManager(settings.logs_dir, environment, _say).run(planned)
+    finally:
+        stop.set()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _end_orphaned_runs(settings: Settings) -> None:
@@ -91,24 +106,7 @@ def _end_orphaned_runs(settings: Settings) -> None:
 
     with DagsterInstance.from_config(str(settings.dagster_home)) as instance:
         for run in fail_orphaned_runs(instance, settings):
-            print(
-                f"Run {run} was ended with the process that executed it, and is marked as failed", flush=True
-            )
-
-
-def _first_state(settings: Settings) -> LocalState:
-    start = floor_hour(datetime.now(UTC)) - settings.simulator_history_hours * HOUR
-    start = max(start, settings.first_hour)
-    return LocalState(start, start, simulation_settings(settings))
-
-
-def _make_history(state: LocalState, settings: Settings, environment: dict[str, str]) -> LocalState:
-    now = datetime.now(UTC).replace(microsecond=0)
-    print(f"First start: history from {state.start:%Y-%m-%d %H:%M} UTC on, then the live system", flush=True)
-    for command in history_commands(settings, state.start, now, floor_hour(now) + HOUR):
-        if subprocess.run(command, env=environment, cwd=PROJECT_ROOT, check=False).returncode:
-            raise DevError(f"history could not be made: `{shlex.join(command)}` failed, see above")
-    return replace(state, alive_until=now)
+            _say(f"Run {run} was ended with the process that executed it, and is marked as failed")
 
 
 def _beat(state: LocalState, path: Path, stop: threading.Event) -> None:
@@ -124,11 +122,16 @@ def _beat(state: LocalState, path: Path, stop: threading.Event) -> None:
 def _announce(settings: Settings, planned: list[Service], stop: threading.Event) -> None:
     listening = [service for service in planned if service.port]
     waiting = list(listening)
+    begun = told = time.monotonic()
     while waiting and not stop.wait(0.5):
         waiting = [service for service in waiting if not _answers(settings, service)]
+        if waiting and time.monotonic() - told >= PATIENCE_SECONDS:
+            told = time.monotonic()
+            names = " and ".join(service.name for service in waiting)
+            _say(f"Waiting for {names}: {told - begun:.0f} s")
     if not stop.is_set():
         lines = [f"  {service.name:<12} http://{settings.bind_host}:{service.port}" for service in listening]
-        print("\n".join(["", "Ready. Ctrl-C ends all of it.", *lines, ""]), flush=True)
+        _say("\n".join(["", "Ready. Ctrl-C ends all of it.", *lines, ""]))
 
 
 def _answers(settings: Settings, service: Service) -> bool:

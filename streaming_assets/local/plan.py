@@ -53,9 +53,15 @@ def history_commands(
     ]
 
 
+def _dagster_dev() -> tuple[str, ...]:
+    """`dg dev`, as Dagster advises; without the development tools `dagster dev`, which is the same with a warning."""
+    name = "dg" if Path(program("dg")[0]).exists() else "dagster"
+    return program(name, "dev", "--workspace", str(Path(__file__).with_name("workspace.yaml")))
+
+
 def services(settings: Settings, start: datetime, resume_from: datetime) -> list[Service]:
     """The processes of the local system, in the order in which they start."""
-    dagster = program("dagster", "dev", "--host", settings.bind_host, "--port", str(settings.dagster_port))
+    dagster = (*_dagster_dev(), "--host", settings.bind_host, "--port", str(settings.dagster_port))
     live = ("--resume-from", resume_from.isoformat(), "--continuous", "--to", "kafka")
     found = [
         Service("sink", program("streaming-assets", "sink")),

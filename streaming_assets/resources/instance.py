@@ -23,6 +23,11 @@ telemetry:
 nux:
   enabled: false
 
+# Runs that a click or a sensor of Dagster's own launches would print each event, thousands for a day of hours; the
+# event log has them all.
+python_logs:
+  python_log_level: INFO
+
 # A batch of partition events in one transaction. It takes DAGSTER_EVENT_BATCH_SIZE in every process;
 # Dagster's own storage, which is used when this block is gone, answers the same, only slower.
 event_log_storage:

@@ -40,7 +40,7 @@ query ($path: [String!]!, $keys: [String!]) {
   assetNodeOrError(assetKey: {path: $path}) {
     ... on AssetNode {
       assetMaterializations(partitions: $keys) { runId timestamp }
-      partitionStats { numMaterialized }
+      partitionStats { numMaterialized numPartitions }
     }
   }
 }
@@ -151,6 +151,10 @@ class System:
         node = self.ask(MATERIALISED, path=path, keys=[key_of(hour)])["assetNodeOrError"]
         return [float(found["timestamp"]) / 1000 for found in node["assetMaterializations"]]
 
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of the project, in this home."""
+        return _command(self.environment, *arguments)
+
     def end(self) -> None:
         self.place.close()
         end_marked(self.marker)
@@ -179,6 +183,32 @@ def test_the_first_start_makes_history_that_is_in_the_facts(system: System) -> N
     hours = [end - number * HOUR for number in (6, 3, 1)]
     assert all(system.materialised(FACT, hour) for hour in hours)
     assert list(system.place.settings.published_dir.rglob("*.parquet"))
+
+
+def test_the_partitions_begin_where_the_history_does(system: System) -> None:
+    start = datetime.fromisoformat(system.state["start"])
+    node = system.ask(MATERIALISED, path=FACT, keys=[])["assetNodeOrError"]
+    hours = (floor_hour(datetime.now(UTC)) + HOUR - start) // HOUR
+    assert node["partitionStats"]["numPartitions"] in (hours, hours - 1), "an hour may have begun since"
+    lines = system.run("settings").stdout.splitlines()
+    (line,) = [line for line in lines if "STREAMING_ASSETS_FIRST_HOUR" in line]
+    assert str(start) in line
+    assert "dev.json" in line, "any command in this home has them, and says why"
+
+
+def test_the_console_is_quiet_and_the_files_have_what_services_say(system: System) -> None:
+    start, _, running = system.output.partition("Ready. Ctrl-C ends all of it.")
+    assert "First start: " in start
+    assert "Tables of 7 hours: done in" in start
+    assert "DEBUG" not in system.output
+    assert "SupersessionWarning" not in system.output
+    assert len(running.splitlines()) < 10, running
+    logs = system.place.settings.logs_dir
+    said = {path.stem: path.read_text() for path in logs.glob("*.log")}
+    assert set(said) >= {"history", "broker", "sink", "dagster", "dashboards"}
+    assert "dbt: hours" in said["history"]
+    assert "assigned listen_events[0]" in said["sink"]
+    assert "DEBUG" not in said["dagster"], "runs of Dagster's own print no event"
 
 
 def test_the_process_with_the_definitions_outlives_a_starved_machine(system: System) -> None:
@@ -218,13 +248,16 @@ def test_lineage_leads_from_the_simulator_to_the_dashboards(system: System) -> N
 
 
 def test_an_object_that_arrives_is_soon_in_the_facts(system: System) -> None:
-    hour = floor_hour(datetime.now(UTC)) - 20 * HOUR  # before the history: nothing else comes there
-    assert system.materialised(FACT, hour) == []
+    hour = datetime.fromisoformat(system.state["start"])  # nothing else comes there
     # The sensor's first look, at all of the history, is no measure of how fresh it keeps the facts.
     wait_until(lambda: not system.ask(UNFINISHED)["runsOrError"]["results"], "no run is left", PATIENCE)
-    begun = time.monotonic()
+    before, begun = time.time(), time.monotonic()
+
+    def is_materialised(path: list[str]) -> bool:
+        return max(system.materialised(path, hour), default=0) > before
+
     system.place.put("listen_events", hour, [listen(hour, user=900_001)], life="dropped")
-    wait_until(lambda: system.materialised(FACT, hour), "the partition is materialised", PATIENCE)
+    wait_until(lambda: is_materialised(FACT), "the partition is materialised", PATIENCE)
     took = time.monotonic() - begun
     print(f"from an object's arrival to its materialised partition of fact_listen_events: {took:.1f} s")
     with system.place.warehouse.exclusive():
@@ -235,7 +268,7 @@ def test_an_object_that_arrives_is_soon_in_the_facts(system: System) -> None:
         ["external", "listen_events_ext"],
         ["serving", "dashboard_snapshot"],
     ):
-        wait_until(lambda path=path: system.materialised(path, hour), f"{path} is materialised", PATIENCE)
+        wait_until(lambda path=path: is_materialised(path), f"{path} is materialised", PATIENCE)
 
 
 def test_events_of_the_running_simulator_reach_the_facts(system: System) -> None:
@@ -252,7 +285,7 @@ def test_events_of_the_running_simulator_reach_the_facts(system: System) -> None
 
 
 def test_a_second_one_with_the_same_home_is_told_who_runs(system: System) -> None:
-    result = _dev(system.environment)
+    result = system.run("dev")
     assert result.returncode == 1
     assert (
         f"dev: process {system._process.pid} already runs with {system.place.settings.home}" in result.stderr
@@ -264,7 +297,7 @@ def test_a_taken_port_is_named_with_the_way_out(system: System, tmp_path: Path, 
     first, second = free_ports(2)
     ports = {"dagster_port": first, "dashboards_port": second, port: getattr(system, port)}
     names = {f"STREAMING_ASSETS_{name.upper()}": str(number) for name, number in ports.items()}
-    result = _dev(system.environment | names | {"STREAMING_ASSETS_HOME": str(tmp_path)})
+    result = _command(system.environment | names | {"STREAMING_ASSETS_HOME": str(tmp_path)}, "dev")
     assert result.returncode == 1
     taken = ports[port]
     assert f"dev: port {taken} on 127.0.0.1 can't be used (Address already in use)" in result.stderr
@@ -285,7 +318,7 @@ def test_ctrl_c_ends_all_of_it_and_the_next_start_goes_on(system: System) -> Non
     assert not list(system.scratch.iterdir()), "no socket is left"
 
     # A run that a power cut would have left behind.
-    hour = floor_hour(datetime.now(UTC)) - 30 * HOUR
+    hour = datetime.fromisoformat(before["start"]) + HOUR
     gone = json.dumps({"host": "localhost", "socket": str(system.folder / "gone")})
     with dg.DagsterInstance.from_config(str(system.place.settings.dagster_home)) as instance:
         orphan = instance.create_run_for_job(
@@ -295,6 +328,7 @@ def test_ctrl_c_ends_all_of_it_and_the_next_start_goes_on(system: System) -> Non
         ).run_id
     history = {path.name for path in system.place.lake.root.rglob("*.sim-*.gz")}
 
+    begun_at = time.time()
     system.start()
     assert "First start" not in system.output, "no history again"
     assert {path.name for path in system.place.lake.root.rglob("*.sim-*.gz")} == history
@@ -308,16 +342,20 @@ def test_ctrl_c_ends_all_of_it_and_the_next_start_goes_on(system: System) -> Non
         assert run.status == dg.DagsterRunStatus.FAILURE
     name = ObjectName("listen_events", hour, 0, 0, "dropped")
     system.place.put("listen_events", hour, [listen(hour, user=900_002)], life=name.life)
-    wait_until(lambda: system.materialised(FACT, hour), "its hour is asked for again", PATIENCE)
+    wait_until(
+        lambda: max(system.materialised(FACT, hour), default=0) > begun_at,
+        "its hour is asked for again",
+        PATIENCE,
+    )
 
 
 @dg.job(name="hourly")
 def _orphan() -> None: ...
 
 
-def _dev(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _command(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "streaming_assets.cli", "dev"],
+        [sys.executable, "-m", "streaming_assets.cli", *arguments],
         env=environment,
         cwd=PROJECT_ROOT,
         capture_output=True,

@@ -1,11 +1,14 @@
 """What `make dev` would start, from the settings."""
 
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
+
 from streaming_assets.lake.names import HOUR
 from streaming_assets.local.plan import history_commands, services, simulation
-from streaming_assets.settings import Settings
+from streaming_assets.settings import PROJECT_ROOT, Settings
 
 START, NOW = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 8, 12, 30, 7, tzinfo=UTC)
 
@@ -47,7 +50,18 @@ def test_services_listen_where_the_settings_say(tmp_path: Path) -> None:
     planned = services(settings(tmp_path, dagster_port=4001, dashboards_port=4002), START, NOW)
     assert {s.name: s.port for s in planned if s.port} == {"dagster": 4001, "dashboards": 4002}
     dagster = next(service.command for service in planned if service.name == "dagster")
-    assert dagster[1:6] == ("dev", "--host", "127.0.0.1", "--port", "4001")
+    assert dagster[1:3] == ("dev", "--workspace")
+    assert dagster[4:8] == ("--host", "127.0.0.1", "--port", "4001")
+
+
+def test_dagster_loads_what_pyproject_names_for_it(tmp_path: Path) -> None:
+    command = next(s.command for s in services(settings(tmp_path), START, NOW) if s.name == "dagster")
+    (location,) = yaml.safe_load(Path(command[3]).read_text())["load_from"]
+    named = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["tool"]["dagster"]
+    assert location["python_module"] == {
+        "module_name": named["module_name"],
+        "location_name": named["code_location_name"],
+    }
 
 
 def test_programs_are_those_of_this_environment(tmp_path: Path) -> None:
