@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         None, description="DuckDB file of target local; empty means HOME/warehouse.duckdb"
     )
     warehouse_lock_timeout_seconds: int = Field(
-        120, ge=0, description="How long a run waits, s, for another process to release the DuckDB file"
+        3600, ge=0, description="How long a run waits, s, for another process to release the DuckDB file"
     )
     hours_per_step: int = Field(
         744,

@@ -136,7 +136,9 @@ def test_a_history_that_tells_no_first_hour_is_named_with_the_ways_out(
 ) -> None:
     environment.set(home=str(tmp_path))
     (tmp_path / "dev.json").write_text(text)
-    with pytest.raises(SettingsError, match=r"FIRST_HOUR is not set, and .*dev\.json.*: set it, or .*clean-local"):
+    with pytest.raises(
+        SettingsError, match=r"FIRST_HOUR is not set, and .*dev\.json.*: set it, or .*clean-local"
+    ):
         load_settings()
 
 

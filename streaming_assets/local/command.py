@@ -84,7 +84,9 @@ def _run(settings: Settings, scratch: str) -> int:
         state = make_history(state, settings, environment, _say)
         state.save(path)
     planned = services(settings, state.start, state.alive_until)
-    _say(f"Starting {', '.join(service.name for service in planned)}; what they say is in {settings.logs_dir}")
+    _say(
+        f"Starting {', '.join(service.name for service in planned)}; what they say is in {settings.logs_dir}"
+    )
     stop = threading.Event()
     threading.Thread(target=_beat, args=(state, path, stop), daemon=True).start()
     threading.Thread(target=_announce, args=(settings, planned, stop), daemon=True).start()

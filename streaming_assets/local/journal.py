@@ -14,7 +14,9 @@ SHOWN_A_MINUTE = 5
 SHOWN_CHARACTERS = 200
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_RUN_ID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")  # shown as pages do
+_RUN_ID = re.compile(
+    r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+)  # shown as pages do
 _DATED = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:")
 # The level as loggers put it, near the start of a line; what follows the date and names is the message.
 _SERIOUS = re.compile(r"^[^A-Za-z]{0,40}(?:[\w.]+ ?- )?(?:WARNING|ERROR|CRITICAL)\b[\s:-]*(?P<rest>.*)")

@@ -3,11 +3,10 @@
 import fcntl
 import hashlib
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 import pyarrow as pa
@@ -25,13 +24,16 @@ from streaming_assets.resources.tables import (
     naive,
     view_columns,
 )
-from streaming_assets.resources.warehouse import Tell, Warehouse, WarehouseLocked
-
-_POLL_SECONDS = 0.2
+from streaming_assets.resources.waiting import Wait, described, holder_of
+from streaming_assets.resources.warehouse import Tell, Warehouse
 
 
 class DuckDbWarehouse(Warehouse):
-    """A DuckDB file. Writing happens under `exclusive()`, which the project's other processes respect."""
+    """A DuckDB file. Writing happens under `exclusive()`, which the project's other processes respect.
+
+    Whoever else has the file open is waited for once, when `exclusive` begins: it keeps the file open to its end, and
+    all that this process does with it meanwhile, dbt too, goes through that.
+    """
 
     kind = "duckdb"
     keeps_processes_apart = True
@@ -39,27 +41,29 @@ class DuckDbWarehouse(Warehouse):
     def __init__(self, path: Path, lock_timeout: float) -> None:
         self.path = path
         self._lock_timeout = lock_timeout
+        self._held: duckdb.DuckDBPyConnection | None = None  # during `exclusive`
 
     @contextmanager
     def exclusive(self, timeout: float | None = None) -> Iterator[None]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + (self._lock_timeout if timeout is None else timeout)
+        wait = Wait(self.path, self._lock_timeout if timeout is None else timeout)
         with open(f"{self.path}.lock", "a+") as lock:
             while not _try_lock(lock.fileno()):
-                if time.monotonic() > deadline:
-                    raise WarehouseLocked(self._in_use(f"process {_holder(lock)}"))
-                time.sleep(_POLL_SECONDS)
+                wait.on(lambda: _owner(lock))
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
-            # Someone outside the project may have the file open: find out before work begins.
-            self._open(deadline).close()
-            yield
+            self._held = self._open(wait)
+            try:
+                yield
+            finally:
+                held, self._held = self._held, None
+                held.close()
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to the file, for the time of the block."""
-        connection = self._open(time.monotonic() + self._lock_timeout)
+        connection = self._held.cursor() if self._held else self._open(Wait(self.path, self._lock_timeout))
         try:
             yield connection
         finally:
@@ -142,22 +146,18 @@ class DuckDbWarehouse(Warehouse):
     def count_reference(self, name: str) -> int:
         return self.rows(f"select count(*) from {name}")[0][0]
 
-    def _open(self, deadline: float) -> duckdb.DuckDBPyConnection:
+    def _open(self, wait: Wait) -> duckdb.DuckDBPyConnection:
         while True:
             try:
-                return duckdb.connect(str(self.path))
+                connection = duckdb.connect(str(self.path))
             except duckdb.IOException as error:
-                if "lock" not in str(error):
+                refusal = str(error)
+                if "lock" not in refusal:
                     raise
-                if time.monotonic() > deadline:
-                    raise WarehouseLocked(self._in_use(str(error).splitlines()[0])) from None
-                time.sleep(_POLL_SECONDS)
-
-    def _in_use(self, by: str) -> str:
-        return (
-            f"{self.path} is in use: {by}. End what holds it (a DuckDB shell, another run), or raise "
-            f"STREAMING_ASSETS_WAREHOUSE_LOCK_TIMEOUT_SECONDS, now {self._lock_timeout:g}"
-        )
+                wait.on(lambda refusal=refusal: holder_of(refusal))
+            else:
+                wait.over()
+                return connection
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -168,6 +168,6 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _holder(lock) -> str:
+def _owner(lock: IO[str]) -> str:
     lock.seek(0)
-    return lock.read().strip() or "unknown"
+    return described(lock.read().strip() or "unknown")

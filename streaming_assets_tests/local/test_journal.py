@@ -48,7 +48,13 @@ def test_a_warning_is_shown_without_time_and_level(one: Journal, line: str, show
 
 
 def test_the_file_has_every_line_with_a_time(one: Journal) -> None:
-    for line in ["is up", "2025-03-01 12:00:00,028 INFO sink: 1 record", "", "\x1b[31mred\x1b[0m", "caf\u00e9"]:
+    for line in [
+        "is up",
+        "2025-03-01 12:00:00,028 INFO sink: 1 record",
+        "",
+        "\x1b[31mred\x1b[0m",
+        "caf\u00e9",
+    ]:
         one.add(line + "\n", NOW)
     assert one.path.read_text(encoding="utf-8").splitlines() == [
         "2025-03-01 12:00:05 is up",

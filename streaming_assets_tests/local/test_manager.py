@@ -61,10 +61,14 @@ def test_one_that_dies_is_named_with_its_last_lines_and_its_file(tmp_path: Path)
 
 
 def test_one_that_is_killed_says_by_which_signal_and_leaves_no_process(tmp_path: Path) -> None:
-    code = "import os, signal, time\n" + STUBBORN.replace("child.wait()", "os.kill(os.getpid(), signal.SIGKILL)")
+    code = "import os, signal, time\n" + STUBBORN.replace(
+        "child.wait()", "os.kill(os.getpid(), signal.SIGKILL)"
+    )
     status, said = run(tmp_path, python("dagster", code))
     assert status == signal.SIGKILL
-    assert said[0] == "dagster was ended by SIGKILL, so all is ended (the next start goes on). Its last lines:"
+    assert (
+        said[0] == "dagster was ended by SIGKILL, so all is ended (the next start goes on). Its last lines:"
+    )
     wait_until(lambda: _gone(int(said[1].split()[-1])), "what it started is gone", 10)
 
 

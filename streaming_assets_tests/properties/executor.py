@@ -26,6 +26,7 @@ from dbt_common.clients.jinja import get_template
 from streaming_assets.partitions import Span
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.tables import naive
+from streaming_assets.resources.waiting import Wait
 
 
 class MemoryWarehouse(DuckDbWarehouse):
@@ -37,7 +38,7 @@ class MemoryWarehouse(DuckDbWarehouse):
         self.relations = RelationsCache()
         self.relations.update_schemas([("memory", "main")])
 
-    def _open(self, deadline: float) -> duckdb.DuckDBPyConnection:
+    def _open(self, wait: Wait) -> duckdb.DuckDBPyConnection:
         return self.database.cursor()
 
 
