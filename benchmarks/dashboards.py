@@ -35,12 +35,13 @@ import pyarrow.parquet as pq
 import requests
 from waitress.server import create_server
 
-from streaming_assets.dashboards import snapshot as snapshots
+from streaming_assets.dashboards import publication
 from streaming_assets.dashboards.app import create_app
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import SnapshotReader, publish
+from streaming_assets.dashboards.snapshot import SnapshotReader
 from streaming_assets.dashboards.states import NAMES
-from streaming_assets.dashboards.tables import DAILY_SONG_STREAMS, TABLES, for_file
+from streaming_assets.dashboards.tables import for_file
+from streaming_assets_tests.dashboards.publishing import publish, tables
 
 SONGS, ARTISTS, GENRES, DAYS, DRAWN = 385_252, 30_000, 20, 30, 3
 LISTENS_A_DAY = 2_000_000
@@ -132,7 +133,7 @@ def dated(name: str, day: date, rows: pa.Table) -> pa.Table:
         if rows.num_rows < 1000
         else pa.repeat(pa.scalar(day, pa.date32()), rows.num_rows)
     )
-    return rows.append_column(TABLES[name].day_column, column)
+    return rows.append_column(tables()[name].day_column, column)
 
 
 def fill(folder: Path, factor: int) -> dict[str, float]:
@@ -141,27 +142,23 @@ def fill(folder: Path, factor: int) -> dict[str, float]:
         print("  the snapshot that is there is used")
         return {"publish": float("nan"), **size_of(folder)}
     drawn = [draw_day(factor) for _ in range(DRAWN)]
-    in_file = [
-        for_file(
-            DAILY_SONG_STREAMS, FIRST, dated("mart_daily_song_streams", FIRST, day["mart_daily_song_streams"])
-        )
-        for day in drawn
-    ]
+    songs = "mart_daily_song_streams"
+    in_file = [for_file(tables()[songs], FIRST, dated(songs, FIRST, day[songs])) for day in drawn]
     seconds = 0.0
     for number in range(DAYS):
         day = FIRST + timedelta(days=number)
         rows = drawn[number % DRAWN] | users(factor, day)
-        tables = {name: {day: dated(name, day, table)} for name, table in rows.items()}
+        given = {name: {day: dated(name, day, table)} for name, table in rows.items()}
         last = number == DAYS - 1
         if not last:  # the songs of a drawn day are sorted and numbered already
-            tables["mart_daily_song_streams"][day] = redated(in_file[number % DRAWN], day)
-            snapshots.for_file = lambda table, day, rows: (
-                rows if table is DAILY_SONG_STREAMS else for_file(table, day, rows)
+            given[songs][day] = redated(in_file[number % DRAWN], day)
+            publication.for_file = lambda table, day, rows: (
+                rows if table.numbered else for_file(table, day, rows)
             )
         start = time.perf_counter()
-        publish(folder, tables, AS_OF)
+        publish(folder, given, AS_OF)
         seconds = time.perf_counter() - start
-        snapshots.for_file = for_file
+        publication.for_file = for_file
         print(f"  day {number + 1} of {DAYS}", end="\r", flush=True)
     return {"publish": seconds, **size_of(folder)}
 

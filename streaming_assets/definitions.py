@@ -17,6 +17,7 @@ from streaming_assets.automation.sensors import build_failed_run_sensor, build_o
 from streaming_assets.checks.freshness import build_freshness_checks, build_freshness_sensor
 from streaming_assets.checks.hourly import FACT, build_hourly_checks
 from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
+from streaming_assets.dashboards.tables import published_tables
 from streaming_assets.partitions import hourly_partitions
 from streaming_assets.resources.dbt import DbtRunner, without_scratch
 from streaming_assets.resources.notifications import notifications_of
@@ -42,6 +43,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         settings.bigquery_usd_per_tib,
     )
     marts = sorted(key for key in models.keys if key.path[0] == "marts")
+    tables = published_tables(dbt.manifest)
     freshness = build_freshness_checks([FACT])
     sink_check = build_sink_check(settings)
     jobs = build_jobs(hours, [*freshness, sink_check])
@@ -51,9 +53,9 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *lake_specs(hours),
             *build_reference_files(settings),
             build_event_tables(hours, kind),
-            build_reference_tables(kind),
+            build_reference_tables(kind, tables),
             models,
-            build_snapshot(hours, marts, settings),
+            build_snapshot(hours, marts, tables, settings),
             *dashboard_specs(settings),
         ],
         asset_checks=[build_hourly_checks(settings), sink_check, *freshness],

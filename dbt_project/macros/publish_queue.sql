@@ -1,21 +1,53 @@
 {#
-    Post-hooks of the marts that change by the day: the days that the dashboards' snapshot must take over. They are
-    queued with the rows themselves, so that a run which dies before publishing leaves them to the next.
+    What a mart's YAML says under `config: meta:`, and what follows from it:
+
+        day: event_date            the column of the day, by which rows are replaced and published
+        days: session_days         of a table: the macro that gives the values of that column which a run's hours concern
+        publish: {grain: [level]}  that the dashboards' snapshot has it, and what names a row of a day
+
+    The post-hooks of the marts queue the days that the snapshot must take over. They are queued with the rows themselves,
+    so that a run which dies before publishing leaves them to the next.
 #}
 {% macro publish_queue() %}{{ return(table('publish_queue')) }}{% endmacro %}
 
-{% macro ensure_publish_queue() %}
-    create table if not exists {{ publish_queue() }} (mart {{ dbt.type_string() }}, day date)
+{# What the running mart's YAML says under meta; nothing while dbt still parses. #}
+{% macro said(key) %}{{ return((config.get('meta') or {}).get(key)) }}{% endmacro %}
+
+{# The days of the running mart that its select gives anew; none for a view, which says none. #}
+{% macro mart_days() %}
+    {%- set name = said('days') -%}
+    {% if not name %}{{ return(none) }}{% endif %}
+    {% if name not in context %}
+        {{ exceptions.raise_compiler_error(
+            this.identifier ~ ': meta.days names no macro: ' ~ name ~ '; see macros/window.sql'
+        ) }}
+    {% endif %}
+    {{ return(context[name]()) }}
 {% endmacro %}
 
-{# `days` by name, not those that the mart still has: a day whose last row went must leave the snapshot. #}
-{% macro queue_days(day_column, days) %}
-    {%- if not is_incremental() %}
+{# `replaces` of a mart. #}
+{% macro replaced_days() -%}
+    {{ in_days(said('day'), mart_days(), 'date') }}
+{%- endmacro %}
+
+{% macro ensure_publish_queue() %}
+    {%- if said('days') %}
+    create table if not exists {{ publish_queue() }} (mart {{ dbt.type_string() }}, day date)
+    {%- endif %}
+{% endmacro %}
+
+{# Days by name, not those that the mart still has: a day whose last row went must leave the snapshot. #}
+{% macro queue_days() %}
+    {%- if not said('days') %}
+    {%- elif not is_incremental() %}
     insert into {{ publish_queue() }}
-    select distinct '{{ this.identifier }}' as mart, {{ day_column }} as day
+    select distinct '{{ this.identifier }}' as mart, {{ said('day') }} as day
     from {{ this }}
-    {%- elif days %}
+    {%- else %}
+    {%- set days = mart_days() -%}
+    {%- if days %}
     insert into {{ publish_queue() }} values
     {% for day in days %}('{{ this.identifier }}', date '{{ day }}'){{ ', ' if not loop.last }}{% endfor %}
+    {%- endif %}
     {%- endif %}
 {% endmacro %}

@@ -8,6 +8,7 @@ import dagster as dg
 from streaming_assets.assets.keys import LOCATIONS, OWNERS, SONGS, external_key, prefix_key
 from streaming_assets.assets.partition_metadata import add_partition_metadata
 from streaming_assets.assets.source import event_columns
+from streaming_assets.dashboards.tables import PublishedTable
 from streaming_assets.events import LAKE_TOPICS, LAKE_TYPES
 from streaming_assets.lake.inventory import InventoryRow, list_topics, read_rows
 from streaming_assets.lake.names import LOCATIONS as LOCATIONS_FILE
@@ -81,8 +82,10 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetsDe
     return event_tables
 
 
-def build_reference_tables(kind: str) -> dg.AssetsDefinition:
+def build_reference_tables(kind: str, published: Iterable[PublishedTable]) -> dg.AssetsDefinition:
     """The external tables of the two reference files; unpartitioned, since these do not arrive by the hour."""
+    # Views name songs and places as the reference does now; tables keep what they were made with.
+    named_now = sorted({(table.mart, table.mart_day) for table in published if table.mart != table.name})
     specs = [
         dg.AssetSpec(
             external_key("songs_ext"),
@@ -113,7 +116,8 @@ def build_reference_tables(kind: str) -> dg.AssetsDefinition:
                 if not warehouse.create_reference_table(table, lake, file, context.log.warning):
                     raise dg.Failure(f"{lake.uri(file)} is missing: materialise the reference assets first")
             # Genres may have changed on any day: the next hour's run publishes them all.
-            warehouse.queue_all_days()
+            for mart, column in named_now:
+                warehouse.queue_all_days(mart, column)
             for table in REFERENCE_TABLES:
                 rows = warehouse.count_reference(table)
                 yield dg.MaterializeResult(

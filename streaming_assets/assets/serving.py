@@ -1,35 +1,27 @@
 """What people look at: the published snapshot of the marts, and the dashboards on it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
-import pyarrow as pa
 
 from streaming_assets.assets.keys import OWNERS, SNAPSHOT
-from streaming_assets.dashboards.manifest import Manifest, SnapshotError
-from streaming_assets.dashboards.snapshot import publish
+from streaming_assets.dashboards.publication import Publication
+from streaming_assets.dashboards.tables import PublishedTable, TableError
 from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import Warehouse
+from streaming_assets.resources.warehouse import QueryFailed, Warehouse
 from streaming_assets.settings import Settings
 
-# The published tables that follow from each mart that changes by the day, with the column of the day.
-FOLLOWERS = {
-    "mart_daily_active_users": (("mart_daily_active_users", "event_date"),),
-    "mart_daily_ad_revenue": (("mart_daily_ad_revenue", "event_date"),),
-    "mart_weekly_users": (("mart_weekly_users", "week_start"),),
-    "mart_daily_streams": (
-        ("mart_daily_song_streams", "event_date"),
-        ("mart_daily_artist_streams", "event_date"),
-        ("mart_daily_genre_streams", "event_date"),
-        ("mart_daily_state_streams", "event_date"),
-    ),
-}
-DAY_COLUMNS = {mart: followers[0][1] for mart, followers in FOLLOWERS.items()}
+DAYS_A_READ = 31  # of a table: the rows of as many days are in memory at once
 
 
 def build_snapshot(
-    hours: dg.PartitionsDefinition, marts: Sequence[dg.AssetKey], settings: Settings
+    hours: dg.PartitionsDefinition,
+    marts: Sequence[dg.AssetKey],
+    tables: Collection[PublishedTable],
+    settings: Settings,
 ) -> dg.AssetsDefinition:
     """The snapshot of the marts that the dashboards read; a run publishes the days that changed."""
 
@@ -45,27 +37,95 @@ def build_snapshot(
         description="The marts as the dashboards read them: a parquet file a table and day, under a manifest "
         "that is replaced in one move. Readers never block the warehouse and never see half of it.",
     )
-    def dashboard_snapshot(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
+    def dashboard_snapshot(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
         with warehouse.exclusive():
-            whole = not _is_readable(settings)
-            queued = warehouse.all_days(DAY_COLUMNS) if whole else warehouse.queued_days()
-            tables = {
-                table: _by_day(warehouse.days(table, column, days), column, days)
-                for mart, days in queued.items()
-                for table, column in FOLLOWERS[mart]
-            }
-            as_of = min(warehouse.newest_hour_end(), datetime.now(UTC))
-            manifest = publish(settings.published_dir, tables, as_of, replace_all=whole)
-            warehouse.forget_queued(queued)
+            published = bring_up_to_date(settings.published_dir, tables, warehouse)
+        for finding in published.findings:
+            context.log.warning(finding)
+        for reason in published.refused:
+            context.log.error(f"Not published, and tried again by each run: {reason}")
         return dg.MaterializeResult(
             metadata={
-                "days": sum(len(days) for days in queued.values()),
-                "rows": sum(table.num_rows for days in tables.values() for table in days.values()),
-                "as_of": dg.MetadataValue.timestamp(manifest.as_of),
+                "days": published.days,
+                "rows": published.rows,
+                "as_of": dg.MetadataValue.timestamp(published.as_of),
+                "refused": published.refused,
             }
         )
 
     return dashboard_snapshot
+
+
+@dataclass
+class Published:
+    """What a publication did.
+
+    Attributes:
+        as_of: the time up to which the snapshot has data, UTC.
+        findings: what of the former snapshot could not be used, as sentences.
+        days: days of marts that were published.
+        rows: rows of the files that were written.
+        refused: why which table's day was not: its rows break their contract. Its former rows stay.
+    """
+
+    as_of: datetime
+    findings: list[str]
+    days: int = 0
+    rows: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def bring_up_to_date(folder: Path, tables: Collection[PublishedTable], warehouse: Warehouse) -> Published:
+    """Hold the snapshot to the marts: to their days, and on the days that are queued, to their rows.
+
+    A day that breaks its table's contract stops itself alone: it stays in the queue.
+    """
+    import pyarrow.compute as pc
+
+    queued = warehouse.queued_days()
+    missing = {mart for mart in {table.mart for table in tables} if not warehouse.has_table(mart)}
+    standing = warehouse.all_days(
+        {table.mart: table.mart_day for table in tables if table.mart not in missing}
+    )
+    as_of = min(warehouse.newest_hour_end(), datetime.now(UTC))
+    written: set[tuple[str, date]] = set()
+    refused: set[tuple[str, date]] = set()
+    with Publication.begin(folder, tables) as publication:
+        published = Published(as_of, publication.findings)
+        for table in tables:
+            if table.mart in missing or not warehouse.has_table(table.name):
+                published.refused.append(f"{table.name} is not in the warehouse yet")
+                refused |= {(table.mart, day) for day in queued.get(table.mart, [])}
+                continue
+            days = set(standing[table.mart])
+            for day in publication.days(table.name) - days:
+                publication.drop(table.name, day)
+            due = sorted(days & ({*queued.get(table.mart, [])} | (days - publication.days(table.name))))
+            for some in (due[start : start + DAYS_A_READ] for start in range(0, len(due), DAYS_A_READ)):
+                try:
+                    read = warehouse.days(table.name, table.day_column, some)
+                except QueryFailed as error:
+                    published.refused.append(f"{table.name} of {some[0]} to {some[-1]}: {error}")
+                    refused |= {(table.mart, day) for day in some}
+                    continue
+                for day in some:
+                    rows = read.filter(pc.field(table.day_column) == day)
+                    try:
+                        publication.put(table.name, day, rows)
+                    except TableError as error:
+                        published.refused.append(str(error))
+                        refused.add((table.mart, day))
+                        continue
+                    written.add((table.mart, day))
+                    published.rows += rows.num_rows
+        publication.commit(as_of)
+    published.days = len(written)
+    warehouse.forget_queued(
+        {mart: [day for day in days if (mart, day) not in refused] for mart, days in queued.items()}
+    )
+    return published
 
 
 def dashboard_specs(settings: Settings) -> list[dg.AssetSpec]:
@@ -86,19 +146,3 @@ def dashboard_specs(settings: Settings) -> list[dg.AssetSpec]:
             ("music_dashboard", "/music", "Music charts: genres, songs, artists, states."),
         )
     ]
-
-
-def _is_readable(settings: Settings) -> bool:
-    """Whether there is a snapshot to add days to; without one, or with a damaged one, all days are published."""
-    try:
-        Manifest.read(settings.published_dir)
-    except SnapshotError:
-        return False
-    return True
-
-
-def _by_day(rows: pa.Table, column: str, days: list[date]) -> dict[date, pa.Table]:
-    """`rows` of a mart by day; a day without any is there too, so that it leaves the snapshot."""
-    import pyarrow.compute as pc
-
-    return {day: rows.filter(pc.field(column) == day) for day in days}

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from streaming_assets.dashboards.snapshot import Snapshot
-from streaming_assets.dashboards.tables import DAILY_ACTIVE_USERS, DAILY_AD_REVENUE, WEEKLY_USERS
 from streaming_assets.dashboards.views import Extent
 
+ACTIVE_USERS, AD_REVENUE = "mart_daily_active_users", "mart_daily_ad_revenue"
+WEEKLY_USERS = "mart_weekly_users"
 WEEK = timedelta(days=7)
 WEEKS_IN_TREND = 12
 WEEKS_A_MONTH = 4  # as the reference reckons a subscription's month
@@ -65,14 +66,14 @@ class Weeks:
 
 def weeks(snapshot: Snapshot) -> Weeks | None:
     """The weeks of the tiles; None if the snapshot has no week."""
-    starts = snapshot.days(WEEKLY_USERS.name)
+    starts = snapshot.days(WEEKLY_USERS)
     if not starts:
         return None
     complete = [start for start in starts if _end(start) <= snapshot.manifest.as_of]
     picked = (complete or starts)[-WEEKS_IN_TREND:]
     rows = snapshot.query(
         "SELECT week_start AS start, users, paid_users, free_users, ad_revenue FROM {rows} ORDER BY 1",
-        WEEKLY_USERS.name,
+        WEEKLY_USERS,
         picked,
     )
     trend = tuple(Week(**row) for row in rows.to_pylist())
@@ -98,7 +99,7 @@ class ActiveUsers:
 def daily_active_users(snapshot: Snapshot, days: Sequence[date]) -> list[ActiveUsers | None]:
     """For each of `days` its users; None for a day without data."""
     rows = snapshot.query(
-        "SELECT event_date, level, active_users FROM {rows}", DAILY_ACTIVE_USERS.name, days
+        "SELECT event_date, level, active_users FROM {rows}", ACTIVE_USERS, days
     ).to_pylist()
     users = {(row["event_date"], row["level"]): row["active_users"] for row in rows}
     seen = {day for day, _ in users}
@@ -112,14 +113,14 @@ def daily_active_users(snapshot: Snapshot, days: Sequence[date]) -> list[ActiveU
 
 def daily_ad_revenue(snapshot: Snapshot, days: Sequence[date]) -> list[float | None]:
     """For each of `days` its advertising revenue, USD; None for a day without data."""
-    rows = snapshot.query("SELECT event_date, ad_revenue FROM {rows}", DAILY_AD_REVENUE.name, days)
+    rows = snapshot.query("SELECT event_date, ad_revenue FROM {rows}", AD_REVENUE, days)
     revenue = {row["event_date"]: row["ad_revenue"] for row in rows.to_pylist()}
     return [revenue.get(day) for day in days]
 
 
 def extent(snapshot: Snapshot) -> Extent | None:
     """The days that the page's charts have data of; None if they have none."""
-    days = snapshot.days(DAILY_ACTIVE_USERS.name) + snapshot.days(DAILY_AD_REVENUE.name)
+    days = snapshot.days(ACTIVE_USERS) + snapshot.days(AD_REVENUE)
     return Extent(min(days), max(days)) if days else None
 
 

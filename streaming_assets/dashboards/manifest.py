@@ -1,12 +1,16 @@
-"""The manifest of a snapshot: which files it consists of, and how fresh it is."""
+"""The manifest of a snapshot: which files it consists of, what is in them, and how fresh it is."""
 
-import json
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-FORMAT = 1
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+FORMAT = 2
 MANIFEST = "manifest.json"
+
+# A path in the snapshot's folder, and none that leads out of it.
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+/[A-Za-z0-9-]+\.parquet$")]
 
 
 class SnapshotError(RuntimeError):
@@ -17,35 +21,62 @@ class NoSnapshot(SnapshotError):
     """Nothing has been published yet."""
 
 
-@dataclass(frozen=True)
-class Manifest:
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class File(_Part):
+    """A file of the snapshot.
+
+    Attributes:
+        file: its path in the folder.
+        size: bytes.
+        sha256: of its content, in hexadecimal.
+    """
+
+    file: FileName
+    size: Annotated[int, Field(gt=0)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Table(_Part):
+    """A table of the snapshot.
+
+    Attributes:
+        layout: what the files follow from beside the rows (`PublishedTable.layout`).
+        days: the file of each day; None for a day of its mart that it has no rows of.
+    """
+
+    layout: dict[str, Any]
+    days: dict[date, File | None]
+
+
+class Manifest(_Part):
     """What a snapshot holds.
 
     Attributes:
+        format: of the manifest itself.
         snapshot: serial number, one more with each publication.
+        generation: of the warehouse that it was published from.
         published_at: when it was published, UTC.
         as_of: end of the newest ingestion hour in it, UTC.
-        tables: for each table, the file (relative to the folder) of each ISO day.
-        retired: files that an earlier manifest named, and when (ISO, UTC) they fell out.
+        tables: the tables, by name.
+        retired: files that an earlier manifest named, and when they fell out.
+        verified: the last file whose content was held to its hash; the next publication goes on after it.
     """
 
+    format: Literal[2] = FORMAT
     snapshot: int
-    published_at: datetime
-    as_of: datetime
-    tables: dict[str, dict[str, str]]
-    retired: dict[str, str] = field(default_factory=dict)
+    generation: str = ""
+    published_at: AwareDatetime
+    as_of: AwareDatetime
+    tables: dict[str, Table]
+    retired: dict[FileName, AwareDatetime] = {}
+    verified: str = ""
 
     def files(self) -> set[str]:
         """Every file that the snapshot consists of."""
-        return {file for days in self.tables.values() for file in days.values()}
-
-    def to_json(self) -> str:
-        content = asdict(self) | {
-            "format": FORMAT,
-            "published_at": self.published_at.isoformat(),
-            "as_of": self.as_of.isoformat(),
-        }
-        return json.dumps(content, indent=1, sort_keys=True)
+        return {day.file for table in self.tables.values() for day in table.days.values() if day is not None}
 
     @staticmethod
     def read(folder: Path) -> "Manifest":
@@ -53,22 +84,19 @@ class Manifest:
 
         Raises:
             NoSnapshot: there is none.
-            SnapshotError: it is unreadable or of another format.
+            SnapshotError: it is unreadable, damaged, or of another version.
         """
         path = folder / MANIFEST
         try:
-            content = json.loads(path.read_bytes())
-            written_as = content.pop("format")
-            if written_as != FORMAT:
-                raise SnapshotError(
-                    f"{path} has format {written_as}, this version reads {FORMAT}: publish everything anew"
-                )
-            content["published_at"] = datetime.fromisoformat(content["published_at"])
-            content["as_of"] = datetime.fromisoformat(content["as_of"])
-            return Manifest(**content)
+            return Manifest.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             raise NoSnapshot(f"nothing has been published to {folder} yet") from None
         except OSError as error:
             raise SnapshotError(f"can't read {path}: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SnapshotError(f"{path} is no manifest ({error!r}): publish everything anew") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            at = ".".join(map(str, first["loc"])) or "the text"
+            raise SnapshotError(
+                f"{path} is damaged or of another version ({at}: {first['msg']}): the next publication makes "
+                "the snapshot anew"
+            ) from error

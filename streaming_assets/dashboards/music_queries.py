@@ -14,15 +14,11 @@ import pyarrow as pa
 
 from streaming_assets.dashboards.snapshot import Database, Snapshot
 from streaming_assets.dashboards.states import NAMES
-from streaming_assets.dashboards.tables import (
-    ALL_STATES,
-    DAILY_ARTIST_STREAMS,
-    DAILY_GENRE_STREAMS,
-    DAILY_SONG_STREAMS,
-    DAILY_STATE_STREAMS,
-)
+from streaming_assets.dashboards.tables import ALL_STATES
 from streaming_assets.dashboards.views import Extent, View
 
+GENRES, ARTISTS = "mart_daily_genre_streams", "mart_daily_artist_streams"
+STATES, SONGS = "mart_daily_state_streams", "mart_daily_song_streams"
 GENRES_SHOWN = 5
 OTHERS = "Others"
 ARTISTS_SHOWN = 10
@@ -68,7 +64,7 @@ class SongPage:
 
 def genres(snapshot: Snapshot, view: View, shown: int | None = GENRES_SHOWN) -> list[Slice]:
     """Genres by streams, the largest first, those after the first `shown` as one slice `Others`."""
-    slices = _largest(snapshot, DAILY_GENRE_STREAMS.name, "genre", view, None)
+    slices = _largest(snapshot, GENRES, "genre", view, None)
     if shown is None or len(slices) <= shown:
         return slices
     rest = slices[shown:]
@@ -78,12 +74,12 @@ def genres(snapshot: Snapshot, view: View, shown: int | None = GENRES_SHOWN) -> 
 
 def artists(snapshot: Snapshot, view: View, shown: int | None = ARTISTS_SHOWN) -> list[Slice]:
     """The artists with the most streams, the largest first, with their share of all; None shows all."""
-    return _largest(snapshot, DAILY_ARTIST_STREAMS.name, "artist", view, shown)
+    return _largest(snapshot, ARTISTS, "artist", view, shown)
 
 
 def streams_by_state(snapshot: Snapshot, view: View) -> list[Slice]:
     """Streams of each state in the range, by state code, whatever state the view is of."""
-    return _largest(snapshot, DAILY_STATE_STREAMS.name, "state_code", View(view.first, view.last), None)
+    return _largest(snapshot, STATES, "state_code", View(view.first, view.last), None)
 
 
 @lru_cache(maxsize=4)
@@ -91,8 +87,8 @@ def state_names(snapshot: Snapshot) -> dict[str, str]:
     """The name of each state by its code, sorted by name: all of the USA, and others that occur."""
     rows = snapshot.query(
         f"SELECT DISTINCT state_code, state FROM {{rows}} WHERE state_code <> '{ALL_STATES}'",
-        DAILY_STATE_STREAMS.name,
-        snapshot.days(DAILY_STATE_STREAMS.name),
+        STATES,
+        snapshot.days(STATES),
     )
     names = {row["state_code"]: row["state"] for row in rows.to_pylist()} | NAMES
     return dict(sorted(names.items(), key=lambda item: item[1]))
@@ -151,7 +147,7 @@ def songs(
 
 def extent(snapshot: Snapshot) -> Extent | None:
     """The days that the page's charts have data of; None if they have none."""
-    days = snapshot.days(DAILY_STATE_STREAMS.name)
+    days = snapshot.days(STATES)
     return Extent(days[0], days[-1]) if days else None
 
 
@@ -184,10 +180,7 @@ def _ranking(snapshot: Snapshot, first: date, last: date, state: str) -> pa.Tabl
     """Every song of the range and state, the most streamed first: number, streams, rank from 1 on."""
     days = View(first, last).days()
     if state == ALL_STATES:
-        vectors = [
-            _streams_by_number(snapshot.database, file)
-            for file in snapshot.files(DAILY_SONG_STREAMS.name, days)
-        ]
+        vectors = [_streams_by_number(snapshot.database, file) for file in snapshot.files(SONGS, days)]
         total = np.zeros(max(map(len, vectors), default=0), np.int64)
         for vector in vectors:
             total[: len(vector)] += vector
@@ -201,7 +194,7 @@ def _ranking(snapshot: Snapshot, first: date, last: date, state: str) -> pa.Tabl
                 FROM {rows} WHERE state_code = $state GROUP BY song_id
             ) USING (song_id)
             """,
-            DAILY_SONG_STREAMS.name,
+            SONGS,
             days,
             {"state": state},
         )
@@ -236,7 +229,7 @@ def _streams_by_number(database: Database, file: str) -> np.ndarray:
 
 def _learn_songs(snapshot: Snapshot) -> None:
     """Put the songs of files not read so far into the table `songs` of the database."""
-    database, table = snapshot.database, DAILY_SONG_STREAMS.name
+    database, table = snapshot.database, SONGS
     files = snapshot.files(table, snapshot.days(table))
     with database.lock:
         database.query(

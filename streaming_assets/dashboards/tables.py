@@ -1,10 +1,17 @@
 """The published tables: their columns, their grain, and the layout of their files.
 
-The contract between the marts, which deliver these columns, and the queries, which read the files.
+What is published is said in the YAML of each mart, under `config: meta:`, and read here from dbt's manifest:
+
+    day: event_date                   the column of the day
+    publish: {grain: [state_code]}    the columns that name a row of a day
+    publish: {numbered: {...}}        see `Numbered`
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -12,10 +19,38 @@ import pyarrow.compute as pc
 
 ALL_STATES = "ALL"  # state_code of the rollup over all states
 LEVELS = ("free", "paid", "all")
+# dbt's types, on either warehouse, as a published file has them.
+_TYPES = {
+    "date": pa.date32(),
+    "string": pa.string(),
+    "bigint": pa.int64(),
+    "boolean": pa.bool_(),
+    "double": pa.float64(),
+    "float64": pa.float64(),
+    "numeric": pa.float64(),
+    "decimal": pa.float64(),
+}
 
 
 class TableError(ValueError):
     """A table does not keep its contract; the message names the table and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A key with names, such as a song's: a file has a number for it in each row, its names in one row a day.
+
+    Attributes:
+        key: the column that is numbered.
+        number: the column of the number in the file.
+        names: the columns that follow from the key.
+        rollup: column and value of the rows that carry key and names; each key of a day must have one.
+    """
+
+    key: str
+    number: str
+    names: tuple[str, ...]
+    rollup: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -27,12 +62,18 @@ class PublishedTable:
         day_column: the column that holds the day of the file, the same in all of its rows.
         columns: name and type of each further column that the mart delivers.
         grain: the columns that, with the day, name a row; files are sorted by them.
+        mart: the mart whose days its own are: itself, or the table that it is a view on.
+        mart_day: the column of the day in that mart.
+        numbered: the key that files hold as a number.
     """
 
     name: str
     day_column: str
     columns: dict[str, pa.DataType] = field(hash=False)
     grain: tuple[str, ...]
+    mart: str = ""
+    mart_day: str = ""
+    numbered: Numbered | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -42,68 +83,91 @@ class PublishedTable:
             + [pa.field(name, kind, nullable=False) for name, kind in self.columns.items()]
         )
 
+    @property
+    def layout(self) -> dict[str, Any]:
+        """All that the content of a file follows from, but its rows."""
+        return {
+            "day_column": self.day_column,
+            "columns": {name: str(kind) for name, kind in self.columns.items()},
+            "grain": list(self.grain),
+            "numbered": self.numbered and [self.numbered.key, self.numbered.number, *self.numbered.names],
+        }
 
-TEXT, COUNT, USD = pa.string(), pa.int64(), pa.float64()
 
-DAILY_ACTIVE_USERS = PublishedTable(
-    "mart_daily_active_users", "event_date", {"level": TEXT, "active_users": COUNT}, ("level",)
-)
-DAILY_AD_REVENUE = PublishedTable(
-    "mart_daily_ad_revenue", "event_date", {"ads_served": COUNT, "ad_revenue": USD}, ()
-)
-WEEKLY_USERS = PublishedTable(
-    "mart_weekly_users",
-    "week_start",
-    {"users": COUNT, "paid_users": COUNT, "free_users": COUNT, "ads_served": COUNT, "ad_revenue": USD},
-    (),
-)
-DAILY_GENRE_STREAMS = PublishedTable(
-    "mart_daily_genre_streams",
-    "event_date",
-    {"state_code": TEXT, "genre": TEXT, "streams": COUNT},
-    ("state_code", "genre"),
-)
-DAILY_SONG_STREAMS = PublishedTable(
-    "mart_daily_song_streams",
-    "event_date",
-    {"state_code": TEXT, "pk_song": TEXT, "title": TEXT, "artist": TEXT, "streams": COUNT},
-    ("state_code", "pk_song"),
-)
-DAILY_ARTIST_STREAMS = PublishedTable(
-    "mart_daily_artist_streams",
-    "event_date",
-    {"state_code": TEXT, "artist": TEXT, "streams": COUNT},
-    ("state_code", "artist"),
-)
-DAILY_STATE_STREAMS = PublishedTable(
-    "mart_daily_state_streams",
-    "event_date",
-    {"state_code": TEXT, "state": TEXT, "streams": COUNT},
-    ("state_code",),
-)
+def published_tables(manifest: Mapping[str, Any]) -> tuple[PublishedTable, ...]:
+    """The tables that the marts' YAML says are published, by name.
 
-TABLES: dict[str, PublishedTable] = {
-    table.name: table
-    for table in (
-        DAILY_ACTIVE_USERS,
-        DAILY_AD_REVENUE,
-        WEEKLY_USERS,
-        DAILY_GENRE_STREAMS,
-        DAILY_SONG_STREAMS,
-        DAILY_ARTIST_STREAMS,
-        DAILY_STATE_STREAMS,
-    )
-}
+    Args:
+        manifest: dbt's.
 
-# A song's row in a file is a number and a count; its names stand once a day, on the row of the rollup.
-_SONG_FILE = f"""
-    SELECT event_date, state_code, md5_number_lower(pk_song) AS song_id, streams,
-           CASE WHEN state_code = '{ALL_STATES}' THEN pk_song END AS pk_song,
-           CASE WHEN state_code = '{ALL_STATES}' THEN title END AS title,
-           CASE WHEN state_code = '{ALL_STATES}' THEN artist END AS artist
-    FROM delivered
-    ORDER BY state_code, song_id
-"""
+    Raises:
+        TableError: what a mart's YAML says of its publishing is incomplete or contradicts its columns.
+    """
+    nodes = manifest["nodes"]
+    marts = [node for node in nodes.values() if node["resource_type"] == "model" and "publish" in _meta(node)]
+    return tuple(sorted((_published(node, nodes) for node in marts), key=lambda table: table.name))
+
+
+def _published(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> PublishedTable:
+    where = f"{node['patch_path'] or node['original_file_path']}: {node['name']}"
+    meta, columns = _meta(node), node["columns"]
+    said = dict(meta["publish"] or {})
+    grain, numbered = tuple(said.pop("grain", ())), said.pop("numbered", None)
+    if said:
+        raise TableError(f"{where}: meta.publish has grain and numbered, not {', '.join(said)}")
+    if "day" not in meta:
+        raise TableError(f"{where}: meta.day must name the column of the day")
+    unknown = [name for name in (meta["day"], *grain) if name not in columns]
+    if unknown:
+        raise TableError(f"{where}: no column is called {', '.join(unknown)}; see its columns")
+    types = {name: _type(where, column) for name, column in columns.items()}
+    if types.pop(meta["day"]) != pa.date32():
+        raise TableError(f"{where}: meta.day, {meta['day']}, must be a date")
+    key = _numbered(where, numbered, types) if numbered else None
+    queueing = _queueing(where, node, nodes)
+    mart, mart_day = queueing["name"], _meta(queueing)["day"]
+    return PublishedTable(node["name"], meta["day"], types, grain, mart, mart_day, key)
+
+
+def _numbered(where: str, said: Mapping[str, Any], types: Mapping[str, pa.DataType]) -> Numbered:
+    try:
+        ((column, value),) = said["rollup"].items()
+        key = Numbered(said["key"], said["number"], tuple(said["names"]), (column, value))
+    except (KeyError, ValueError, AttributeError, TypeError):
+        raise TableError(
+            f"{where}: meta.publish.numbered needs key, number, names, and rollup, a column with its value"
+        ) from None
+    unknown = [name for name in (key.key, *key.names, key.rollup[0]) if name not in types]
+    if unknown:
+        raise TableError(f"{where}: meta.publish.numbered: no column is called {', '.join(unknown)}")
+    return key
+
+
+def _type(where: str, column: Mapping[str, Any]) -> pa.DataType:
+    name = re.split(r"[ (]", (column.get("data_type") or "").lower())[0]
+    if name not in _TYPES:
+        raise TableError(
+            f"{where}: column {column['name']} has type {column.get('data_type')}; what is published has "
+            + ", ".join(_TYPES)
+        )
+    return _TYPES[name]
+
+
+def _queueing(where: str, node: Mapping[str, Any], nodes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The mart that says which of its days changed: the model itself, or the first such one that it reads."""
+    waiting, seen = [node], set()
+    while waiting:
+        one = waiting.pop(0)
+        if "days" in _meta(one):
+            return one
+        seen.add(one["unique_id"])
+        parents = one["depends_on"]["nodes"]
+        waiting += [nodes[parent] for parent in parents if parent in nodes and parent not in seen]
+    raise TableError(f"{where}: neither it nor a mart that it reads has meta.days, the macro of a run's days")
+
+
+def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    return node["config"].get("meta") or {}
 
 
 def for_file(table: PublishedTable, day: date, delivered: pa.Table) -> pa.Table:
@@ -116,15 +180,29 @@ def for_file(table: PublishedTable, day: date, delivered: pa.Table) -> pa.Table:
 
     Raises:
         TableError: a column is missing or has an impossible type or a null, a row has another day,
-            two rows are one of the grain, or a song has no row in the rollup over all states.
+            two rows are one of the grain, or a numbered key has no row that carries its names.
     """
     rows = _conform(table, day, delivered)
-    if table is DAILY_SONG_STREAMS:
-        _require_rollup(table, day, rows)
-        with duckdb.connect() as connection:
-            connection.register("delivered", rows)
-            return connection.execute(_SONG_FILE).to_arrow_table()
-    return rows
+    if not table.numbered:
+        return rows
+    _require_rollup(table, table.numbered, day, rows)
+    with duckdb.connect() as connection:
+        connection.register("delivered", rows)
+        return connection.execute(_numbered_rows(table, table.numbered)).to_arrow_table()
+
+
+def _numbered_rows(table: PublishedTable, key: Numbered) -> str:
+    column, value = key.rollup
+    named = (key.key, *key.names)
+    plain = [name for name in table.columns if name not in named]
+    order = [key.number if name == key.key else name for name in table.grain]
+    once = ", ".join(f"CASE WHEN {column} = '{value}' THEN {name} END AS {name}" for name in named)
+    return f"""
+        SELECT {", ".join([table.day_column, *plain])}, md5_number_lower({key.key}) AS {key.number},
+               {once}
+        FROM delivered
+        ORDER BY {", ".join(order)}
+    """
 
 
 def _conform(table: PublishedTable, day: date, delivered: pa.Table) -> pa.Table:
@@ -152,8 +230,9 @@ def _conform(table: PublishedTable, day: date, delivered: pa.Table) -> pa.Table:
     return rows.sort_by([(name, "ascending") for name in grain]) if grain else rows
 
 
-def _require_rollup(table: PublishedTable, day: date, rows: pa.Table) -> None:
-    rollup = rows.filter(pc.equal(rows["state_code"], ALL_STATES))  # pyright: ignore
-    without = pc.sum(pc.invert(pc.is_in(rows["pk_song"], rollup["pk_song"].combine_chunks()))).as_py()  # pyright: ignore
+def _require_rollup(table: PublishedTable, key: Numbered, day: date, rows: pa.Table) -> None:
+    column, value = key.rollup
+    rollup = rows.filter(pc.equal(rows[column], value))  # pyright: ignore
+    without = pc.sum(pc.invert(pc.is_in(rows[key.key], rollup[key.key].combine_chunks()))).as_py()  # pyright: ignore
     if without:
-        raise TableError(f"{table.name} of {day}: {without} rows have no row of their song in {ALL_STATES}")
+        raise TableError(f"{table.name} of {day}: {without} rows have no row of their {key.key} in {value}")

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-from google.api_core.exceptions import GoogleAPIError, NotFound
+from google.api_core.exceptions import BadRequest, GoogleAPIError, NotFound
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 
@@ -26,7 +26,7 @@ from streaming_assets.resources.bigquery_tables import (
     reference_table,
 )
 from streaming_assets.resources.tables import INVENTORY_SCHEMA, inventory_row
-from streaming_assets.resources.warehouse import Cost, Tell, Warehouse, in_span
+from streaming_assets.resources.warehouse import Cost, QueryFailed, Tell, Warehouse, in_span
 
 _EMPTY = gzip.compress(b"", mtime=0)
 ASSET_LABEL = "asset"  # of dbt's queries: the model or test that they belong to
@@ -92,7 +92,12 @@ class BigQueryWarehouse(Warehouse):
         return [row.values() for row in self._run(sql)]
 
     def arrow(self, sql: str) -> pa.Table:
-        return self._run(sql).to_arrow(create_bqstorage_client=False)
+        try:
+            return self._run(sql).to_arrow(create_bqstorage_client=False)
+        except WarehouseError as error:
+            if isinstance(error.__cause__, BadRequest):
+                raise QueryFailed(str(error)) from error
+            raise
 
     def execute(self, sql: str) -> None:
         self._run(sql)

@@ -25,7 +25,7 @@ from streaming_assets.resources.tables import (
     view_columns,
 )
 from streaming_assets.resources.waiting import Wait, described, holder_of
-from streaming_assets.resources.warehouse import Tell, Warehouse
+from streaming_assets.resources.warehouse import QueryFailed, Tell, Warehouse
 
 
 class DuckDbWarehouse(Warehouse):
@@ -84,7 +84,10 @@ class DuckDbWarehouse(Warehouse):
 
     def arrow(self, sql: str) -> pa.Table:
         with self.connect() as connection:
-            return connection.execute(sql).to_arrow_table()
+            try:
+                return connection.execute(sql).to_arrow_table()
+            except (duckdb.DataError, duckdb.ProgrammingError) as error:
+                raise QueryFailed(str(error)) from error
 
     def execute(self, sql: str) -> None:
         with self.connect() as connection:

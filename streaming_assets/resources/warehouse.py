@@ -23,6 +23,10 @@ class WarehouseLocked(Exception):
     """Another process holds the warehouse; the message names the file, the process and the way out."""
 
 
+class QueryFailed(Exception):
+    """The warehouse can't answer a query over its tables as they stand; the message says why."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a model's statements were charged: bytes billed, and slot time in ms."""
@@ -66,7 +70,7 @@ class Warehouse(ABC):
 
     @abstractmethod
     def arrow(self, sql: str) -> pa.Table:
-        """The rows of a query, as an Arrow table."""
+        """The rows of a query, as an Arrow table. Raises QueryFailed."""
 
     @abstractmethod
     def execute(self, sql: str) -> None:
@@ -147,12 +151,11 @@ class Warehouse(ABC):
         """The rows of a mart that belong to the days."""
         return self.arrow(f"select * from {table} where {_among(column, days)}")
 
-    def queue_all_days(self) -> None:
-        """Ask for all days of the streams to be published again."""
-        if self.has_table("mart_daily_streams"):
+    def queue_all_days(self, mart: str, column: str) -> None:
+        """Ask for all days of a mart to be published again, given the column that holds its day."""
+        if self.has_table(mart):
             self.execute(
-                "insert into publish_queue (mart, day)"
-                " select distinct 'mart_daily_streams', event_date from mart_daily_streams"
+                f"insert into publish_queue (mart, day) select distinct '{mart}', {column} from {mart}"
             )
 
     def queued_days(self) -> dict[str, list[date]]:
@@ -167,7 +170,12 @@ class Warehouse(ABC):
     def all_days(self, marts: Mapping[str, str]) -> dict[str, list[date]]:
         """The days of each mart, given the column that holds its day."""
         return {
-            mart: [day for (day,) in self.rows(f"select distinct {column} from {mart} order by {column}")]
+            mart: [
+                day
+                for (day,) in self.rows(
+                    f"select distinct {column} from {mart} where {column} is not null order by {column}"
+                )
+            ]
             for mart, column in marts.items()
         }
 

@@ -165,7 +165,7 @@ def test_the_warehouse_answers_the_same_on_both(both: Both, on_engine: OnEngine)
     assert on_engine.newest_hour_end() == both.duckdb.newest_hour_end() > first
     on_engine.forget_queued(on_engine.queued_days())
     assert on_engine.queued_days() == {}
-    on_engine.queue_all_days()
+    on_engine.queue_all_days("mart_daily_streams", "event_date")
     assert list(on_engine.queued_days()) == ["mart_daily_streams"]
 
 

@@ -3,10 +3,11 @@
 import re
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from streaming_assets.dashboards.tables import COUNT, TABLES, TEXT, USD
 from streaming_assets.settings import PROJECT_ROOT
+from streaming_assets_tests.dashboards.publishing import tables
 
 zetasql = pytest.importorskip("zetasql", reason="the GoogleSQL analyser `zetasql` needs Python 3.11")
 
@@ -32,16 +33,16 @@ def analyzer() -> Any:
     from zetasql.api import Analyzer, CatalogBuilder, TableBuilder
 
     kinds = {
-        TEXT: types.TypeKind.TYPE_STRING,
-        COUNT: types.TypeKind.TYPE_INT64,
-        USD: types.TypeKind.TYPE_NUMERIC,
+        pa.string(): types.TypeKind.TYPE_STRING,
+        pa.int64(): types.TypeKind.TYPE_INT64,
+        pa.float64(): types.TypeKind.TYPE_NUMERIC,
     }
     language = types.LanguageOptions.maximum_features()
     language.product_mode = types.ProductMode.PRODUCT_EXTERNAL
     catalog = CatalogBuilder("marts").with_builtin_functions(
         types.ZetaSQLBuiltinFunctionOptions(language_options=language)
     )
-    for table in TABLES.values():
+    for table in tables().values():
         for name in (table.name, f"PROJECT.DATASET.{table.name}"):
             builder = TableBuilder(name)
             builder.add_column(table.day_column, types.TypeKind.TYPE_DATE)

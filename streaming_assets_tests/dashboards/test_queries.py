@@ -9,8 +9,9 @@ import pytest
 
 from streaming_assets.dashboards import kpi_queries as kpi
 from streaming_assets.dashboards import music_queries as music
-from streaming_assets.dashboards.snapshot import Snapshot, SnapshotReader, publish
+from streaming_assets.dashboards.snapshot import Snapshot, SnapshotReader
 from streaming_assets.dashboards.views import View
+from streaming_assets_tests.dashboards.publishing import publish
 from streaming_assets_tests.dashboards.world import (
     FIRST_DAY,
     LAST_DAY,

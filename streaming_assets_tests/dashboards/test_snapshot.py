@@ -1,19 +1,25 @@
 """Publishing and reading: what is merged, what a reader can see, and what a crash leaves behind."""
 
+import json
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from streaming_assets.dashboards import snapshot as snapshots
-from streaming_assets.dashboards.manifest import MANIFEST, Manifest, NoSnapshot, SnapshotError
-from streaming_assets.dashboards.snapshot import Snapshot, SnapshotReader, publish
-from streaming_assets.dashboards.tables import TABLES, TableError
+from streaming_assets.dashboards import publication as publications
+from streaming_assets.dashboards.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError
+from streaming_assets.dashboards.publication import Publication
+from streaming_assets.dashboards.snapshot import Snapshot, SnapshotReader
+from streaming_assets.dashboards.tables import TableError
+from streaming_assets_tests.dashboards.publishing import publish, tables
 from streaming_assets_tests.dashboards.world import AS_OF, Marts
 
 DAY, NEXT = date(2025, 1, 6), date(2025, 1, 7)
@@ -39,6 +45,12 @@ def songs(day: date, *rows: tuple[str, str, int]) -> pa.Table:
     )
 
 
+def file_of(manifest: Manifest, table: str, day: date) -> File:
+    file = manifest.tables[table].days[day]
+    assert file is not None
+    return file
+
+
 def ads_by_day(snapshot: Snapshot) -> dict[date, int]:
     rows = snapshot.query("SELECT event_date, ads_served FROM {rows}", REVENUE, snapshot.days(REVENUE))
     return {row["event_date"]: row["ads_served"] for row in rows.to_pylist()}
@@ -47,7 +59,7 @@ def ads_by_day(snapshot: Snapshot) -> dict[date, int]:
 def test_what_is_published_is_read_back(published: Path, marts: Marts) -> None:
     snapshot = Snapshot.open(published)
     assert snapshot.manifest.as_of == AS_OF
-    for name, table in TABLES.items():
+    for name, table in tables().items():
         assert snapshot.days(name) == sorted(marts[name])
         columns = [
             column
@@ -111,7 +123,7 @@ def test_rows_in_another_order_are_the_same_file(tmp_path: Path) -> None:
         (REVENUE, pa.concat_tables([revenue(DAY, 1), revenue(DAY, 2)]), "2 rows, but 1 of event_date"),
         (REVENUE, revenue(DAY, 1).set_column(1, "ads_served", pa.array(["x"])), REVENUE),
         (REVENUE, revenue(DAY, 1).set_column(1, "ads_served", pa.nulls(1, pa.int64())), "have no ads_served"),
-        (SONGS, songs(DAY, ("CA", "a", 1)), "1 rows have no row of their song in ALL"),
+        (SONGS, songs(DAY, ("CA", "a", 1)), "1 rows have no row of their pk_song in ALL"),
     ],
 )
 def test_a_table_that_breaks_its_contract_leaves_the_snapshot_as_it_was(
@@ -138,21 +150,125 @@ def test_without_a_manifest_there_is_no_snapshot(tmp_path: Path) -> None:
     assert ads_by_day(reader.current()) == {DAY: 1}
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}', '{"format": 1, "surprise": 2}'])
-def test_a_damaged_manifest_is_an_error_until_all_is_published_anew(tmp_path: Path, content: str) -> None:
-    (tmp_path / MANIFEST).write_text(content)
-    with pytest.raises(SnapshotError, match="publish everything anew"):
+DAMAGES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "another version": lambda it: it.update(format=1),
+    "a later version": lambda it: it.update(format=99),
+    "no time": lambda it: it.update(as_of="soon"),
+    "a time without zone": lambda it: it.update(as_of="2025-02-12T00:00:00"),
+    "no number": lambda it: it.update(snapshot="one"),
+    "tables of a wrong type": lambda it: it.update(tables=[]),
+    "days of a wrong type": lambda it: it["tables"][REVENUE].update(days=["2025-01-06"]),
+    "no day": lambda it: it["tables"][REVENUE]["days"].update({"6 January": None}),
+    "a name as of old": lambda it: it["tables"][REVENUE]["days"].update({"2025-01-06": "x/y.parquet"}),
+    "a path that leads out": lambda it: it["tables"][REVENUE]["days"]["2025-01-06"].update(
+        file="../secret.parquet"
+    ),
+    "no hash": lambda it: it["tables"][REVENUE]["days"]["2025-01-06"].pop("sha256"),
+    "something unknown": lambda it: it.update(surprise=2),
+    "retired of a wrong type": lambda it: it.update(retired=[]),
+}
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null", "\0" * 500, *DAMAGES])
+def test_a_damaged_manifest_is_an_error_and_the_next_publication_starts_anew(
+    tmp_path: Path, damage: str
+) -> None:
+    publish(tmp_path, {REVENUE: {DAY: revenue(DAY, 1), NEXT: revenue(NEXT, 2)}}, AS_OF)
+    if damage in DAMAGES:
+        content = json.loads((tmp_path / MANIFEST).read_text())
+        DAMAGES[damage](content)
+        damage = json.dumps(content)
+    (tmp_path / MANIFEST).write_text(damage)
+    with pytest.raises(SnapshotError, match="damaged or of another version"):
         Snapshot.open(tmp_path)
-    with pytest.raises(SnapshotError, match="publish everything anew"):
-        publish(tmp_path, {REVENUE: {DAY: revenue(DAY, 1)}}, AS_OF)
-    publish(tmp_path, {REVENUE: {DAY: revenue(DAY, 1)}}, AS_OF, replace_all=True)
+    with Publication.begin(tmp_path, tables().values()) as publication:
+        assert not any(publication.days(name) for name in tables())
+        assert "damaged or of another version" in publication.findings[0]
+        publication.put(REVENUE, DAY, revenue(DAY, 1))
+        manifest = publication.commit(AS_OF)
     assert ads_by_day(Snapshot.open(tmp_path)) == {DAY: 1}
+    assert manifest.snapshot > 1, "an open page of the former snapshot must see that this is another"
+
+
+def test_a_manifest_cut_short_anywhere_is_an_error(tmp_path: Path) -> None:
+    publish(tmp_path, {REVENUE: {DAY: revenue(DAY, 1)}}, AS_OF)
+    content = (tmp_path / MANIFEST).read_bytes()
+    for length in range(0, len(content) - 1, 97):
+        (tmp_path / MANIFEST).write_bytes(content[:length])
+        with pytest.raises(SnapshotError):
+            Manifest.read(tmp_path)
+
+
+def test_a_snapshot_of_another_generation_of_the_warehouse_is_not_kept(tmp_path: Path) -> None:
+    publish(tmp_path, {REVENUE: {DAY: revenue(DAY, 1)}}, AS_OF)
+    for generation, kept in (("", {DAY}), ("b", set()), ("b", {DAY}), ("", set())):
+        with Publication.begin(tmp_path, tables().values(), generation) as publication:
+            assert publication.days(REVENUE) == kept
+            assert bool(publication.findings) == (not kept)
+            publication.put(REVENUE, DAY, revenue(DAY, 1))
+            publication.commit(AS_OF)
+
+
+def test_a_table_of_other_columns_is_published_anew_and_one_that_is_no_more_leaves(tmp_path: Path) -> None:
+    publish(tmp_path, {REVENUE: {DAY: revenue(DAY, 1)}, SONGS: {DAY: songs(DAY, ("ALL", "a", 3))}}, AS_OF)
+    old = tables()[REVENUE]
+    new = replace(old, columns=old.columns | {"clicks": pa.int64()})
+    with Publication.begin(tmp_path, [new]) as publication:
+        assert publication.days(REVENUE) == set()
+        publication.commit(AS_OF)
+    assert set(Manifest.read(tmp_path).tables) == {REVENUE}
+
+
+FILE_DAMAGES: dict[str, Callable[[Path], object]] = {
+    "gone": Path.unlink,
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-20]),
+    "empty": lambda path: path.write_bytes(b""),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+    "other bytes, as many": lambda path: path.write_bytes(bytes(len(path.read_bytes()))),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", FILE_DAMAGES)
+def test_a_damaged_file_is_found_and_written_again(tmp_path: Path, damage: str) -> None:
+    """Its day is asked for anew; the same content under the same name is not taken for granted."""
+    manifest = publish(tmp_path, {REVENUE: {DAY: revenue(DAY, 1), NEXT: revenue(NEXT, 2)}}, AS_OF)
+    path = tmp_path / file_of(manifest, REVENUE, DAY).file
+    FILE_DAMAGES[damage](path)
+    if path.is_dir():
+        path.rmdir()  # what a person must do
+    with Publication.begin(tmp_path, tables().values()) as publication:
+        assert publication.days(REVENUE) == {NEXT}
+        assert publication.findings == [f"{path} is gone or damaged."]
+        publication.put(REVENUE, DAY, revenue(DAY, 1))
+        publication.commit(AS_OF)
+    assert ads_by_day(Snapshot.open(tmp_path)) == {DAY: 1, NEXT: 2}
+    with Publication.begin(tmp_path, tables().values()) as publication:
+        assert publication.days(REVENUE) == {DAY, NEXT}
+
+
+def test_the_content_of_files_is_held_to_its_hash_by_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many files there are, a publication reads no more than its share, and all are read in the end."""
+    days = [DAY + timedelta(days=number) for number in range(7)]
+    manifest = publish(tmp_path, {REVENUE: {day: revenue(day, 1) for day in days}}, AS_OF)
+    monkeypatch.setattr(publications, "VERIFIED_BYTES", 1)
+    for day in days:
+        path = tmp_path / file_of(manifest, REVENUE, day).file
+        path.write_bytes(bytes(path.stat().st_size))
+    found = []
+    for _ in days:
+        with Publication.begin(tmp_path, tables().values()) as publication:
+            found.append(set(days) - publication.days(REVENUE))
+            publication.commit(AS_OF)
+    assert found == [{day} for day in days] or [len(each) for each in found] == list(range(1, 8))
 
 
 @pytest.mark.parametrize("damage", ["remove", "truncate"])
 def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
     manifest = publish(tmp_path, {REVENUE: {DAY: revenue(DAY, 1)}}, AS_OF)
-    path = tmp_path / manifest.tables[REVENUE][DAY.isoformat()]
+    path = tmp_path / file_of(manifest, REVENUE, DAY).file
     path.unlink() if damage == "remove" else path.write_bytes(b"PAR1")
     with pytest.raises(SnapshotError, match=path.name):
         ads_by_day(Snapshot.open(tmp_path))
@@ -167,7 +283,7 @@ def test_a_reader_of_the_former_snapshot_keeps_its_files_through_the_grace_perio
         publish(tmp_path, {REVENUE: {DAY: revenue(DAY, ads)}}, AS_OF)
     assert ads_by_day(former) == {DAY: 1}
     assert len(list(tmp_path.glob("*/*.parquet"))) == 5
-    monkeypatch.setattr(snapshots, "GRACE", timedelta(0))
+    monkeypatch.setattr(publications, "GRACE", timedelta(0))
     publish(tmp_path, {REVENUE: {DAY: revenue(DAY, 6)}}, AS_OF)
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*.parquet")} == Manifest.read(
         tmp_path
@@ -179,7 +295,7 @@ def test_content_that_comes_back_is_not_removed_as_retired(
 ) -> None:
     for ads in (1, 2, 1):
         publish(tmp_path, {REVENUE: {DAY: revenue(DAY, ads)}}, AS_OF)
-    monkeypatch.setattr(snapshots, "GRACE", timedelta(0))
+    monkeypatch.setattr(publications, "GRACE", timedelta(0))
     publish(tmp_path, {}, AS_OF)
     assert ads_by_day(Snapshot.open(tmp_path)) == {DAY: 1}
 
@@ -223,7 +339,7 @@ def test_a_kill_at_any_step_leaves_the_former_snapshot_whole(
             patch.setattr(os, "replace", dying("replace"))
             patch.setattr(os, "fsync", dying("fsync"))
             patch.setattr(Path, "unlink", dying("unlink"))
-            patch.setattr(snapshots, "GRACE", timedelta(0))
+            patch.setattr(publications, "GRACE", timedelta(0))
             try:
                 publish(tmp_path, {REVENUE: {day: revenue(day, ads) for day, ads in wanted.items()}}, AS_OF)
             except Killed:
@@ -234,7 +350,7 @@ def test_a_kill_at_any_step_leaves_the_former_snapshot_whole(
         pytest.fail("the publication never came to its end")
     assert survive > 8
     assert ads_by_day(Snapshot.open(tmp_path)) == wanted
-    monkeypatch.setattr(snapshots, "GRACE", timedelta(0))
+    monkeypatch.setattr(publications, "GRACE", timedelta(0))
     publish(tmp_path, {}, AS_OF)
     assert len(list(tmp_path.glob("*/*"))) == 2
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from streaming_assets.dashboards.states import NAMES
-from streaming_assets.dashboards.tables import TABLES
+from streaming_assets_tests.dashboards.publishing import tables
 
 FIRST_DAY = date(2025, 1, 6)  # a Monday
 LAST_DAY = date(2025, 2, 11)  # a Tuesday: its week is still running
@@ -129,7 +129,7 @@ def by_day(name: str, frame: pd.DataFrame) -> dict[date, pa.Table]:
     """The rows of a mart, a table for each day."""
     return {
         day: pa.Table.from_pandas(rows, preserve_index=False)
-        for day, rows in frame.groupby(TABLES[name].day_column)
+        for day, rows in frame.groupby(tables()[name].day_column)
     }
 
 

@@ -13,15 +13,15 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from streaming_assets.assets.serving import FOLLOWERS
 from streaming_assets.dashboards.snapshot import Snapshot
-from streaming_assets.dashboards.tables import TABLES, for_file
+from streaming_assets.dashboards.tables import for_file
 from streaming_assets.ingestion.lines import data_line, fault
 from streaming_assets.lake.names import LOCATIONS, SONGS, dead_letter_source, floor_hour, parse_object
 from streaming_assets.lake.store import Lake
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.tables import naive
 from streaming_assets.settings import Settings
+from streaming_assets_tests.dashboards.publishing import tables
 from streaming_assets_tests.properties.machine import BOOKKEEPING
 from streaming_assets_tests.properties.reference import expected_tables
 from streaming_assets_tests.properties.reference_staging import Line
@@ -172,8 +172,8 @@ def _snapshot_differences(settings: Settings, warehouse: DuckDbWarehouse) -> Ite
     """The published days of each table against the marts, as their files would be written now."""
     snapshot = Snapshot.open(settings.published_dir)
     with warehouse.connect() as connection:
-        for table in (name for followers in FOLLOWERS.values() for name, _ in followers):
-            day_column = TABLES[table].day_column
+        for table, published in tables().items():
+            day_column = published.day_column
             days: list[date] = [
                 day
                 for (day,) in connection.execute(
@@ -185,7 +185,7 @@ def _snapshot_differences(settings: Settings, warehouse: DuckDbWarehouse) -> Ite
                 continue
             for day in days:
                 mart = connection.execute(f"select * from {table} where {day_column} = ?", [day])
-                wanted = for_file(TABLES[table], day, mart.to_arrow_table()).to_pylist()
+                wanted = for_file(published, day, mart.to_arrow_table()).to_pylist()
                 files = snapshot.files(table, [day])
                 have = duckdb.sql(f"from read_parquet({files!r})").to_arrow_table().to_pylist()
                 yield from _differences(

@@ -1,9 +1,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy=replacing('partitions'),
-    replaces="{{ in_days('event_date', session_days(), 'date') }}",
-    partition_by=partitions('event_date', 'date', 'day'),
-    post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('event_date', session_days()) }}"]
+    replaces="{{ replaced_days() }}",
+    partition_by=partitions('event_date', 'date', 'day')
 ) }}
 
 -- Distinct users that started a session, by day and the event's own level; 'all' counts each user once.

@@ -1,10 +1,9 @@
 {{ config(
     materialized='incremental',
     incremental_strategy=replacing('partitions'),
-    replaces="{{ in_days('event_date', listen_days(), 'date') }}",
+    replaces="{{ replaced_days() }}",
     partition_by=partitions('event_date', 'date', 'day'),
-    cluster_by=['state_code'],
-    post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('event_date', listen_days()) }}"]
+    cluster_by=['state_code']
 ) }}
 
 -- Streams by day, state and song; state_code 'ALL' is the roll-up over all states. What songs are called is for the views on it.

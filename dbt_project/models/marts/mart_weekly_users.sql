@@ -1,9 +1,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy=replacing('partitions'),
-    replaces="{{ in_days('week_start', session_weeks(), 'date') }}",
-    partition_by=partitions('week_start', 'date', 'day'),
-    post_hook=["{{ ensure_publish_queue() }}", "{{ queue_days('week_start', session_week_starts()) }}"]
+    replaces="{{ replaced_days() }}",
+    partition_by=partitions('week_start', 'date', 'day')
 ) }}
 
 -- Distinct users that started a session in an ISO week; paid are those with a session on level paid.

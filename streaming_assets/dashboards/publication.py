@@ -1,0 +1,226 @@
+"""Publishing: days of tables put into the snapshot, in one move.
+
+    <folder>/manifest.json                          replaced in one step; names every file of the snapshot
+    <folder>/<table>/<day>-<content hash>.parquet   never changed once it has its name
+
+Files are written first, then the manifest: a crash at any point leaves the former snapshot in force. What the former
+one says is believed only as far as its files are there, whole. Files that the manifest no longer names stay for a
+grace period, for readers that still hold its predecessor.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streaming_assets.dashboards.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError, Table
+from streaming_assets.dashboards.tables import PublishedTable, TableError, for_file
+
+GRACE = timedelta(minutes=10)  # how long a file outlives the last manifest that names it
+ROWS_PER_GROUP = 65_536  # small enough that a filter on one state skips most of a file
+VERIFIED_BYTES = 64 << 20  # of files' content that one publication holds to its hash, by turns
+
+
+class Publication:
+    """One turn at the snapshot, which `begin` gives; it is in force once `commit` returns.
+
+    Attributes:
+        findings: what of the former snapshot could not be used, as sentences.
+    """
+
+    def __init__(self, folder: Path, tables: Collection[PublishedTable], generation: str) -> None:
+        self.findings: list[str] = []
+        self._folder = folder
+        self._tables = {table.name: table for table in tables}
+        self._generation = generation
+        self._now = datetime.now(UTC)
+        self._former = self._read_former()
+        self._verified = self._former.verified
+        damaged = self._damaged(self._former)
+        self._days = {
+            name: {
+                day: file
+                for day, file in self._former_days(table).items()
+                if file is None or file.file not in damaged
+            }
+            for name, table in self._tables.items()
+        }
+
+    @classmethod
+    @contextmanager
+    def begin(
+        cls, folder: Path, tables: Collection[PublishedTable], generation: str = ""
+    ) -> Iterator["Publication"]:
+        """The next publication to `folder`, made if it is not there; others wait until this one is done.
+
+        Args:
+            folder: where the snapshot lives.
+            tables: those that the snapshot has; any other leaves it.
+            generation: of the warehouse; nothing of a snapshot of another one is kept.
+
+        Raises:
+            SnapshotError: the folder can't be read or written.
+        """
+        with ExitStack() as stack:
+            with _writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context(open(folder / ".lock", "w"))
+                # Two that merged into the same manifest would lose one's days.
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                publication = cls(folder, tables, generation)
+            yield publication
+
+    def days(self, table: str) -> set[date]:
+        """The days of `table` that stand as they are, unless they are put or dropped."""
+        return set(self._days[table])
+
+    def put(self, table: str, day: date, rows: pa.Table) -> None:
+        """Replace a day of a table by the rows that its mart has of it, which may be none.
+
+        Raises:
+            TableError: there is no such table, or the rows break its contract; the day stays as it was.
+            SnapshotError: the file can't be written.
+        """
+        if table not in self._tables:
+            raise TableError(f"{table}: no such table; the snapshot has {', '.join(self._tables)}")
+        with _writing(self._folder):
+            file = self._write(self._tables[table], day, rows) if rows.num_rows else None
+        self._days[table][day] = file
+
+    def drop(self, table: str, day: date) -> None:
+        """Take a day, which the mart no longer has, out of a table."""
+        self._days[table].pop(day, None)
+
+    def commit(self, as_of: datetime) -> Manifest:
+        """Put the snapshot in force.
+
+        Args:
+            as_of: end of the newest ingestion hour that the rows contain, timezone-aware.
+
+        Raises:
+            TableError: `as_of` has no time zone.
+            SnapshotError: the folder can't be written; the former snapshot is in force.
+        """
+        if as_of.tzinfo is None:
+            raise TableError(f"as_of {as_of} has no time zone")
+        tables = {
+            name: Table(layout=table.layout, days=dict(sorted(self._days[name].items())))
+            for name, table in self._tables.items()
+        }
+        kept = {day.file for table in tables.values() for day in table.days.values() if day}
+        retired = self._former.retired | dict.fromkeys(self._former.files(), self._now)
+        manifest = Manifest(
+            snapshot=self._former.snapshot + 1,
+            generation=self._generation,
+            published_at=self._now,
+            as_of=as_of.astimezone(UTC),
+            tables=tables,
+            retired={file: at for file, at in retired.items() if file not in kept and at > self._now - GRACE},
+            verified=self._verified,
+        )
+        with _writing(self._folder):
+            _place(self._folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
+            self._remove_unnamed(manifest)
+        return manifest
+
+    def _read_former(self) -> Manifest:
+        serial = 0
+        try:
+            former = Manifest.read(self._folder)
+            if former.generation == self._generation:
+                return former
+            serial = former.snapshot
+            self.findings.append(
+                "The snapshot is of another warehouse, or of this one before it was rebuilt."
+            )
+        except NoSnapshot:
+            pass
+        except SnapshotError as error:
+            serial = int(self._now.timestamp())  # beyond any that an open page may have seen
+            self.findings.append(str(error))
+        return Manifest(snapshot=serial, published_at=self._now, as_of=self._now, tables={})
+
+    def _former_days(self, table: PublishedTable) -> dict[date, File | None]:
+        found = self._former.tables.get(table.name)
+        if found is None:
+            return {}
+        if found.layout != table.layout:
+            self.findings.append(f"{table.name} has other columns now, or another grain.")
+            return {}
+        return found.days
+
+    def _damaged(self, former: Manifest) -> set[str]:
+        """The files that are gone or of another size, or, of those whose turn it is, of other content."""
+        files = {day.file: day for table in former.tables.values() for day in table.days.values() if day}
+        names = sorted(files)
+        after = [name for name in names if name > former.verified]
+        left, damaged = VERIFIED_BYTES, set()
+        for name in [*after, *names[: len(names) - len(after)]]:
+            file, path = files[name], self._folder / name
+            in_turn = left > 0
+            if not _is_whole(path, file, in_turn):
+                damaged.add(name)
+                self.findings.append(f"{path} is gone or damaged.")
+            if in_turn:
+                left -= file.size
+                self._verified = name
+        return damaged
+
+    def _write(self, table: PublishedTable, day: date, delivered: pa.Table) -> File:
+        sink = pa.BufferOutputStream()
+        pq.write_table(
+            for_file(table, day, delivered), sink, compression="zstd", row_group_size=ROWS_PER_GROUP
+        )
+        content = sink.getvalue()
+        digest = hashlib.sha256(content).hexdigest()
+        name = f"{table.name}/{day.isoformat()}-{digest[:16]}.parquet"
+        file, path = File(file=name, size=content.size, sha256=digest), self._folder / name
+        if not _is_whole(path, file):  # a name stands for its content: what has it, and is whole, stays
+            path.parent.mkdir(exist_ok=True)
+            _place(path, content)
+        return file
+
+    def _remove_unnamed(self, manifest: Manifest) -> None:
+        """Drop the files that nobody can still be reading, those of a crashed publication included."""
+        known = manifest.files() | set(manifest.retired)
+        for path in self._folder.glob("*/*.parquet*"):
+            if str(path.relative_to(self._folder)) not in known:
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SnapshotError(f"can't publish to {folder}: {error}") from error
+
+
+def _is_whole(path: Path, file: File, by_content: bool = True) -> bool:
+    try:
+        if not by_content:
+            return path.stat().st_size == file.size
+        with open(path, "rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+    except OSError:
+        return False
+
+
+def _place(path: Path, content: bytes | pa.Buffer) -> None:
+    incoming = path.with_name(path.name + ".incoming")
+    with open(incoming, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(incoming, path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,258 @@
+"""The snapshot held to the marts of a DuckDB file: what is published, what a bad day or table stops."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streaming_assets.assets.serving import Published, bring_up_to_date
+from streaming_assets.dashboards.manifest import MANIFEST, Manifest
+from streaming_assets.dashboards.snapshot import Snapshot
+from streaming_assets.dashboards.tables import TableError, published_tables
+from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets_tests.dashboards.publishing import tables
+
+REVENUE, STREAMS, GENRES = "mart_daily_ad_revenue", "mart_daily_streams", "mart_daily_genre_streams"
+FIRST, SECOND, THIRD = date(2025, 3, 1), date(2025, 3, 2), date(2025, 3, 3)
+AS_OF = datetime(2025, 3, 4, tzinfo=UTC)
+MARTS = f"""
+create table lake_objects (bucket_ingestion_datetime timestamp, is_processed boolean);
+insert into lake_objects values ('2025-03-03 23:00', true);
+create table publish_queue (mart varchar, day date);
+create table mart_daily_active_users as
+    select * from (values (date '{FIRST}', 'all', 3), (date '{SECOND}', 'all', 4))
+    as t (event_date, level, active_users);
+create table mart_daily_ad_revenue as
+    select * from (values (date '{FIRST}', 1, 0.1), (date '{SECOND}', 2, 0.2))
+    as t (event_date, ads_served, ad_revenue);
+create table mart_weekly_users as
+    select date '2025-02-24' as week_start, 4 as users, 1 as paid_users, 3 as free_users,
+    3 as ads_served, 0.3 as ad_revenue;
+create table mart_daily_streams as
+    select * from (values
+        (date '{FIRST}', 'TX', 'a', 5), (date '{FIRST}', 'ALL', 'a', 5),
+        (date '{SECOND}', 'CA', 'b', 2), (date '{SECOND}', 'ALL', 'b', 2)
+    ) as t (event_date, state_code, pk_song, streams);
+create view mart_daily_song_streams as
+    select event_date, state_code, pk_song, 'title' as title, 'artist' as artist, streams from mart_daily_streams;
+create view mart_daily_artist_streams as
+    select event_date, state_code, 'artist' as artist, sum(streams)::bigint as streams
+    from mart_daily_streams group by all;
+create view mart_daily_genre_streams as
+    select event_date, state_code, 'Rock' as genre, sum(streams)::bigint as streams
+    from mart_daily_streams group by all;
+create view mart_daily_state_streams as
+    select event_date, state_code, state_code as state, sum(streams)::bigint as streams
+    from mart_daily_streams where state_code <> 'ALL' group by all;
+"""
+
+
+class Marts:
+    """Marts in a file, and the snapshot of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "published"
+        self.warehouse = DuckDbWarehouse(folder / "warehouse.duckdb", 5)
+        self.run(MARTS)
+
+    def run(self, statements: str) -> None:
+        with self.warehouse.connect() as connection:
+            connection.execute(statements)
+
+    def queue(self, mart: str, *days: date) -> None:
+        for day in days:
+            self.run(f"insert into publish_queue values ('{mart}', '{day}')")
+
+    def publish(self) -> Published:
+        return bring_up_to_date(self.folder, list(tables().values()), self.warehouse)
+
+    def days(self, table: str) -> list[date]:
+        return Snapshot.open(self.folder).days(table)
+
+    def ads(self) -> dict[date, int]:
+        snapshot = Snapshot.open(self.folder)
+        rows = snapshot.query("select event_date, ads_served from {rows}", REVENUE, snapshot.days(REVENUE))
+        return {row["event_date"]: row["ads_served"] for row in rows.to_pylist()}
+
+
+@pytest.fixture
+def marts(tmp_path: Path) -> Marts:
+    return Marts(tmp_path)
+
+
+def test_the_first_publication_holds_all_days_of_all_marts(marts: Marts) -> None:
+    published = marts.publish()
+    assert (published.refused, published.findings, published.as_of) == ([], [], AS_OF)
+    for name in set(tables()) - {"mart_weekly_users"}:
+        assert marts.days(name) == [FIRST, SECOND], name
+    assert marts.days("mart_weekly_users") == [date(2025, 2, 24)]
+
+
+def test_a_publication_reads_the_days_that_are_queued_and_no_other(marts: Marts) -> None:
+    marts.publish()
+    marts.run("update mart_daily_ad_revenue set ads_served = ads_served + 10")
+    marts.queue(REVENUE, SECOND)
+    assert marts.publish().days == 1
+    assert marts.ads() == {FIRST: 1, SECOND: 12}
+    assert marts.warehouse.queued_days() == {}
+    marts.queue(STREAMS, FIRST)
+    before = Manifest.read(marts.folder).files()
+    published = marts.publish()
+    assert (published.days, published.rows) == (1, 7), "of the four views on the mart"
+    assert Manifest.read(marts.folder).files() == before
+
+
+def test_days_that_the_marts_no_longer_have_leave_without_being_queued(marts: Marts) -> None:
+    """As after a rebuild from a lake of which objects were removed."""
+    marts.publish()
+    marts.run(f"delete from {STREAMS} where event_date = '{FIRST}'; delete from {REVENUE}")
+    marts.publish()
+    assert marts.days(REVENUE) == []
+    for name in ("song", "artist", "genre", "state"):
+        assert marts.days(f"mart_daily_{name}_streams") == [SECOND]
+    assert marts.days("mart_daily_active_users") == [FIRST, SECOND]
+
+
+def test_days_that_the_snapshot_lacks_are_published_without_being_queued(marts: Marts) -> None:
+    marts.publish()
+    marts.run(f"insert into {REVENUE} values ('{THIRD}', 3, 0.3)")
+    marts.publish()
+    assert marts.ads() == {FIRST: 1, SECOND: 2, THIRD: 3}
+
+
+DAMAGES: dict[str, Callable[[Path, Path], Any]] = {
+    "manifest cut short": lambda manifest, _: manifest.write_text(manifest.read_text()[:200]),
+    "manifest gone": lambda manifest, _: manifest.unlink(),
+    "manifest of wrong types": lambda manifest, _: manifest.write_text(
+        json.dumps(json.loads(manifest.read_text()) | {"tables": {"x": 1}})
+    ),
+    "manifest of another version": lambda manifest, _: manifest.write_text('{"format": 1, "tables": {}}'),
+    "file gone": lambda _, file: file.unlink(),
+    "file cut short": lambda _, file: file.write_bytes(file.read_bytes()[:-1]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_mended_by_the_next_publication(marts: Marts, damage: str) -> None:
+    marts.publish()
+    file = next(marts.folder.glob(f"{REVENUE}/{FIRST}-*.parquet"))
+    DAMAGES[damage](marts.folder / MANIFEST, file)
+    published = marts.publish()
+    assert published.refused == []
+    assert bool(published.findings) == (damage != "manifest gone")
+    assert marts.ads() == {FIRST: 1, SECOND: 2}
+    assert marts.days(GENRES) == [FIRST, SECOND]
+
+
+def test_a_bad_day_stops_itself_alone_until_it_is_mended(marts: Marts) -> None:
+    marts.publish()
+    marts.run(f"insert into {REVENUE} values ('{FIRST}', 99, 9.9), ('{THIRD}', 3, 0.3)")
+    marts.queue(REVENUE, FIRST, THIRD)
+    marts.run(f"update {STREAMS} set streams = 7 where event_date = '{SECOND}'")
+    marts.queue(STREAMS, SECOND)
+    for _ in range(2):  # each later run says it again, and goes on with what is sound
+        published = marts.publish()
+        assert published.refused == [f"{REVENUE} of {FIRST}: 2 rows, but 1 of event_date"]
+        assert marts.ads() == {FIRST: 1, SECOND: 2, THIRD: 3}, "the bad day keeps its former rows"
+        assert marts.warehouse.queued_days() == {REVENUE: [FIRST]}
+    marts.run(f"delete from {REVENUE} where ads_served = 1")
+    assert marts.publish().refused == []
+    assert marts.ads() == {FIRST: 99, SECOND: 2, THIRD: 3}
+    assert marts.warehouse.queued_days() == {}
+
+
+@pytest.mark.parametrize(
+    ("view", "reason"),
+    [
+        ("select event_date, state_code, streams from mart_daily_streams", "lacks genre"),
+        ("select event_date, state_code, null::varchar as genre, streams from mart_daily_streams", "have no"),
+        (
+            "select event_date, state_code, pk_song::integer::varchar as genre, streams from mart_daily_streams",
+            "Could not convert",
+        ),
+    ],
+)
+def test_a_bad_table_stops_itself_alone(marts: Marts, view: str, reason: str) -> None:
+    marts.run(f"create or replace view {GENRES} as {view}")
+    published = marts.publish()
+    assert all(GENRES in text and reason in text for text in published.refused)
+    assert published.refused
+    assert marts.days(GENRES) == []
+    assert marts.days("mart_daily_song_streams") == [FIRST, SECOND]
+
+
+def test_a_mart_that_is_not_built_yet_keeps_what_is_published_of_it(marts: Marts) -> None:
+    marts.publish()
+    marts.run(f"drop table {REVENUE}")
+    assert marts.publish().refused == [f"{REVENUE} is not in the warehouse yet"]
+    assert marts.ads() == {FIRST: 1, SECOND: 2}
+
+
+def test_a_day_of_the_mart_without_rows_in_a_view_is_asked_for_once(marts: Marts) -> None:
+    marts.run(f"create or replace view {GENRES} as select event_date, state_code, 'Rock' as genre, streams"
+              f" from mart_daily_streams where event_date > '{FIRST}'")  # fmt: skip
+    marts.publish()
+    assert marts.days(GENRES) == [SECOND]
+    assert marts.publish().days == 0
+
+
+NODE: dict[str, Any] = {
+    "unique_id": "model.p.m",
+    "resource_type": "model",
+    "name": "m",
+    "patch_path": "p://models/m.yml",
+    "original_file_path": "models/m.sql",
+    "columns": {
+        "day": {"name": "day", "data_type": "date"},
+        "n": {"name": "n", "data_type": "bigint"},
+        "k": {"name": "k", "data_type": "string"},
+    },
+    "depends_on": {"nodes": []},
+}
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ({"publish": {"grain": []}, "days": "x"}, "meta.day must name the column"),
+        ({"publish": {"grain": []}, "day": "when", "days": "x"}, "no column is called when"),
+        ({"publish": {"grain": ["who"]}, "day": "day", "days": "x"}, "no column is called who"),
+        ({"publish": {"grian": []}, "day": "day", "days": "x"}, "not grian"),
+        ({"publish": {"grain": []}, "day": "n", "days": "x"}, "must be a date"),
+        ({"publish": {"grain": []}, "day": "day"}, "meta.days"),
+        ({"publish": {"numbered": {"key": "k"}}, "day": "day", "days": "x"}, "numbered needs"),
+        (
+            {
+                "publish": {"numbered": {"key": "q", "number": "i", "names": [], "rollup": {"k": "ALL"}}},
+                "day": "day",
+                "days": "x",
+            },
+            "no column is called q",
+        ),
+    ],
+)
+def test_what_a_mart_says_amiss_is_named_with_its_file(meta: dict[str, Any], message: str) -> None:
+    node = NODE | {"config": {"meta": meta}}
+    with pytest.raises(TableError, match=f"models/m.yml: m.*{message}"):
+        published_tables({"nodes": {"model.p.m": node}})
+
+
+def test_a_column_of_a_type_that_no_file_has_is_named() -> None:
+    columns = NODE["columns"] | {"g": {"name": "g", "data_type": "geography"}}
+    node = NODE | {"columns": columns, "config": {"meta": {"publish": None, "day": "day", "days": "x"}}}
+    with pytest.raises(TableError, match="column g has type geography"):
+        published_tables({"nodes": {"model.p.m": node}})
+
+
+def test_each_published_mart_has_an_exposure() -> None:
+    """People who change a mart see in dbt what shows it."""
+    from streaming_assets.resources.dbt import DbtRunner
+    from streaming_assets.settings import Settings
+    from streaming_assets_tests.tools import CACHE
+
+    manifest = DbtRunner(Settings(home=CACHE)).manifest
+    shown = {node for exposure in manifest["exposures"].values() for node in exposure["depends_on"]["nodes"]}
+    assert shown == {f"model.streaming_assets.{name}" for name in tables()}
