@@ -22,6 +22,7 @@ from streaming_assets.partitions import hourly_partitions
 from streaming_assets.resources.dbt import DbtRunner, without_scratch
 from streaming_assets.resources.notifications import notifications_of
 from streaming_assets.resources.places import lake_of, warehouse_of
+from streaming_assets.resources.run_process import attended_in_process_executor
 from streaming_assets.settings import Settings, get_settings
 
 # Backfill policies: in beta for years, and what makes a range of hours one run.
@@ -72,8 +73,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             "warehouse": warehouse,
             "notifications": notifications_of(settings),
         },
-        # A process for each step would import everything again, which takes longer than an hour's work.
-        executor=dg.in_process_executor,
+        executor=attended_in_process_executor,
     )
 
 

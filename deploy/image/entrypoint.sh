@@ -4,9 +4,10 @@ set -eu
 
 part=${1:?name of a part, or a command}
 echo "$part" >"${PART_FILE:-/tmp/part}" # the health check asks what runs here
-# --heartbeat-ttl: by default, half a minute without processor time ends the process with the definitions for good.
+# code: without the proxy of `dagster code-server`, which outlives the process with the definitions; so when that dies,
+# the container does, and is restarted.
 case $part in
-    code) exec dagster code-server start --host 0.0.0.0 --port 4000 --heartbeat-ttl 300 --module-name streaming_assets.definitions ;;
+    code) exec dagster api grpc --host 0.0.0.0 --port 4000 --module-name streaming_assets.definitions ;;
     webserver) exec dagster-webserver --host 0.0.0.0 --port 3000 --workspace "$DAGSTER_HOME/workspace.yaml" ;;
     daemon) exec dagster-daemon run --workspace "$DAGSTER_HOME/workspace.yaml" ;;
     dashboards) exec streaming-assets dashboards --host 0.0.0.0 --port 8050 ;;

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import dagster as dg
 
@@ -15,8 +16,8 @@ from streaming_assets.automation.schedules import spans_to_run
 from streaming_assets.automation.sensors import ask_again, unreadable_hours
 from streaming_assets.partitions import Span
 from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
-from streaming_assets.resources.orphaned_runs import tags_of_own_run
 from streaming_assets.resources.places import lake_of, warehouse_of
+from streaming_assets.resources.run_process import attended
 from streaming_assets.settings import Settings
 
 BuildDefs = Callable[[Settings], dg.Definitions]
@@ -77,7 +78,6 @@ def reconcile(settings: Settings, build_defs: BuildDefs) -> tuple[list[Span], li
 class _Graph:
     defs: dg.Definitions
     instance: dg.DagsterInstance
-    own_tags: Mapping[str, str]
 
     def materialise(self, span: Span) -> list[str]:
         """Run the hours of `span`, around unreadable ones if there are some; what failed, in words."""
@@ -91,12 +91,11 @@ class _Graph:
         return failed
 
     def execute(self, job: str, tags: Mapping[str, str] | None = None) -> dg.ExecuteInProcessResult:
-        return self.defs.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            tags={**self.own_tags, **(tags or {})},
-            run_config=QUIET,
-            raise_on_error=False,
-        )
+        run_id = str(uuid4())
+        with attended(self.instance, run_id):
+            return self.defs.resolve_job_def(job).execute_in_process(
+                instance=self.instance, run_id=run_id, tags=tags, run_config=QUIET, raise_on_error=False
+            )
 
 
 @contextmanager
@@ -113,8 +112,8 @@ def _graph(settings: Settings, build_defs: BuildDefs) -> Iterator[_Graph]:
     prepare_dagster_home(settings)
     os.environ.update(dagster_environment(settings))
     defs = build_defs(settings)
-    with dg.DagsterInstance.get() as instance, tags_of_own_run(settings) as own:
-        yield _Graph(defs, instance, own)
+    with dg.DagsterInstance.get() as instance:
+        yield _Graph(defs, instance)
 
 
 def _is_reference_missing(settings: Settings) -> bool:

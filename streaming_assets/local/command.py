@@ -78,7 +78,6 @@ def _run(settings: Settings, scratch: str) -> int:
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": scratch,
     }
-    _end_orphaned_runs(settings)
     if not state.has_history:
         state.save(path)  # broken off and begun again an hour later, it must be the same simulation
         state = make_history(state, settings, environment, _say)
@@ -98,17 +97,6 @@ def _run(settings: Settings, scratch: str) -> int:
 
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-def _end_orphaned_runs(settings: Settings) -> None:
-    """Runs that a kill or a power cut ended without a word would keep their hours from the sensor for ever."""
-    from dagster import DagsterInstance
-
-    from streaming_assets.resources.orphaned_runs import fail_orphaned_runs
-
-    with DagsterInstance.from_config(str(settings.dagster_home)) as instance:
-        for run in fail_orphaned_runs(instance, settings):
-            _say(f"Run {run} was ended with the process that executed it, and is marked as failed")
 
 
 def _beat(state: LocalState, path: Path, stop: threading.Event) -> None:

@@ -46,16 +46,23 @@ concurrency:
     max_concurrent_runs: 2  # one on the warehouse, one on anything else
 run_queue:
   dequeue_interval_seconds: 1  # the default of 5 is felt in how fresh the data is
+  # While the code server is away, runs wait for it: five minutes, then they fail.
+  max_user_code_failure_retries: 20
+  user_code_failure_retry_delay: 15
 
 # A failed hour is asked for again when its objects change; repeating it at once fails again.
 run_retries:
   enabled: false
-# Ends runs that hang while they start or are cancelled: in a pool of one they would block all others.
+# Ends runs whose process is gone, and those that hang while they start or are cancelled: in a pool of one they would
+# block all others. The launcher tells which process is gone (run_launcher.py).
+run_launcher:
+  module: streaming_assets.resources.run_launcher
+  class: WatchfulRunLauncher
 run_monitoring:
   enabled: true
   start_timeout_seconds: 180
   cancel_timeout_seconds: 60
-  poll_interval_seconds: 60
+  poll_interval_seconds: 15
 
 # The object sensor looks every few seconds and nearly always finds nothing new.
 retention:

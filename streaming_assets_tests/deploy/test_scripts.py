@@ -155,7 +155,7 @@ def test_teardown_takes_the_protection_off_and_destroys(office: Office) -> None:
 @pytest.mark.parametrize(
     ("part", "started", "asked"),
     [
-        ("code", "dagster code-server start", "dagster api grpc-health-check --port 4000"),
+        ("code", "dagster api grpc --host", "dagster api grpc-health-check --port 4000"),
         ("webserver", "dagster-webserver --host", "python -c"),
         ("daemon", "dagster-daemon run", "dagster-daemon liveness-check"),
         ("dashboards", "streaming-assets dashboards", "python -c"),

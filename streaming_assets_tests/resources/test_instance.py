@@ -14,6 +14,7 @@ from streaming_assets.resources.instance import (
     dagster_environment,
     prepare_dagster_home,
 )
+from streaming_assets.resources.run_launcher import WatchfulRunLauncher
 from streaming_assets.settings import Settings, load_settings
 
 
@@ -31,10 +32,13 @@ def test_dagster_accepts_the_home(settings: Settings) -> None:
         assert not instance.telemetry_enabled
         assert not instance.run_retries_enabled
         assert instance.run_monitoring_enabled
+        assert isinstance(instance.run_launcher, WatchfulRunLauncher)
+        assert instance.run_monitoring_poll_interval_seconds <= 20, "a dead run is ended within a minute"
         queue: Any = instance.get_concurrency_config().run_queue_config
         assert queue.max_concurrent_runs == 2
         coordinator: Any = instance.run_coordinator
         assert coordinator.dequeue_interval_seconds == 1
+        assert queue.max_user_code_failure_retries * queue.user_code_failure_retry_delay == 300
     made = {path.name for path in home.iterdir()}
     assert {"dagster.yaml", "event_log", "history", "schedules"} <= made  # all state is in the home
 

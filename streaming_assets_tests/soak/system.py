@@ -21,7 +21,6 @@ from streaming_assets.lake.folder import FolderLake
 from streaming_assets.local.plan import program, services
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
-from streaming_assets.resources.orphaned_runs import fail_orphaned_runs
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
 from streaming_assets_tests.integration.sink_processes import wait_until
 from streaming_assets_tests.integration.test_graph_dev import free_ports
@@ -41,11 +40,10 @@ UNFINISHED = [
 
 @dataclass
 class Service:
-    """A process that is to run; `before` is called ahead of each start."""
+    """A process that is to run."""
 
     name: str
     command: tuple[str, ...]
-    before: Callable[[], object] = lambda: None
     process: subprocess.Popen[bytes] | None = None
 
     def is_down(self) -> bool:
@@ -141,12 +139,10 @@ class System:
                 if "KAFKA_BOOTSTRAP_SERVERS" in line
             )
             self._load()
-        before = {"dagster": lambda: fail_orphaned_runs(self.instance, self.settings)}
         now = datetime.now(UTC)
         for planned in services(self.settings, now, now):
             if planned.name in ("broker", "sink", "dagster"):
-                hook = before.get(planned.name, list)
-                self.services[planned.name] = Service(planned.name, planned.command, hook)
+                self.services[planned.name] = Service(planned.name, planned.command)
         for service in self.services.values():
             self._start(service)
             self._watch(service.is_down, lambda service=service: self._start(service))
@@ -225,7 +221,6 @@ class System:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _start(self, service: Service) -> None:
-        service.before()
         service.process = self.spawn(service.name, service.command)
 
     def _watch(self, is_down: Callable[[], bool], start: Callable[[], object]) -> None:
