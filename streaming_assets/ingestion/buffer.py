@@ -1,5 +1,6 @@
 """Records between Kafka and the lake, by the object that they will be part of. No input or output here."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,11 @@ from streaming_assets.lake.names import ObjectName, dead_letter_object
 
 HOUR_MS = 3_600_000
 LAST_MS = int(datetime(9999, 12, 31, 23, tzinfo=UTC).timestamp()) * 1000
+
+
+def last_hour() -> int:
+    """The last hour, counted since 1970, that anything is filed under: the next one, as clocks differ a little."""
+    return int(time.time()) // 3600 + 1
 
 
 class Slot(NamedTuple):
@@ -56,7 +62,8 @@ class Buffer:
     def add(self, topic: str, partition: int, offset: int, timestamp_ms: int, value: bytes | None) -> bool:
         """Take one record, appended at `timestamp_ms`; whether it is good (else it is a dead letter).
 
-        One dated before the first hour goes there, where somebody looks; so does one without a time.
+        One dated before the first hour goes there, where somebody looks; so does one without a time. One that is
+        dated later than the next hour goes there.
         """
         if not 0 <= timestamp_ms <= LAST_MS:
             timestamp_ms = 0 if timestamp_ms < 0 else LAST_MS
@@ -65,7 +72,7 @@ class Buffer:
             line = data_line(value, offset, timestamp_ms)  # pyright: ignore[reportArgumentType]
         else:
             line = dead_letter_line(value, reason, topic, partition, offset, timestamp_ms)
-        hour = max(timestamp_ms // HOUR_MS, self._first_hour)
+        hour = min(max(timestamp_ms // HOUR_MS, self._first_hour), last_hour())
         self.add_line((topic, partition, hour, reason is not None), offset, line)
         return reason is None
 

@@ -4,7 +4,6 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -104,15 +103,16 @@ def replay(
 ) -> None:
     """Deliver recorded events to a topic. A line that is no JSON object is delivered too, and counted.
 
-    Into the lake, the same files give the same objects again, so repeating a replay adds nothing.
+    A line that is too long to be delivered is named and left out, and the exit status is 1. Into the lake, the same
+    files give the same objects again, so repeating a replay adds nothing.
     """
     from streaming_assets.ingestion.clients import BrokerError
     from streaming_assets.ingestion.producer import DeliveryError, EventProducer
     from streaming_assets.ingestion.replay import (
+        Recording,
         ReplayCounts,
         ReplayError,
         check_topic,
-        read_lines,
         replay_life,
         replay_to_kafka,
         replay_to_lake,
@@ -131,15 +131,22 @@ def replay(
             total = sum(path.stat().st_size for path in files)
             task = progress.add_task(f"{topic} to {to}", total=total)
 
-            def lines() -> Iterator[bytes]:
-                for path in files:
-                    yield from read_lines(path, lambda count: progress.advance(task, count))
+            def left_out(size: int) -> None:
+                kind = "a record" if to == "kafka" else "a line"
+                text = f"{lines.place}: {size:,} bytes are more than {kind} may have; left out"
+                progress.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
+            def too_long(size: int) -> None:
+                counts.left_out += 1
+                left_out(size)
+
+            lines = Recording(files, lambda count: progress.advance(task, count), too_long)
             if to == "kafka":
-                replay_to_kafka(topic, lines(), EventProducer(settings, progress.console.print), counts)
+                producer = EventProducer(settings, progress.console.print)
+                replay_to_kafka(topic, lines, producer, counts, left_out)
             else:
                 lake = open_lake(settings.lake_url)
-                replay_to_lake(topic, lines(), lake, life, floor, settings.dead_letter_topic, counts)
+                replay_to_lake(topic, lines, lake, life, floor, settings.dead_letter_topic, counts)
     except (ReplayError, BrokerError, DeliveryError, LakeError) as error:
         if counts.records:
             print(f"{topic}: {counts.records:,} records delivered before it failed")
@@ -150,8 +157,10 @@ def replay(
     if counts.moved:
         print(
             f"{counts.moved:,} records are filed under another hour than their ts gives: it is before "
-            f"{floor:%Y-%m-%dT%H:%M}Z (--not-before, or the first hour), or there is none"
+            f"{floor:%Y-%m-%dT%H:%M}Z (--not-before, or the first hour), in the future, or there is none"
         )
+    if counts.left_out:
+        _fail("replay", ReplayError(f"{counts.left_out:,} lines are too long and were left out"))
 
 
 def _log_to_output(command: str) -> None:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from isal import isal_zlib
 
@@ -10,6 +10,7 @@ from isal import isal_zlib
 DAMAGED: tuple[type[Exception], ...] = (EOFError, zlib.error, cast(type[Exception], isal_zlib.error))
 
 CHUNK = 65_536  # bytes of a file read at once
+PIECE = 1024 * 1024  # bytes that are unpacked at once, however small their packed form is
 LINES = 1000  # packed at once
 
 
@@ -22,7 +23,9 @@ def compress(lines: Sequence[bytes]) -> bytes:
 
 
 def unpacked(file: IO[bytes], on_bytes: Callable[[int], None]) -> Iterator[bytes]:
-    """The content of a file, in chunks; gzip, of one or several members, is told apart by its first bytes.
+    """The content of a file, in pieces of at most `PIECE` bytes, or `CHUNK` where it is not packed.
+
+    Gzip, of one or several members, is told apart by its first bytes.
 
     Args:
         file: at its start.
@@ -41,9 +44,20 @@ def unpacked(file: IO[bytes], on_bytes: Callable[[int], None]) -> Iterator[bytes
             continue
         while chunk:
             member = member or isal_zlib.decompressobj(wbits=31)
-            yield member.decompress(chunk)
+            yield from _pieces(member, chunk)
             chunk = member.unused_data
             if member.eof:
                 member = None
     if member:
         raise EOFError("it ends in the middle")
+
+
+def _pieces(member: Any, chunk: bytes) -> Iterator[bytes]:
+    """All that can be unpacked of a gzip member once it has `chunk` too."""
+    while True:
+        piece = member.decompress(chunk, PIECE)
+        yield piece
+        chunk = member.unconsumed_tail
+        # A full piece may have left something behind, though all that came in is taken.
+        if member.eof or not (chunk or len(piece) == PIECE):
+            return

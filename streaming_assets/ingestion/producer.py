@@ -21,6 +21,10 @@ class DeliveryError(Exception):
     """The broker did not take some records; the message says how many and why."""
 
 
+class RecordTooLarge(Exception):
+    """One record is larger than the client may send; nothing else is wrong."""
+
+
 class EventProducer:
     """Sends events, their bytes as they are, without a key.
 
@@ -29,17 +33,23 @@ class EventProducer:
 
     Attributes:
         delivered: records that the broker has acknowledged.
+        refused: records that the broker found too large, though the client did not.
     """
 
     def __init__(self, settings: Settings, on_wait: Callable[[str], None] = lambda _: None) -> None:
-        self.delivered = 0
+        self.delivered = self.refused = 0
         self._failed = 0
         self._reason = ""
         self._producer = Producer(producer_config(settings))
         self._pace = pace_of(settings, on_wait)
 
     def send(self, topic: str, value: bytes) -> None:
-        """Queue one event; waits while the queue is full or the embedded broker is. Raises DeliveryError."""
+        """Queue one event; waits while the queue is full or the embedded broker is.
+
+        Raises:
+            DeliveryError: earlier events were not delivered.
+            RecordTooLarge: this one will never be; the next may be sent.
+        """
         if self._pace and self._pace.due(topic, len(value)):
             self.flush()
             self._pace.wait()
@@ -50,6 +60,10 @@ class EventProducer:
             except BufferError:
                 self._producer.poll(0.1)
                 self._check()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                    raise
+                raise RecordTooLarge(error.args[0].str()) from None
         self._producer.poll(0)
 
     def flush(self) -> None:
@@ -62,6 +76,8 @@ class EventProducer:
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         if error is None:
             self.delivered += 1
+        elif error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            self.refused += 1
         else:
             self._failed += 1
             self._reason = error.str()

@@ -9,14 +9,15 @@ from pathlib import Path
 import orjson
 
 from streaming_assets.events import BY_TOPIC
-from streaming_assets.ingestion.buffer import HOUR_MS, LAST_MS, Buffer, Slot
+from streaming_assets.ingestion.buffer import HOUR_MS, Buffer, Slot, last_hour
 from streaming_assets.ingestion.lines import data_line, dead_letter_line, fault
 from streaming_assets.ingestion.packing import DAMAGED, compress, unpacked
-from streaming_assets.ingestion.producer import EventProducer
+from streaming_assets.ingestion.producer import EventProducer, RecordTooLarge
 from streaming_assets.lake.names import floor_hour
 from streaming_assets.lake.store import Lake
 
 BUFFER_BYTES = 64 * 1024 * 1024  # lines at which all hours' objects are written
+LONGEST_LINE = 16 * 1024 * 1024  # bytes; no reader of the lake takes a longer one
 
 
 class ReplayError(Exception):
@@ -30,11 +31,13 @@ class ReplayCounts:
     Attributes:
         records: lines delivered, good or not.
         faulty: those of them that are no JSON object.
-        moved: those whose hour is not that of their time, since that is too early or unusable (lake only).
+        moved: those whose hour is not that of their time, since that is too early, too late or unusable (lake only).
         objects: objects that hold them (lake only).
+        left_out: lines that are too long to be delivered.
     """
 
     records: int = 0
+    left_out: int = 0
     faulty: int = 0
     moved: int = 0
     objects: int = 0
@@ -52,34 +55,75 @@ def check_topic(topic: str) -> None:
         raise ReplayError(f"{topic!r} is no topic; the topics are {', '.join(BY_TOPIC)}")
 
 
-def read_lines(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Iterator[bytes]:
-    r"""The lines of a file, split on \n only, without it; empty lines are left out.
+class Recording:
+    r"""The lines of files, one file after the other, split on \n only, without it; empty lines are left out.
+
+    A line above `LONGEST_LINE` is left out too, and `on_long` is told its size; what is unpacked is held in pieces, so
+    that a small file of one endless line costs no memory.
 
     Args:
-        path: plain or gzip, told apart by content.
-        on_bytes: told how many bytes of the file have been read since the last call.
-
-    Raises:
-        ReplayError: it can't be read to its end; all lines before that point have been yielded.
+        paths: plain or gzip, told apart by content.
+        on_bytes: told how many bytes of the files have been read since the last call.
+        on_long: told the size of a line that is too long, when `place` names it.
     """
-    rest = b""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        on_bytes: Callable[[int], None] = lambda _: None,
+        on_long: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._paths, self._on_bytes, self._on_long = paths, on_bytes, on_long
+        self._path, self._number = Path(), 0
+
+    @property
+    def place(self) -> str:
+        """File and number of the line that was given last."""
+        return f"{self._path}, line {self._number:,}"
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Raises ReplayError: a file can't be read to its end; all lines before that point have been given."""
+        for path in self._paths:
+            self._path, self._number = path, 0
+            for line, size in _split(path, self._on_bytes):
+                self._number += 1
+                if size > LONGEST_LINE:
+                    self._on_long(size)
+                elif line := line.rstrip(b"\r"):
+                    yield line
+
+
+def _split(path: Path, on_bytes: Callable[[int], None]) -> Iterator[tuple[bytes, int]]:
+    """Each line with its size; of one that is too long, no more than its end."""
+    rest, gone = b"", 0  # the line so far: what is kept of it, and how much is not
     try:
         with open(path, "rb") as file:
-            for chunk in unpacked(file, on_bytes):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from filter(None, (line.rstrip(b"\r") for line in lines))
+            for piece in unpacked(file, on_bytes):
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    yield line, gone + len(line)
+                    gone = 0
+                if gone + len(rest) > LONGEST_LINE:
+                    rest, gone = b"", gone + len(rest)
     except OSError as error:
         raise ReplayError(f"{path}: {error.strerror or error}") from error
     except DAMAGED as error:
         raise ReplayError(f"{path}: the gzip data is cut off or damaged ({error})") from error
-    if rest := rest.rstrip(b"\r"):
-        yield rest
+    if gone or rest:
+        yield rest, gone + len(rest)
 
 
 def replay_to_kafka(
-    topic: str, lines: Iterable[bytes], producer: EventProducer, counts: ReplayCounts
+    topic: str,
+    lines: Iterable[bytes],
+    producer: EventProducer,
+    counts: ReplayCounts,
+    on_large: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Send each line as it is, and count it. Whatever happens, what was sent is acknowledged at the end.
+
+    A line that is too large for a record is left out; `on_large` is told its size at once, unless it was the broker
+    that refused it.
 
     Raises:
         DeliveryError: the broker did not take some.
@@ -87,10 +131,17 @@ def replay_to_kafka(
     """
     try:
         for line in lines:
-            producer.send(topic, line)
-            counts.count(fault(line))
+            try:
+                producer.send(topic, line)
+            except RecordTooLarge:
+                counts.left_out += 1
+                on_large(len(line))
+            else:
+                counts.count(fault(line))
     finally:
         producer.flush()
+        counts.records -= producer.refused
+        counts.left_out += producer.refused
 
 
 def replay_life(topic: str, files: Sequence[Path], not_before: datetime) -> str:
@@ -116,9 +167,9 @@ def replay_to_lake(
 ) -> None:
     """Write each line under the hour of its `ts`, as if ingested then, but not before `not_before`.
 
-    A line without a usable `ts` goes where the line before it went. One that is no JSON object is written as
-    it is, for the warehouse to quarantine, or as a dead letter if it is no text at all. Offsets count lines.
-    The same lines and life give the same objects, so a repetition changes nothing.
+    A line without a usable `ts`, or with one later than the next hour, goes where the line before it went. One that is
+    no JSON object is a dead letter, as it would be for the sink. Offsets count lines. The same lines and life give
+    the same objects, so a repetition changes nothing.
 
     Raises:
         LakeError: an object can't be written.
@@ -139,16 +190,15 @@ def replay_to_lake(
         for offset, line in enumerate(lines):
             reason = fault(line)
             event_ms = None if reason else event_time(line)
-            if event_ms is not None:
+            if event_ms is not None and event_ms // HOUR_MS <= last_hour():
                 timestamp_ms = max(event_ms, floor_ms)
             counts.count(reason, moved=timestamp_ms != event_ms)
-            dead = reason is not None and not _is_text(line)
             packed = (
-                dead_letter_line(line, reason or "", topic, 0, offset, timestamp_ms)
-                if dead
-                else data_line(line, offset, timestamp_ms)
+                data_line(line, offset, timestamp_ms)
+                if reason is None
+                else dead_letter_line(line, reason, topic, 0, offset, timestamp_ms)
             )
-            buffer.add_line(Slot(topic, 0, timestamp_ms // HOUR_MS, dead), offset, packed)
+            buffer.add_line(Slot(topic, 0, timestamp_ms // HOUR_MS, reason is not None), offset, packed)
             if buffer.size >= BUFFER_BYTES:
                 write()
     finally:
@@ -158,11 +208,4 @@ def replay_to_lake(
 def event_time(line: bytes) -> int | None:
     """Field `ts` of a JSON object, ms since 1970; None if it is no such number."""
     ts = orjson.loads(line).get("ts")
-    return ts if type(ts) is int and 0 <= ts <= LAST_MS else None
-
-
-def _is_text(line: bytes) -> bool:
-    try:
-        return "\0" not in line.decode()
-    except UnicodeDecodeError:
-        return False
+    return ts if type(ts) is int and ts >= 0 else None

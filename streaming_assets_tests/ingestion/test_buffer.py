@@ -1,5 +1,6 @@
 """Rows by the object that they will be part of."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -46,9 +47,19 @@ def test_what_is_dated_before_the_first_hour_goes_there(buffer: Buffer, timestam
     assert [slot.start for slot in buffer.slots] == [FIRST]
 
 
-def test_an_absurd_time_stops_nobody(buffer: Buffer) -> None:
-    buffer.add("user_info", 0, 0, 2**62, b"{}")
-    assert [slot.start.year for slot in buffer.slots] == [9999]
+@pytest.mark.parametrize("ahead", [2 * HOUR_MS, 2**62])
+def test_what_is_dated_in_the_future_goes_into_the_next_hour(buffer: Buffer, ahead: int) -> None:
+    """No partition of a later hour is there for years; of a clock that is a little ahead nothing moves."""
+    before = time.time()
+    buffer.add("user_info", 0, 0, int(before * 1000) + ahead, b"{}")
+    (slot,) = buffer.slots
+    assert int(before) // 3600 + 1 <= slot.hour <= int(time.time()) // 3600 + 1
+
+
+def test_what_is_dated_a_moment_ahead_stays_in_its_hour(buffer: Buffer) -> None:
+    ahead = int(time.time() * 1000) + 5000
+    buffer.add("user_info", 0, 0, ahead, b"{}")
+    assert [slot.hour for slot in buffer.slots] == [ahead // HOUR_MS]
 
 
 def test_size_counts_lines_and_falls_as_they_go(buffer: Buffer) -> None:

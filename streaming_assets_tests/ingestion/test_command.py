@@ -41,13 +41,14 @@ def test_replay_to_the_lake_counts_what_it_did(home: Path, recording: str) -> No
     result = run("replay", "user_info", recording, "--to", "lake")
     assert result.exit_code == 0, result.output
     assert "user_info: 4 records delivered, 1 of them no JSON object" in result.output
-    assert "2 objects in the lake, life replay-" in result.output
+    assert "3 objects in the lake, life replay-" in result.output, "one of them of dead letters"
     assert (
         "2 records are filed under another hour than their ts gives: it is before 2025-04-01T00:00Z"
         in result.output
     )
     names = objects(home)
-    assert [name.rpartition(".replay-")[0] for name in names] == [
+    assert [name.rpartition("replay-")[0].rstrip(".-") for name in names] == [
+        "connect_sink_gcs/date=2025-04-01 00:00:00+00/0000000000-00000000000000000001.user_info",
         "user_info/date=2025-04-01 00:00:00+00/0000000000-00000000000000000000",
         "user_info/date=2025-04-01 03:00:00+00/0000000000-00000000000000000003",
     ]
@@ -61,6 +62,7 @@ def test_replay_to_the_lake_counts_what_it_did(home: Path, recording: str) -> No
 def test_not_before_moves_earlier_events(home: Path, recording: str, time: str) -> None:
     assert run("replay", "user_info", recording, "--to", "lake", "--not-before", time).exit_code == 0
     assert [name.split("/")[1] for name in objects(home)] == [
+        "date=2025-04-01 02:00:00+00",
         "date=2025-04-01 02:00:00+00",
         "date=2025-04-01 03:00:00+00",
     ]
@@ -82,6 +84,19 @@ def test_a_cut_off_file_is_named_and_what_came_before_it_counted(
     delivered = re.search(r"user_info: ([\d,]+) records delivered before it failed", result.output)
     assert delivered is not None
     assert int(delivered[1].replace(",", "")) >= 4
+
+
+def test_a_line_that_no_reader_takes_is_named_and_the_others_are_delivered(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streaming_assets.ingestion.replay.LONGEST_LINE", 1000)
+    path = tmp_path / "events.json"
+    path.write_bytes(b'{"ts":1743465600000}\n{"ts":1743465600000,"pad":"%b"}\n{"ts":1}\n' % (b"x" * 2000))
+    result = run("replay", "user_info", str(path), "--to", "lake")
+    assert result.exit_code == 1
+    assert f"{path}, line 2: 2,029 bytes are more than a line may have; left out" in result.output
+    assert "user_info: 2 records delivered" in result.output
+    assert "replay: 1 lines are too long and were left out" in result.output
 
 
 @pytest.mark.parametrize(

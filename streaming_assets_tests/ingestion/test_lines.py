@@ -25,6 +25,57 @@ def test_any_object_keeps_its_content_on_one_line(
     assert json.loads(line) == {"value": event, "offset": offset, "timestamp": "2025-04-10T14:04:05.007Z"}
 
 
+STRICT = {  # RFC 8259, and where it leaves more than one answer, the stricter
+    "byte order mark": b'\xef\xbb\xbf{"a":1}',
+    "trailing comma": b'{"a":1,}',
+    "comma in a list": b'{"a":[1,]}',
+    "infinity": b'{"a":Infinity}',
+    "minus infinity": b'{"a":-Infinity}',
+    "no number": b'{"a":NaN}',
+    "leading zero": b'{"a":01}',
+    "bare point": b'{"a":1.}',
+    "no digit before the point": b'{"a":.5}',
+    "plus": b'{"a":+1}',
+    "underscore": b'{"a":1_000}',
+    "hexadecimal": b'{"a":0x10}',
+    "single quotes": b"{'a':1}",
+    "bare key": b"{a:1}",
+    "raw tab in a string": b'{"a":"\t"}',
+    "unknown escape": b'{"a":"\\x41"}',
+    "comment": b'{"a":1}//',
+    "zero byte after it": b'{"a":1}\x00',
+    "no-break space after it": b'{"a":1}\xc2\xa0',
+    "capital literal": b'{"a":True}',
+    "encoded surrogate": b'{"a":"\xed\xa0\x80"}',
+    "escaped surrogate alone": b'{"a":"\\ud800"}',
+    "more than a double holds": b'{"a":1e400}',
+    "1,100 levels": b'{"a":' * 1100 + b"1" + b"}" * 1100,
+}
+KEPT = {
+    "duplicate keys": b'{"a":1,"a":2}',
+    "keys that differ in case": b'{"A":1,"a":2}',
+    "more digits than an integer holds": b'{"a":123456789012345678901234567890}',
+    "minus zero": b'{"a":-0.0}',
+    "capital exponent": b'{"a":1E+5}',
+    "escaped zero byte": b'{"a":"\\u0000"}',
+    "line separator": b'{"a":"\xe2\x80\xa8"}',
+    "surrogates in pairs": b'{"a":"\\ud83d\\ude00"}',
+    "white space": b' \t{ "a" : [ ] } \r\n',
+    "1,000 levels": b'{"a":' * 1000 + b"1" + b"}" * 1000,
+}
+
+
+@pytest.mark.parametrize("value", STRICT.values(), ids=STRICT)
+def test_what_is_not_strictly_json_is_no_data_line(value: bytes) -> None:
+    assert str(fault(value)).startswith("not JSON: ")
+
+
+@pytest.mark.parametrize("value", KEPT.values(), ids=KEPT)
+def test_what_is_json_keeps_its_bytes(value: bytes) -> None:
+    assert fault(value) is None
+    assert data_line(value, 7, 0).startswith(b'{"value":' + value.replace(b"\r\n", b"  ") + b',"offset":7,')
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 def test_no_white_space_inside_an_event_ends_its_line(end: bytes) -> None:
     line = data_line(b'{"a":' + end + b"1" + end + b"}", 0, 0)

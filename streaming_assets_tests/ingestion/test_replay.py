@@ -1,7 +1,9 @@
 """Recorded events into the lake, and reading recordings."""
 
+import base64
 import gzip
 import json
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from streaming_assets.ingestion import replay as replay_module
 from streaming_assets.ingestion.replay import (
+    Recording,
     ReplayCounts,
     ReplayError,
     check_topic,
-    read_lines,
     replay_life,
     replay_to_lake,
 )
@@ -44,9 +47,9 @@ def replay(lake: Lake, *lines: bytes, life: str = "replay-1") -> ReplayCounts:
     return counts
 
 
-def raw_lines(lake: FolderLake) -> dict[datetime, list[bytes]]:
+def raw_lines(lake: FolderLake, topic: str = "user_info") -> dict[datetime, list[bytes]]:
     found: dict[datetime, list[bytes]] = {}
-    for entry in lake.list("raw/user_info/"):
+    for entry in lake.list(f"raw/{topic}/"):
         name = parse_object(entry.name)
         assert name is not None
         found.setdefault(name.hour, []).extend(gzip.decompress(lake.read(entry.name)).splitlines())
@@ -86,19 +89,58 @@ def test_earlier_events_and_those_without_a_time_lose_nothing(lake: FolderLake) 
     assert times == ["2025-04-01T06:30:00.000Z"] * 2
 
 
-def test_a_line_that_is_no_object_is_delivered_as_it_came_and_counted(lake: FolderLake) -> None:
-    counts = replay(lake, event(NOT_BEFORE), b'{"ts":17', b"[1,2]", "größe".encode())
-    assert raw_lines(lake)[HOUR][1:] == [
-        b'{"value":{"ts":17,"offset":1,"timestamp":"2025-04-01T06:30:00.000Z"}',
-        b'{"value":[1,2],"offset":2,"timestamp":"2025-04-01T06:30:00.000Z"}',
-        b'{"value":%b,"offset":3,"timestamp":"2025-04-01T06:30:00.000Z"}' % "größe".encode(),
-    ]
-    assert (counts.records, counts.faulty) == (4, 3)
+@pytest.mark.parametrize(
+    "ts",
+    [
+        ms(datetime(9999, 12, 31, 23, 30, tzinfo=UTC)),
+        10**18,
+        2**63,
+        10**30,
+        -1,
+        -(2**63),
+        ms(datetime.now(UTC)) + 2 * 3_600_000,
+    ],
+)
+def test_a_time_that_no_hour_of_the_lake_can_have_moves_the_event_to_the_hour_before_it(
+    lake: FolderLake, ts: int
+) -> None:
+    later = NOT_BEFORE + timedelta(hours=2)
+    odd = json.dumps({"ts": ts}).encode()
+    counts = replay(lake, event(later), odd, event(later + timedelta(hours=1)))
+    assert {hour: len(found) for hour, found in raw_lines(lake).items()} == {
+        HOUR + timedelta(hours=2): 2,
+        HOUR + timedelta(hours=3): 1,
+    }
+    assert b'{"value":%b,"offset":1,' % odd in raw_lines(lake)[HOUR + timedelta(hours=2)][1], "as it came"
+    assert (counts.records, counts.moved) == (3, 1)
 
 
-@pytest.mark.parametrize("line", [b'{"a":"\xff\xfe"}', b"nul \x00 byte"])
-def test_what_is_no_text_becomes_a_dead_letter(lake: FolderLake, line: bytes) -> None:
-    replay(lake, event(NOT_BEFORE), line)
+def test_an_event_of_this_moment_is_in_its_hour(lake: FolderLake) -> None:
+    now = datetime.now(UTC)
+    assert replay(lake, event(now)).moved == 0
+    assert list(raw_lines(lake)) == [now.replace(minute=0, second=0, microsecond=0)]
+
+
+BAD = [
+    b'{"ts":17',
+    b"[1,2]",
+    "größe".encode(),
+    b'{"a":"\xff\xfe"}',
+    b"nul \x00 byte",
+    b'{"ts":1743489000000,}',
+    b'{"ts":1743489000000,"a":NaN}',
+    b'\xef\xbb\xbf{"ts":1743489000000}',
+    b'{"a":1},"offset":0,"timestamp":"2020-01-01T00:00:00.000Z","b":{}',  # would write a line of its own
+]
+
+
+def test_a_line_that_is_no_object_is_a_dead_letter_with_its_bytes(lake: FolderLake) -> None:
+    counts = replay(lake, event(NOT_BEFORE), *BAD)
+    assert len(raw_lines(lake)[HOUR]) == 1
+    letters = [json.loads(line) for line in raw_lines(lake, "dead")[HOUR]]
+    assert [base64.b64decode(letter["value"]) for letter in letters] == BAD
+    assert [letter["offset"] for letter in letters] == list(range(1, len(BAD) + 1))
+    assert (counts.records, counts.faulty) == (len(BAD) + 1, len(BAD))
     (entry,) = lake.list("raw/dead/")
     name = parse_object(entry.name)
     assert name is not None
@@ -152,21 +194,53 @@ LINES = [b'{"a":"\xe2\x80\xa8"}', b'{"b":2}', b"last without newline"]
         ),
     ],
 )
+@pytest.mark.parametrize("piece", [1, 5, 1_048_576])
 @pytest.mark.parametrize("chunk", [1, 7, 65_536])
 def test_lines_of_plain_and_gzip_files(
-    tmp_path: Path, pack: Callable[[bytes], bytes], chunk: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pack: Callable[[bytes], bytes], chunk: int, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("streaming_assets.ingestion.packing.PIECE", piece)
     monkeypatch.setattr("streaming_assets.ingestion.packing.CHUNK", chunk)
     path = tmp_path / "events"  # told apart by content, not by name
     path.write_bytes(pack(CONTENT))
     seen: list[int] = []
-    assert list(read_lines(path, seen.append)) == LINES
+    assert list(Recording([path], seen.append)) == LINES
     assert sum(seen) == path.stat().st_size
 
 
 def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    assert list(read_lines(tmp_path / "empty")) == []
+    assert list(Recording([tmp_path / "empty"])) == []
+
+
+def test_a_small_file_of_an_endless_line_costs_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_module, "LONGEST_LINE", 2 * 1024 * 1024)
+    size = 200 * 1024 * 1024
+    packer = zlib.compressobj(9, wbits=31)
+    packed = packer.compress(b"{}\n") + b"".join(packer.compress(b"x" * (size // 100)) for _ in range(100))
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(packed + packer.compress(b'\n{"last":1}\n') + packer.flush())
+    assert path.stat().st_size < 300_000
+    named: list[tuple[str, int]] = []
+    recording = Recording([path], on_long=lambda size: named.append((recording.place, size)))
+    tracemalloc.start()
+    try:
+        assert list(recording) == [b"{}", b'{"last":1}']
+        assert tracemalloc.get_traced_memory()[1] < 20 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+    assert named == [(f"{path}, line 2", size)]
+
+
+def test_places_count_all_lines_of_each_file(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(b"{}\n\n\r\n{}\n")
+    recording = Recording([tmp_path / "one", tmp_path / "two"])
+    assert [(line, recording.place) for line in recording] == [
+        (b"{}", f"{tmp_path / name}, line {number}") for name in ("one", "two") for number in (1, 4)
+    ]
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\xff" * 1000], ids=["cut", "garbage"])
@@ -179,7 +253,7 @@ def test_a_damaged_gzip_file_is_named_after_all_before_it_is_delivered(
     path = tmp_path / "events.json.gz"
     path.write_bytes(half + garbage)
     with pytest.raises(ReplayError, match=r"events\.json\.gz: the gzip data is cut off or damaged"):
-        replay_to_lake("user_info", read_lines(path), lake, "replay-1", NOT_BEFORE, "dead", ReplayCounts())
+        replay_to_lake("user_info", Recording([path]), lake, "replay-1", NOT_BEFORE, "dead", ReplayCounts())
     (found,) = raw_lines(lake).values()
     values = [line.removeprefix(b'{"value":').rpartition(b',"offset"')[0] for line in found]
     assert values[: len(whole_lines)] == whole_lines
@@ -187,7 +261,7 @@ def test_a_damaged_gzip_file_is_named_after_all_before_it_is_delivered(
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReplayError, match="absent"):
-        list(read_lines(tmp_path / "absent"))
+        list(Recording([tmp_path / "absent"]))
     with pytest.raises(ReplayError, match="absent"):
         replay_life("user_info", [tmp_path / "absent"], NOT_BEFORE)
     with pytest.raises(ReplayError, match="directory"):

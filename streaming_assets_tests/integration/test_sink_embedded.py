@@ -123,6 +123,22 @@ def test_a_sink_that_is_killed_again_and_again_repeats_nothing(
     assert numbers(lake) == Counter(range(total))
 
 
+def test_a_line_too_large_for_a_record_is_named_and_the_others_are_sent(
+    here: Machine, lake: FolderLake, broker: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.json"
+    large = b'{"ts":1,"pad":"%b"}' % (b"x" * 1_100_000)
+    path.write_bytes(b'{"ts":0}\n' + large + b'\n{"ts":2}\n')
+    sink = here.start("sink")
+    replay = here.start("replay", "user_info", str(path), "--to", "kafka")
+    assert replay.process.wait(60) == 1
+    assert replay.said(f"{path}, line 2: 1,100,017 bytes are more than a record may have; left out")
+    assert replay.said("user_info: 2 records delivered, 0 of them no JSON object")
+    assert replay.said("replay: 1 lines are too long and were left out")
+    wait_until(lambda: sum(rows(lake).values()) == 2, "the other records in the lake")
+    assert sink.stop() == 0
+
+
 def test_malformed_records_become_dead_letters_with_their_bytes_and_coordinates(
     here: Machine, lake: FolderLake, broker: Command
 ) -> None:
