@@ -1,5 +1,6 @@
 """`streaming-assets ...`: the commands, assembled. Each lives beside what it drives."""
 
+import errno
 import sys
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,18 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+)
+
+
+# What a folder or disk does wrong; any other error of the system is one of the program.
+_OF_THE_PLACE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOTDIR,
+    errno.EISDIR,
 )
 
 
@@ -58,7 +71,7 @@ app.command("simulate")(simulate)
 
 
 def main() -> None:
-    """Run the command line; a bad setting ends it with a message, not a trace."""
+    """Run the command line; a bad setting, or a place that can't be written, ends it with a message, not a trace."""
     try:
         app()
     except SettingsError as error:
@@ -66,6 +79,11 @@ def main() -> None:
         raise SystemExit(2) from None
     except KafkaSetupError as error:
         print(f"kafka: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in _OF_THE_PLACE or error.filename is None:
+            raise
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -259,7 +259,7 @@ def start_of_history(file: Path) -> datetime | None:
     """
     try:
         return _utc_hour(datetime.fromisoformat(json.loads(file.read_text())["start"]))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(

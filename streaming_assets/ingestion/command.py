@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from streaming_assets.home import check_home
 from streaming_assets.settings import get_settings
 
 TIME_FORMATS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
@@ -36,6 +37,7 @@ def broker() -> None:
     from streaming_assets.ingestion.clients import BrokerError
 
     _log_to_output("broker")
+    check_home(get_settings().home)
     stop = _stop_on_signal()
     try:
         with embedded_cluster(get_settings()) as info:
@@ -74,6 +76,7 @@ def sink(
 
     _log_to_output("sink")
     settings = get_settings()
+    check_home(settings.home)
     stop = _stop_on_signal()
     try:
         run_sink(settings, open_lake(settings.lake_url), stop, instance)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from streaming_assets.home import check_home
 from streaming_assets.ingestion.kafka_files import Environment, KafkaSetupError
 from streaming_assets.settings import Settings, env_name, get_settings
 
@@ -143,6 +144,7 @@ def up(
     from streaming_assets.ingestion.kafka_local.stack import Stack
 
     settings = get_settings()
+    check_home(settings.home)
     stack = Stack(setup.place_of(settings), _say)
     names = [name for name in services.SERVICES if connect or name != services.WORKER]
     ports = {

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import typer
 
+from streaming_assets.home import check_home
 from streaming_assets.local.plan import Service, services
 from streaming_assets.local.state import LocalState, StateMismatch
 from streaming_assets.settings import Settings, env_name, get_settings
@@ -151,7 +152,7 @@ def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    home.mkdir(parents=True, exist_ok=True)
+    check_home(home)
     with open(home / "dev.lock", "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from streaming_assets.home import check_home
 from streaming_assets.settings import Settings, env_name
 
 EVENT_BATCH_SIZE = 10_000  # events; a longer range is stored in several batches
@@ -94,6 +95,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
     outdated. The first time, it makes the databases too (a second or two): Dagster's storages break when
     web server and daemon create them at once.
     """
+    check_home(settings.home)
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     with _alone(home / ".prepare.lock"):
