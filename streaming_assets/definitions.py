@@ -59,7 +59,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             build_snapshot(hours, marts, tables, settings),
             *dashboard_specs(settings),
         ],
-        asset_checks=[build_hourly_checks(settings), sink_check, *freshness],
+        asset_checks=[build_hourly_checks(hours, settings), sink_check, *freshness],
         jobs=jobs,
         sensors=[
             build_object_sensor(settings),

@@ -25,6 +25,9 @@ REFERENCE_TABLES = {"songs_ext": SONGS_FILE, "locations_ext": LOCATIONS_FILE}
 def build_event_tables(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetsDefinition:
     """The external tables of the topics, as one step over a range of hours.
 
+    An hour's objects are listed and checked for all topics, whichever tables were asked for: what the models read is
+    one inventory. Only the tables that were asked for are reported.
+
     Args:
         hours: the partitions.
         kind: tag of the warehouse, such as `duckdb`.
@@ -46,6 +49,7 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetsDe
     @dg.multi_asset(
         name="event_tables",
         specs=specs,
+        can_subset=True,
         partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=WAREHOUSE_POOL,
@@ -74,6 +78,7 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetsDe
                 context.partition_keys, [row for row in objects if row.name.topic == event_type.topic]
             )
             for event_type in LAKE_TYPES
+            if external_key(event_type.external_table or "") in context.selected_asset_keys
         }
         add_partition_metadata(context, counts)
         for key in counts:
@@ -105,20 +110,24 @@ def build_reference_tables(kind: str, published: Iterable[PublishedTable]) -> dg
         ),
     ]
 
-    @dg.multi_asset(name="reference_tables", specs=specs, pool=WAREHOUSE_POOL)
+    @dg.multi_asset(name="reference_tables", specs=specs, can_subset=True, pool=WAREHOUSE_POOL)
     def reference_tables(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[dg.MaterializeResult]:
         with warehouse.exclusive():
-            for table, file in REFERENCE_TABLES.items():
+            asked = [
+                table for table in REFERENCE_TABLES if external_key(table) in context.selected_asset_keys
+            ]
+            for table in asked:
+                file = REFERENCE_TABLES[table]
                 if not warehouse.create_reference_table(table, lake, file, context.log.warning):
                     raise dg.Failure(f"{lake.uri(file)} is missing: materialise the reference assets first")
             # Genres may have changed on any day: the next hour's run publishes them all.
             for mart, column in named_now:
                 warehouse.queue_all_days(mart, column)
-            for table in REFERENCE_TABLES:
+            for table in asked:
                 rows = warehouse.count_reference(table)
                 yield dg.MaterializeResult(
                     asset_key=external_key(table), metadata={"dagster/row_count": rows}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
@@ -12,11 +12,12 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from streaming_assets.assets.charges import by_model, metadata
 from streaming_assets.assets.keys import OWNERS
 from streaming_assets.assets.partition_metadata import add_partition_metadata
+from streaming_assets.assets.tested_hours import verdicts
 from streaming_assets.lake.names import HOUR
-from streaming_assets.partitions import Span, key_of, steps
+from streaming_assets.partitions import Span, hour_of, key_of, spans, steps
 from streaming_assets.resources.dbt import DbtRunner
 from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import Warehouse
+from streaming_assets.resources.warehouse import Cost, Warehouse
 
 
 class Translator(DagsterDbtTranslator):
@@ -43,7 +44,7 @@ class Translator(DagsterDbtTranslator):
     def get_asset_check_spec(self, *args: Any, **kwargs: Any) -> dg.AssetCheckSpec | None:
         spec = super().get_asset_check_spec(*args, **kwargs)
         # A failed test names rows of some hours; it must not keep the others from going on. And a test runs once over
-        # all that the run concerns: an evaluation for each partition would say the same thing a thousand times.
+        # all that the run concerns: its one verdict names the hours that fail (tested_hours.py).
         return spec._replace(blocking=False, partitions_def=None) if spec else None
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
@@ -58,7 +59,9 @@ def build_warehouse_models(
     hours_per_step: int,
     usd_per_tib: float,
 ) -> dg.AssetsDefinition:
-    """All dbt models over the hours of a run.
+    """All dbt models over the hours of a run, and their tests.
+
+    Tests can be run alone, and without hours, since as checks they have no partitions: over all that were taken in.
 
     Args:
         hours: the partitions.
@@ -81,42 +84,88 @@ def build_warehouse_models(
     def warehouse_models(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[Any]:
-        window = context.partition_time_window
-        span = (window.start.astimezone(UTC), window.end.astimezone(UTC))
-        # Keyed by node: of several steps, the last tells of all that the range built.
-        events: dict[str, dict[str, Any]] = {}
+        selected = context.selected_asset_keys
+        events: dict[
+            str, dict[str, Any]
+        ] = {}  # by node: of several steps, the last tells of all that was built
         failed_tests: dict[str, dict[str, Any]] = {}
+        failed_in: dict[str, list[Span]] = {}
         begun = datetime.now(UTC)
         with warehouse.exclusive():
-            for step in steps(span, hours_per_step):
+            concerned = _asked(context) or spans(warehouse.hours_taken_in())
+            for step in (step for span in concerned for step in steps(span, hours_per_step)):
                 context.log.info(f"dbt: hours {step[0]:%Y-%m-%d %H:%M} to {step[1]:%Y-%m-%d %H:%M}")
-                events |= {_node(event): event for event in dbt.run(step)}
+                if selected:
+                    events |= {_node(event): event for event in dbt.run(step)}
+                else:
+                    dbt.run_scratch(step)
                 tested = {_node(event): event for event in dbt.test(step)}
-                failed_tests |= {node: event for node, event in tested.items() if _has_failed(event)}
+                for node, event in tested.items():
+                    if _has_failed(event):
+                        failed_tests[node] = event
+                        failed_in.setdefault(node, []).append(step)
                 events |= tested
-                warehouse.mark_processed(step)
-            profiles = _profiles(warehouse, manifest, translator, span)
-            totals = _totals(warehouse, manifest, translator)
-            costs = by_model(warehouse.costs(begun), manifest)
+                if selected:
+                    warehouse.mark_processed(step)
+            if selected:
+                _add_metadata(context, warehouse, _charges(warehouse, begun), concerned[0])
+        if not concerned:
+            yield from map(_nothing_to_test, context.selected_asset_check_keys)
+        results: dict[dg.AssetCheckKey, dg.AssetCheckResult] = {}
+        failing: dict[dg.AssetCheckKey, list[Span]] = {}
+        for node, event in (events | failed_tests).items():
+            # All models of the hours are built together, whatever part of them was asked for.
+            if not _reports(manifest["nodes"][node], translator, selected):
+                continue
+            message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+            for told in message.to_default_asset_events(
+                manifest=manifest,
+                dagster_dbt_translator=translator,
+                context=context,
+                target_path=dbt.target_path,
+            ):
+                if isinstance(told, dg.AssetCheckResult):
+                    key = dg.AssetCheckKey(cast(dg.AssetKey, told.asset_key), cast(str, told.check_name))
+                    results[key], failing[key] = told, failed_in.get(node, [])
+                else:
+                    yield told
+        yield from verdicts(context.instance, results, concerned, failing)
+
+    def _charges(warehouse: Warehouse, since: datetime) -> Mapping[str, Cost]:
+        return by_model(warehouse.costs(since), manifest)
+
+    def _add_metadata(
+        context: dg.AssetExecutionContext, warehouse: Warehouse, costs: Mapping[str, Cost], span: Span
+    ) -> None:
         selected = context.selected_asset_keys
+        profiles = _profiles(warehouse, manifest, translator, span)
         add_partition_metadata(context, {key: told for key, told in profiles.items() if key in selected})
+        totals = _totals(warehouse, manifest, translator)
         length = (span[1] - span[0]) // HOUR
         for key in selected & totals.keys():
             cost = costs.get(key.path[-1])
             charged = metadata(cost, length, usd_per_tib) if cost else {}
             context.add_asset_metadata({"dagster/row_count": totals[key], **charged}, asset_key=key)
-        for node, event in (events | failed_tests).items():
-            # All models of the hours are built together, whatever part of them was asked for.
-            if _reports(manifest["nodes"][node], translator, selected):
-                message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
-                yield from message.to_default_asset_events(
-                    manifest=manifest,
-                    dagster_dbt_translator=translator,
-                    context=context,
-                    target_path=dbt.target_path,
-                )
 
     return warehouse_models
+
+
+def _asked(context: dg.AssetExecutionContext) -> list[Span]:
+    """The hours of the run; none where checks alone are run without a partition, since these have none."""
+    if not (context.has_partition_key or context.has_partition_key_range):
+        return []
+    keys = context.partition_key_range
+    return [(hour_of(keys.start), hour_of(keys.end) + HOUR)]
+
+
+def _nothing_to_test(check: dg.AssetCheckKey) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=check.asset_key,
+        check_name=check.name,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="Nothing to look at: no hour was taken in yet, so materialise some first.",
+    )
 
 
 def _layer(props: Mapping[str, Any]) -> str:

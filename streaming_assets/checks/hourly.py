@@ -1,19 +1,21 @@
-"""The checks of an hour's run, or of a range hour by hour: one step that asks the warehouse and reports."""
+"""The checks of hours: one step asks the warehouse about all hours of a run, and each hour gets a verdict."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from streaming_assets.automation.jobs import span_of
 from streaming_assets.checks.queries import LEVELS, OFFSET_GAPS, QUARANTINE, UNACCOUNTED_ROWS
+from streaming_assets.checks.verdicts import Verdict, report
 from streaming_assets.events import WAREHOUSE_TYPES
-from streaming_assets.lake.names import HOUR
-from streaming_assets.partitions import Span
+from streaming_assets.lake.names import HOUR, hours_between
+from streaming_assets.partitions import Span, spans
 from streaming_assets.resources.instance import WAREHOUSE_POOL
 from streaming_assets.resources.tables import literal
-from streaming_assets.resources.warehouse import Warehouse
+from streaming_assets.resources.warehouse import Warehouse, as_utc
 from streaming_assets.settings import Settings
 
 SHOWN = 50  # findings that a check lists; it counts them all
@@ -21,6 +23,9 @@ OFFSET_LOOKBACK = timedelta(days=7)  # how far back the offset before an hour is
 LEVEL_SHARE = (
     0.05  # the source changes a level unannounced now and then: 1.5 to 3 % of listens in real samples
 )
+Verdicts = Mapping[datetime, Verdict]
+PASSED = Verdict(True)
+Check = Callable[[Warehouse, Span], Verdicts]  # hours that it does not name pass
 
 FACT = dg.AssetKey(["core", "fact_listen_events"])
 QUARANTINE_TABLE = dg.AssetKey(["staging", "stg_quarantine"])
@@ -42,56 +47,78 @@ READ = (
 )
 
 
-def build_hourly_checks(settings: Settings) -> dg.AssetChecksDefinition:
-    """Reconciliation and offsets of each topic, the share in quarantine, and how levels agree."""
-    specs = [
-        dg.AssetCheckSpec(
-            name, asset=dg.AssetKey(["staging", STAGING[event_type.topic]]), description=description
-        )
-        for event_type in WAREHOUSE_TYPES
-        for name, description in (
-            ("rows_are_accounted_for", "Rows in the objects = staged + duplicates + quarantined + filtered."),
-            ("offsets_are_contiguous", "No Kafka offset is missing but those of dead letters."),
-        )
-    ]
-    specs += [
-        dg.AssetCheckSpec(
-            "share_in_quarantine",
-            asset=QUARANTINE_TABLE,
-            description=f"At most {settings.quarantine_warn_share:.1%} of a topic's rows in an hour are in quarantine.",
-        ),
-        dg.AssetCheckSpec(
-            "level_agrees_with_history",
-            asset=FACT,
-            description=f"At most {LEVEL_SHARE:.0%} of listens carry a level other than the announced one.",
-        ),
-    ]
+def build_hourly_checks(hours: dg.PartitionsDefinition, settings: Settings) -> dg.AssetChecksDefinition:
+    """Reconciliation and offsets of each topic, the share in quarantine, and how levels agree.
 
-    @dg.multi_asset_check(name="hourly_checks", specs=specs, pool=WAREHOUSE_POOL)
+    Any of them can be run alone. A run without hours looks at all that were taken in.
+    """
+    checks = [*_checks(hours, settings)]
+
+    @dg.multi_asset_check(
+        name="hourly_checks", specs=[spec for spec, _ in checks], can_subset=True, pool=WAREHOUSE_POOL
+    )
     def hourly_checks(
         context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> Iterator[dg.AssetCheckResult]:
-        span = span_of(context.run)
-        if span is None:
-            raise dg.Failure("These checks look at hours: run them with a partition or a range of them")
+    ) -> Iterator[Any]:
+        keys = context.selected_asset_check_keys
+        selected = [(spec, check) for spec, check in checks if spec.key in keys]
         with warehouse.exclusive():
+            asked = span_of(context.run)
+            concerned = [*hours_between(*asked)] if asked else warehouse.hours_taken_in()
             if missing := [table for table in READ if not warehouse.has_table(table)]:
-                yield from (_nothing_to_check(spec, missing) for spec in specs)
+                for spec, _ in selected:
+                    yield from report(context, spec, dict.fromkeys(concerned, _nothing_to_check(missing)))
                 return
-            for event_type in WAREHOUSE_TYPES:
-                key = dg.AssetKey(["staging", STAGING[event_type.topic]])
-                yield _rows(warehouse, key, event_type.topic, span)
-                yield _offsets(warehouse, key, event_type.topic, span)
-            yield _quarantine(warehouse, span, settings.quarantine_warn_share)
-            yield _levels(warehouse, span)
+            for spec, check in selected:
+                found: dict[datetime, Verdict] = {}
+                for span in spans(concerned):
+                    found |= check(warehouse, span)
+                yield from report(context, spec, {hour: found.get(hour, PASSED) for hour in concerned})
 
     return hourly_checks
 
 
-def _nothing_to_check(spec: dg.AssetCheckSpec, missing: list[str]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=spec.asset_key,
-        check_name=spec.name,
+def _checks(hours: dg.PartitionsDefinition, settings: Settings) -> Iterator[tuple[dg.AssetCheckSpec, Check]]:
+    for event_type in WAREHOUSE_TYPES:
+        for name, check, description in (
+            (
+                "rows_are_accounted_for",
+                _rows,
+                "Rows in the objects = staged + duplicates + quarantined + filtered.",
+            ),
+            (
+                "offsets_are_contiguous",
+                _offsets,
+                "No Kafka offset is missing but those of dead letters. A gap between two hours is the later hour's, "
+                "unless the run holds the earlier one alone.",
+            ),
+        ):
+            key = dg.AssetKey(["staging", STAGING[event_type.topic]])
+            spec = dg.AssetCheckSpec(name, asset=key, description=description, partitions_def=hours)
+            yield spec, partial(check, topic=event_type.topic)
+    limit = settings.quarantine_warn_share
+    yield (
+        dg.AssetCheckSpec(
+            "share_in_quarantine",
+            asset=QUARANTINE_TABLE,
+            description=f"At most {limit:.1%} of a topic's rows in an hour are in quarantine.",
+            partitions_def=hours,
+        ),
+        partial(_quarantine, limit=limit),
+    )
+    yield (
+        dg.AssetCheckSpec(
+            "level_agrees_with_history",
+            asset=FACT,
+            description=f"At most {LEVEL_SHARE:.0%} of listens carry a level other than the announced one.",
+            partitions_def=hours,
+        ),
+        _levels,
+    )
+
+
+def _nothing_to_check(missing: list[str]) -> Verdict:
+    return Verdict(
         passed=False,
         severity=dg.AssetCheckSeverity.WARN,
         description="Nothing to look at: materialise these hours first. The warehouse lacks the tables "
@@ -99,63 +126,69 @@ def _nothing_to_check(spec: dg.AssetCheckSpec, missing: list[str]) -> dg.AssetCh
     )
 
 
-def _rows(warehouse: Warehouse, key: dg.AssetKey, topic: str, span: Span) -> dg.AssetCheckResult:
-    hours = warehouse.rows(UNACCOUNTED_ROWS.format(topic=topic, staging=STAGING[topic], **_bounds(span)))
-    totals = [int(sum(hour[column] for hour in hours)) for column in range(1, 6)]
-    wrong = [hour for hour in hours if hour[1] != sum(hour[2:])]
+def _rows(warehouse: Warehouse, span: Span, topic: str) -> Verdicts:
     names = ("in_objects", "staged", "duplicates", "quarantined", "filtered")
-    return dg.AssetCheckResult(
-        asset_key=key,
-        check_name="rows_are_accounted_for",
-        passed=not wrong,
-        metadata={**dict(zip(names, totals, strict=True)), **_findings(("hour", *names), wrong)},
-    )
+    found = warehouse.rows(UNACCOUNTED_ROWS.format(topic=topic, staging=STAGING[topic], **_bounds(span)))
+    verdicts = {}
+    for hour, *counts in found:
+        told = dict(zip(names, map(int, counts), strict=True))
+        wrong = [(hour, *counts)] if counts[0] != sum(counts[1:]) else []
+        verdicts[as_utc(hour)] = Verdict(not wrong, {**told, **_findings(("hour", *names), wrong)})
+    return verdicts
 
 
-def _offsets(warehouse: Warehouse, key: dg.AssetKey, topic: str, span: Span) -> dg.AssetCheckResult:
+def _offsets(warehouse: Warehouse, span: Span, topic: str) -> Verdicts:
     # The hour before counts only if it was taken in as well; else its offsets are not missing, just not there yet.
     start = span[0]
     lookback = start - OFFSET_LOOKBACK if warehouse.was_taken_in(start - HOUR) else start
     around = {"lookback": literal(lookback), "next_end": literal(span[1] + HOUR)}
-    gaps = warehouse.rows(OFFSET_GAPS.format(topic=topic, **around, **_bounds(span)))
-    return dg.AssetCheckResult(
-        asset_key=key,
-        check_name="offsets_are_contiguous",
-        passed=not gaps,
-        metadata={
-            "missing_offsets": int(sum(last - first + 1 - dead for *_, first, last, dead in gaps)),
-            **_findings(("hour", "life", "partition", "first", "last", "dead_letters"), gaps),
-        },
-    )
+    gaps: dict[datetime, list[tuple]] = {}
+    for *gap, previous_hour in warehouse.rows(OFFSET_GAPS.format(topic=topic, **around, **_bounds(span))):
+        hour = as_utc(gap[0])
+        gaps.setdefault(hour if hour < span[1] else as_utc(previous_hour), []).append(tuple(gap))
+    columns = ("hour", "life", "partition", "first", "last", "dead_letters")
+    return {
+        hour: Verdict(
+            False,
+            {
+                "missing_offsets": int(sum(last - first + 1 - dead for *_, first, last, dead in found)),
+                **_findings(columns, found),
+            },
+        )
+        for hour, found in gaps.items()
+    }
 
 
-def _quarantine(warehouse: Warehouse, span: Span, limit: float) -> dg.AssetCheckResult:
-    found = warehouse.rows(QUARANTINE.format(**_bounds(span)))
-    shares: dict[tuple[datetime, str], float] = {}
-    for hour, topic, _, rows, total in found:
-        shares[hour, topic] = shares.get((hour, topic), 0.0) + rows / max(int(total), 1)
-    return dg.AssetCheckResult(
-        asset_key=QUARANTINE_TABLE,
-        check_name="share_in_quarantine",
-        passed=all(share <= limit for share in shares.values()),
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "rows": int(sum(row[3] for row in found)),
-            "highest_share": max(shares.values(), default=0.0),
-            **_findings(("hour", "topic", "reason", "rows", "of"), found),
-        },
-    )
+def _quarantine(warehouse: Warehouse, span: Span, limit: float) -> Verdicts:
+    by_hour: dict[datetime, list[tuple]] = {}
+    for row in warehouse.rows(QUARANTINE.format(**_bounds(span))):
+        by_hour.setdefault(as_utc(row[0]), []).append(row)
+    verdicts = {}
+    for hour, found in by_hour.items():
+        shares: dict[str, float] = {}
+        for _, topic, _, rows, total in found:
+            shares[topic] = shares.get(topic, 0.0) + rows / max(int(total), 1)
+        verdicts[hour] = Verdict(
+            max(shares.values()) <= limit,
+            {
+                "rows": int(sum(row[3] for row in found)),
+                "highest_share": max(shares.values()),
+                **_findings(("hour", "topic", "reason", "rows", "of"), found),
+            },
+            dg.AssetCheckSeverity.WARN,
+        )
+    return verdicts
 
 
-def _levels(warehouse: Warehouse, span: Span) -> dg.AssetCheckResult:
-    [(listens, disagreeing)] = warehouse.rows(LEVELS.format(**_bounds(span)))
-    return dg.AssetCheckResult(
-        asset_key=FACT,
-        check_name="level_agrees_with_history",
-        passed=disagreeing <= LEVEL_SHARE * listens,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"listens": listens, "disagreeing": disagreeing},
-    )
+def _levels(warehouse: Warehouse, span: Span) -> Verdicts:
+    return {
+        as_utc(hour): Verdict(
+            disagreeing <= LEVEL_SHARE * listens,
+            {"listens": listens, "disagreeing": disagreeing},
+            dg.AssetCheckSeverity.WARN,
+        )
+        for hour, listens, disagreeing in warehouse.rows(LEVELS.format(**_bounds(span)))
+    }
 
 
 def _bounds(span: Span) -> dict[str, str]:

@@ -64,7 +64,8 @@ neighbours as (
     )
 ),
 gaps as (
-    select hour, life, kafka_partition, previous_offset + 1 as first_missing, first_offset - 1 as last_missing
+    select hour, life, kafka_partition, previous_offset + 1 as first_missing, first_offset - 1 as last_missing,
+        previous_hour
     from neighbours
     where first_offset > previous_offset + 1 and hour >= {start}
         and (hour < {end} or (previous_hour >= {start} and previous_hour < {end}))
@@ -85,7 +86,8 @@ select
     gaps.kafka_partition,
     gaps.first_missing,
     gaps.last_missing,
-    coalesce(explained.dead_letters, 0) as dead_letters
+    coalesce(explained.dead_letters, 0) as dead_letters,
+    gaps.previous_hour
 from gaps
 left join explained
     on gaps.hour = explained.hour and gaps.life = explained.life
@@ -115,12 +117,14 @@ left join totals on quarantined.hour = totals.hour and quarantined.topic = total
 order by quarantined.hour, quarantined.topic, quarantined.reason
 """
 
-# Listens of the hours, and those whose own level differs from the one that the user's history announces.
+# Listens by hour, and those whose own level differs from the one that the user's history announces.
 LEVELS = """
 select
+    listens.bucket_ingestion_datetime as hour,
     count(*) as listens,
     count(case when users.level is not null and users.level <> listens.level then 1 end) as disagreeing
 from fact_listen_events as listens
 inner join dim_users as users on listens.pk_user = users.pk_user
 where listens.bucket_ingestion_datetime >= {start} and listens.bucket_ingestion_datetime < {end}
+group by listens.bucket_ingestion_datetime
 """

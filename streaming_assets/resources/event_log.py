@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
+from dagster import AssetCheckKey
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
@@ -45,6 +46,7 @@ class BatchedWrites(SqlEventLogStorage):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._joined = threading.local()
         self._known_tables: set[str] = set()
+        self._last_evaluated: tuple[str, AssetCheckKey] | None = None
         super().__init__(*args, **kwargs)
 
     @abstractmethod
@@ -63,6 +65,7 @@ class BatchedWrites(SqlEventLogStorage):
     @contextmanager
     def _batch(self) -> Iterator[Connection]:
         with self.index_transaction() as connection:
+            self._last_evaluated = None  # what an earlier batch did may have been rolled back
             self._joined.connection = connection
             try:
                 yield connection
@@ -92,8 +95,8 @@ class BatchedWrites(SqlEventLogStorage):
         return connection.execute(insert, [self._event_to_row(event) for event in events]).scalars().all()
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
-        # The base class writes the event once for each partition of the run, even if the check has none: for a year
-        # of hours 8,760 copies of each check's, which no evaluation ever completes. A range is planned as a whole.
+        # The base class writes a row for each partition of the run, whether or not the check has any: for a year of
+        # hours 8,760 copies of each check's event. A run plans a check once; its first verdict takes the row over.
         planned = event.get_dagster_event().asset_check_planned_data
         partitions = [*planned.partitions_subset.get_partition_keys()] if planned.partitions_subset else []
         row = {
@@ -108,6 +111,27 @@ class BatchedWrites(SqlEventLogStorage):
         }
         with self.index_connection() as connection:
             connection.execute(AssetCheckExecutionsTable.insert(), row)
+
+    def _update_asset_check_evaluation(self, event: EventLogEntry, event_id: int | None) -> None:
+        # The planned row has the run's partition; a verdict has its own, or none where the check has none. The base
+        # class looks for a row of the verdict's: finding none it adds one, and the planned one stays for ever.
+        evaluation = event.get_dagster_event().asset_check_evaluation_data
+        key = (event.run_id, evaluation.asset_check_key)
+        if key != self._last_evaluated:
+            rows = AssetCheckExecutionsTable.c
+            with self.index_connection() as connection:
+                connection.execute(
+                    AssetCheckExecutionsTable.update()
+                    .where(
+                        rows.asset_key == evaluation.asset_key.to_string(),
+                        rows.check_name == evaluation.check_name,
+                        rows.run_id == event.run_id,
+                        rows.execution_status == AssetCheckExecutionRecordStatus.PLANNED.value,
+                    )
+                    .values(partition=evaluation.partition)
+                )
+            self._last_evaluated = key  # a range has thousands of verdicts in a row, and one plan
+        super()._update_asset_check_evaluation(event, event_id)
 
     def has_table(self, table_name: str) -> bool:
         # Asked for each tagged event; a table that is there stays.

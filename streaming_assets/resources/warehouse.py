@@ -123,7 +123,7 @@ class Warehouse(ABC):
             " having min(case when is_processed then 1 else 0 end) = 1"
         )
         return {
-            (topic, _utc(hour)): (objects, int(size), generation)
+            (topic, as_utc(hour)): (objects, int(size), generation)
             for topic, hour, objects, size, generation in found
         }
 
@@ -131,12 +131,19 @@ class Warehouse(ABC):
         """Whether the inventory has an object of the hour, of whatever topic."""
         return bool(self.rows(f"select 1 from lake_objects where {in_span((hour, hour + HOUR))} limit 1"))
 
+    def hours_taken_in(self) -> list[datetime]:
+        """The hours of which the inventory has an object, in order."""
+        if not self.has_table("lake_objects"):
+            return []
+        found = self.rows("select distinct bucket_ingestion_datetime as hour from lake_objects order by hour")
+        return [as_utc(hour) for (hour,) in found]
+
     def newest_hour_end(self) -> datetime:
         """End of the newest ingestion hour whose objects are in the tables; the epoch when there is none."""
         newest = self.rows(
             "select max(bucket_ingestion_datetime) as hour from lake_objects where is_processed"
         )[0][0]
-        return _utc(newest) + HOUR if newest else datetime.fromtimestamp(0, UTC)
+        return as_utc(newest) + HOUR if newest else datetime.fromtimestamp(0, UTC)
 
     def hourly_profile(self, table: str, span: Span) -> list[tuple[datetime, int, datetime, datetime]]:
         """(hour, rows, first event, last event) of a table that keeps the ingestion hour."""
@@ -145,7 +152,7 @@ class Warehouse(ABC):
             " max(event_datetime) as last_event"
             f" from {table} where {in_span(span)} group by bucket_ingestion_datetime"
         )
-        return [(_utc(hour), rows, _utc(first), _utc(last)) for hour, rows, first, last in found]
+        return [(as_utc(hour), rows, as_utc(first), as_utc(last)) for hour, rows, first, last in found]
 
     def days(self, table: str, column: str, days: Iterable[date]) -> pa.Table:
         """The rows of a mart that belong to the days."""
@@ -197,6 +204,6 @@ def _among(column: str, days: Iterable[date]) -> str:
     return f"{column} in ({listed})" if listed else "1 = 0"
 
 
-def _utc(moment: datetime) -> datetime:
+def as_utc(moment: datetime) -> datetime:
     """DuckDB's timestamps have no zone and mean UTC."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from streaming_assets.automation.jobs import span_tags
 from streaming_assets.checks.hourly import SHOWN, build_hourly_checks
-from streaming_assets_tests.graph import Place, hour
+from streaming_assets.partitions import hourly_partitions, key_of
+from streaming_assets.resources.instance import prepare_dagster_home
+from streaming_assets.settings import Settings
+from streaming_assets_tests.graph import FIRST, Place, hour
 
 TABLES = """
 create table lake_objects (
@@ -33,7 +38,32 @@ create table fact_listen_events (bucket_ingestion_datetime timestamp, pk_user va
 create table dim_users (pk_user varchar, level varchar);
 """
 LISTENS = "listen_events"
-Evaluations = dict[tuple[str, str], dg.AssetCheckEvaluation]
+HOURS = hourly_partitions(FIRST)
+HOURLY_CHECKS = sorted(build_hourly_checks(HOURS, Settings()).check_keys, key=str)
+
+
+@dataclass
+class Told:
+    """What a check says of the hours of a run: passed if it is in all of them, and all that it found."""
+
+    by_hour: dict[str | None, dg.AssetCheckEvaluation]
+
+    @property
+    def passed(self) -> bool:
+        return all(evaluation.passed for evaluation in self.by_hour.values())
+
+    @property
+    def severities(self) -> set[dg.AssetCheckSeverity]:
+        return {evaluation.severity for evaluation in self.by_hour.values() if not evaluation.passed}
+
+    def sum(self, name: str) -> Any:
+        return sum(e.metadata[name].value for e in self.by_hour.values() if name in e.metadata)
+
+    def failing(self) -> list[str | None]:
+        return [hour for hour, evaluation in self.by_hour.items() if not evaluation.passed]
+
+
+Evaluations = dict[tuple[str, str], Told]
 
 
 class Tables(Place):
@@ -45,12 +75,20 @@ class Tables(Place):
         for statement in TABLES.split(";"):
             if statement.strip():
                 self.add(statement)
-        self.job = dg.Definitions(
-            asset_checks=[build_hourly_checks(self.settings)],
-            jobs=[dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())],
+        self.job = self._job(dg.AssetSelection.all_asset_checks())
+
+    def _job(self, selection: dg.AssetSelection) -> dg.JobDefinition:
+        return dg.Definitions(
+            asset_checks=[build_hourly_checks(HOURS, self.settings)],
+            jobs=[dg.define_asset_job("checks", selection=selection)],
             resources={"warehouse": self.warehouse},
             executor=dg.in_process_executor,
         ).resolve_job_def("checks")
+
+    def only(self, check: dg.AssetCheckKey) -> dg.ExecuteInProcessResult:
+        """A run of one check over two hours."""
+        job = self._job(dg.AssetSelection.checks(check))
+        return job.execute_in_process(instance=self.instance, tags=span_tags((hour(0), hour(2))))
 
     def add(self, sql: str, *parameters: object) -> None:
         """Run a statement; hours may be given as they are."""
@@ -99,11 +137,14 @@ class Tables(Place):
         """The evaluations of a run over the hours [first, end), by table and check."""
         tags = span_tags((hour(first), hour(end)))
         result = self.job.execute_in_process(instance=self.instance, tags=tags)
-        return {(e.asset_key.path[-1], e.check_name): e for e in result.get_asset_check_evaluations()}
+        told: Evaluations = {}
+        for e in result.get_asset_check_evaluations():
+            told.setdefault((e.asset_key.path[-1], e.check_name), Told({})).by_hour[e.partition] = e
+        wanted = [key_of(hour(number)) for number in range(first, end)]
+        assert {tuple(check.by_hour) for check in told.values()} == {tuple(wanted)}, "a verdict an hour"
+        return told
 
-    def __call__(
-        self, first: int, end: int, check: str, table: str = "stg_listen_events"
-    ) -> dg.AssetCheckEvaluation:
+    def __call__(self, first: int, end: int, check: str, table: str = "stg_listen_events") -> Told:
         return self.check(first, end)[table, check]
 
 
@@ -113,14 +154,16 @@ def tables(tmp_path: Path) -> Iterator[Tables]:
         yield tables
 
 
-def found(evaluation: dg.AssetCheckEvaluation) -> list[tuple[str, ...]]:
-    """The findings that a check lists."""
-    listed = evaluation.metadata.get("first_findings")
-    if listed is None:
-        return []
-    assert isinstance(listed, dg.TableMetadataValue)
-    assert evaluation.metadata["findings"].value == len(listed.records)
-    return [tuple(str(value) for value in record.data.values()) for record in listed.records]
+def found(told: Told) -> list[tuple[str, ...]]:
+    """The findings that a check lists, hour by hour."""
+    rows = []
+    for evaluation in told.by_hour.values():
+        listed = evaluation.metadata.get("first_findings")
+        if listed is not None:
+            assert isinstance(listed, dg.TableMetadataValue)
+            assert evaluation.metadata["findings"].value == len(listed.records)
+            rows += [tuple(str(value) for value in record.data.values()) for record in listed.records]
+    return rows
 
 
 def at(number: int) -> str:
@@ -146,7 +189,7 @@ def test_rows_staged_repeated_quarantined_and_filtered_account_for_all(tables: T
         tables.quarantined(number, 3, topic="user_info")
     evaluation = tables(0, 2, "rows_are_accounted_for")
     assert evaluation.passed, found(evaluation)
-    counts = {name: value.value for name, value in evaluation.metadata.items()}
+    counts = {name: evaluation.sum(name) for name in evaluation.by_hour[key_of(hour(0))].metadata}
     assert counts == {"in_objects": 20, "staged": 8, "duplicates": 4, "quarantined": 4, "filtered": 4}
 
 
@@ -192,7 +235,7 @@ def test_contiguous_offsets_pass_within_hours_and_from_one_to_the_next(tables: T
             tables.offsets(number, 10 * number + 5, 10 * number + 9, partition)
     evaluation = tables(1, 3, "offsets_are_contiguous")
     assert evaluation.passed, found(evaluation)
-    assert evaluation.metadata["missing_offsets"].value == 0
+    assert evaluation.sum("missing_offsets") == 0
 
 
 def test_gaps_are_listed_by_hour_life_partition_first_and_last(tables: Tables) -> None:
@@ -206,7 +249,7 @@ def test_gaps_are_listed_by_hour_life_partition_first_and_last(tables: Tables) -
     tables.offsets(2, 20, 29)
     evaluation = tables(0, 3, "offsets_are_contiguous")
     assert not evaluation.passed
-    assert evaluation.metadata["missing_offsets"].value == 5
+    assert evaluation.sum("missing_offsets") == 5
     assert found(evaluation) == [
         (at(0), "", "0", "5", "6", "0"),
         (at(1), "", "0", "10", "11", "0"),
@@ -267,7 +310,7 @@ def test_gaps_that_dead_letters_explain_pass(tables: Tables) -> None:
     tables.quarantined(0, 5, dead=0, life="a", reason="dead letter: no JSON")
     evaluation = tables(0, 1, "offsets_are_contiguous")
     assert found(evaluation) == [(at(0), "a", "0", "5", "6", "1")]
-    assert evaluation.metadata["missing_offsets"].value == 1
+    assert evaluation.sum("missing_offsets") == 1
     tables.quarantined(1, 6, dead=1, life="a", reason="dead letter: no JSON")  # it may arrive in a later hour
     assert tables(0, 1, "offsets_are_contiguous").passed
 
@@ -295,8 +338,9 @@ def test_many_gaps_are_counted_and_the_first_listed(tables: Tables) -> None:
     row = "select ?, ?, null, 0, 2 * number, 2 * number from range(101) as gaps (number)"
     tables.add(f"insert into stg_offset_ranges {row}", LISTENS, hour(0))
     evaluation = tables(0, 1, "offsets_are_contiguous")
-    assert evaluation.metadata["findings"].value == 100
-    listed = evaluation.metadata["first_findings"]
+    assert evaluation.sum("findings") == 100
+    (hourly,) = evaluation.by_hour.values()
+    listed = hourly.metadata["first_findings"]
     assert isinstance(listed, dg.TableMetadataValue)
     assert len(listed.records) == SHOWN
 
@@ -308,8 +352,8 @@ def test_a_share_in_quarantine_warns_above_the_setting(tables: Tables, rows: int
     tables.quarantined(0, 5)
     evaluation = tables(0, 2, "share_in_quarantine", "stg_quarantine")
     assert evaluation.passed is passes, "by the hour, whatever the others hold"
-    assert evaluation.severity == dg.AssetCheckSeverity.WARN
-    assert evaluation.metadata["highest_share"].value == pytest.approx(1 / rows)
+    assert evaluation.severities <= {dg.AssetCheckSeverity.WARN}
+    assert evaluation.sum("highest_share") == pytest.approx(1 / rows)
     assert found(evaluation) == [(at(0), LISTENS, "malformed JSON", "1", str(rows))]
 
 
@@ -331,16 +375,75 @@ def test_levels_may_disagree_now_and_then(tables: Tables, disagreeing: int, pass
     tables.add("insert into fact_listen_events select ?, 'inferred', 'paid' from range(50)", hour(0))
     evaluation = tables(0, 1, "level_agrees_with_history", "fact_listen_events")
     assert evaluation.passed is passes
-    assert evaluation.metadata["listens"].value == 100
-    assert evaluation.metadata["disagreeing"].value == disagreeing
+    assert evaluation.sum("listens") == 100
+    assert evaluation.sum("disagreeing") == disagreeing
 
 
-def test_checks_without_hours_say_what_they_need(tables: Tables) -> None:
-    result = tables.job.execute_in_process(instance=tables.instance, raise_on_error=False)
-    (failure,) = [event for event in result.all_events if event.is_step_failure]
-    assert "run them with a partition or a range of them" in str(
-        failure.step_failure_data.error_display_string
-    )
+def test_each_hour_has_its_own_verdict(tables: Tables) -> None:
+    for number in range(4):
+        tables.objects(number, 5)
+        tables.staged(number, 4 if number in (1, 3) else 5)
+    told = tables(0, 4, "rows_are_accounted_for")
+    assert told.failing() == [key_of(hour(1)), key_of(hour(3))]
+    assert told.by_hour[key_of(hour(1))].metadata["staged"].value == 4
+
+
+def test_a_gap_into_an_hour_outside_the_run_is_the_last_hours(tables: Tables) -> None:
+    for number in (0, 1, 2):
+        tables.objects(number, 10)
+        tables.offsets(number, 20 * number, 20 * number + 9)
+    assert tables(0, 3, "offsets_are_contiguous").failing() == [key_of(hour(1)), key_of(hour(2))]
+    assert tables(0, 2, "offsets_are_contiguous").failing() == [key_of(hour(1))]
+    assert tables(0, 1, "offsets_are_contiguous").failing() == [key_of(hour(0))]
+
+
+def test_checks_without_hours_look_at_all_that_were_taken_in(tables: Tables) -> None:
+    for number in (0, 1, 5):
+        tables.objects(number, 5)
+        tables.staged(number, 4 if number == 5 else 5)
+    result = tables.job.execute_in_process(instance=tables.instance)
+    verdicts = {
+        e.partition: e.passed
+        for e in result.get_asset_check_evaluations()
+        if e.check_name == "rows_are_accounted_for" and e.asset_key.path[-1] == "stg_listen_events"
+    }
+    assert verdicts == {key_of(hour(0)): True, key_of(hour(1)): True, key_of(hour(5)): False}
+
+
+@pytest.mark.parametrize("check", HOURLY_CHECKS, ids=str)
+def test_each_check_runs_alone(tables: Tables, check: dg.AssetCheckKey) -> None:
+    result = tables.only(check)
+    assert {e.asset_check_key for e in result.get_asset_check_evaluations()} == {check}
+    assert len(result.get_asset_check_evaluations()) == 2
+
+
+def test_no_plan_of_a_check_is_left_and_an_hour_keeps_its_verdict(tables: Tables, tmp_path: Path) -> None:
+    """A bad hour stays bad, whatever other hours are run, until it is run again itself."""
+    tables.objects(1, 5)
+    key = dg.AssetCheckKey(dg.AssetKey(["staging", "stg_listen_events"]), "rows_are_accounted_for")
+    prepare_dagster_home(tables.settings)
+    with dg.DagsterInstance.from_config(str(tables.settings.dagster_home)) as tables.instance:
+        tables.check(0, 3)
+        tables.check(2, 3)
+        tables.check(0, 1)
+        log = tables.instance.event_log_storage
+        records = log.get_asset_check_execution_history(key, limit=100)
+        assert sorted((record.partition or "", record.status.value) for record in records) == [
+            (key_of(hour(0)), "SUCCEEDED"),
+            (key_of(hour(0)), "SUCCEEDED"),
+            (key_of(hour(1)), "FAILED"),
+            (key_of(hour(2)), "SUCCEEDED"),
+            (key_of(hour(2)), "SUCCEEDED"),
+        ]
+        latest = {
+            info.partition_key: info.latest_execution_status.value
+            for info in log.get_asset_check_partition_info([key])
+        }
+        assert latest == {
+            key_of(hour(0)): "SUCCEEDED",
+            key_of(hour(1)): "FAILED",
+            key_of(hour(2)): "SUCCEEDED",
+        }
 
 
 @pytest.mark.parametrize("table", ["lake_objects", "stg_users", "dim_users"])
@@ -349,7 +452,7 @@ def test_a_warehouse_that_lacks_tables_is_said_to_have_nothing_to_check(tables: 
     evaluations = tables.check(0, 1)
     assert len(evaluations) == 10
     assert not any(evaluation.passed for evaluation in evaluations.values())
-    assert {evaluation.description for evaluation in evaluations.values()} == {
+    assert {e.description for evaluation in evaluations.values() for e in evaluation.by_hour.values()} == {
         f"Nothing to look at: materialise these hours first. The warehouse lacks the tables {table}"
     }
 

@@ -116,9 +116,16 @@ def test_all_checks_of_a_sound_range_pass(ranged: tuple[Graph, dg.ExecuteInProce
     assert failed == {("fact_listen_events", "level_agrees_with_history")}
     wanted = {"rows_are_accounted_for", "offsets_are_contiguous", "share_in_quarantine"}
     assert wanted < {e.check_name for e in evaluations}
-    assert len({(e.asset_key, e.check_name) for e in evaluations}) == len(evaluations), (
-        "one for the whole range"
+    told: dict[dg.AssetCheckKey, list[str | None]] = {}
+    for e in evaluations:
+        told.setdefault(e.asset_check_key, []).append(e.partition)
+    by_hour = [key_of(hour(number)) for number in range(HOURS)]
+    assert {tuple(hours) for hours in told.values()} == {tuple(by_hour), (None,)}, (
+        "each hour, or the range once"
     )
+    assert {key.name for key, hours in told.items() if hours == by_hour} == wanted | {
+        "level_agrees_with_history"
+    }
 
 
 def test_hours_in_reverse_give_the_same_tables(
