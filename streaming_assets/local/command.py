@@ -46,7 +46,8 @@ def dev() -> None:
     from streaming_assets.local.history import HistoryFailed
 
     settings = get_settings()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT as well: a shell's background job is started without
+        signal.signal(number, _interrupt)
     try:
         with _alone(settings.home), _scratch_folder() as scratch:
             raise typer.Exit(_run(settings, scratch))
