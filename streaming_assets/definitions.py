@@ -16,6 +16,7 @@ from streaming_assets.automation.schedules import build_reconcile_schedule, buil
 from streaming_assets.automation.sensors import build_failed_run_sensor, build_object_sensor
 from streaming_assets.checks.freshness import build_freshness_checks, build_freshness_sensor
 from streaming_assets.checks.hourly import FACT, build_hourly_checks
+from streaming_assets.checks.lake import build_lake_checks
 from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
 from streaming_assets.dashboards.tables import published_tables
 from streaming_assets.partitions import hourly_partitions
@@ -47,7 +48,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
     tables = published_tables(dbt.manifest)
     freshness = build_freshness_checks([FACT])
     sink_check = build_sink_check(settings)
-    jobs = build_jobs(hours, [*freshness, sink_check])
+    lake_checks = build_lake_checks(settings)
+    jobs = build_jobs(hours, [*freshness, sink_check, lake_checks])
     return dg.Definitions(
         assets=[
             *source_specs(),
@@ -59,7 +61,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             build_snapshot(hours, marts, tables, settings),
             *dashboard_specs(settings),
         ],
-        asset_checks=[build_hourly_checks(hours, settings), sink_check, *freshness],
+        asset_checks=[build_hourly_checks(hours, settings), sink_check, lake_checks, *freshness],
         jobs=jobs,
         sensors=[
             build_object_sensor(settings),

@@ -87,6 +87,12 @@ class Settings(BaseSettings):
     warehouse_lock_timeout_seconds: int = Field(
         3600, ge=0, description="How long a run waits, s, for another process to release the DuckDB file"
     )
+    lake_retention_days: int = Field(
+        0,
+        ge=0,
+        description="Days after which the bucket's life cycle may delete objects; older hours are left alone. "
+        "0: the lake keeps all",
+    )
     hours_per_step: int = Field(
         744,
         ge=1,

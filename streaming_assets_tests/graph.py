@@ -11,11 +11,36 @@ from typing import Any
 import dagster as dg
 
 from streaming_assets.automation.jobs import HOURLY_JOB, span_tags
+from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.folder import FolderLake
+from streaming_assets.lake.inventory import list_topics, read_rows
 from streaming_assets.lake.names import HOUR, ObjectName
+from streaming_assets.partitions import Span
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets.resources.holding import FOLLOWERS
+from streaming_assets.resources.tables import STAGING
+from streaming_assets.resources.warehouse import in_span
 from streaming_assets.settings import Settings
 
+_STAGED = (
+    "bucket_ingestion_datetime timestamp, copies bigint, user_id bigint, session_id bigint, event_datetime timestamp,"
+    " event_id varchar"
+)
+_STANDING_TABLES = "; ".join(f"create table if not exists {table} ({_STAGED})" for table in STAGING.values())
+_FACTS_OF_STAGING = "; ".join(
+    [
+        "create or replace table fact_listen_events as select event_id, bucket_ingestion_datetime"
+        " from stg_listen_events",
+        "create or replace table fact_session_events as select user_id, session_id,"
+        " event_datetime as session_start_datetime, event_datetime as session_end_datetime from stg_page_view_events",
+        *(
+            f"create or replace table {model} as select 1 as one"
+            for models in FOLLOWERS.values()
+            for model in models
+            if not model.startswith("fact_")
+        ),
+    ]
+)
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)  # hours of tests, unless they concern the present
 
 
@@ -54,6 +79,24 @@ class Place:
     def put_bytes(self, name: ObjectName | str, data: bytes) -> None:
         """Write an object of these bytes."""
         self.lake.write(str(name), data)
+
+    def take_in(self, span: Span, done: bool = True) -> None:
+        """What a run over the hours leaves: the inventory, and tables with as many rows; not `done`: it died first."""
+        self.warehouse.prepare()
+        objects = list_topics(self.lake, LAKE_TOPICS, *span).objects
+        self.warehouse.record_objects(span, read_rows(self.lake, objects, self.warehouse.known_rows(span)))
+        if done:
+            with self.warehouse.connect() as connection:
+                connection.execute(_STANDING_TABLES)
+                for topic, table in STAGING.items():
+                    connection.execute(f"delete from {table} where {in_span(span)}")
+                    connection.execute(
+                        f"insert into {table} select bucket_ingestion_datetime, sum(row_count), 1, 1,"
+                        " bucket_ingestion_datetime, any_value(object_name) from lake_objects"
+                        f" where topic = '{topic}' and row_count > 0 and {in_span(span)} group by 1"
+                    )
+                connection.execute(_FACTS_OF_STAGING)
+            self.warehouse.mark_processed(span)
 
     def close(self) -> None:
         """End the instance."""

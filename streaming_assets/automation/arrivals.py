@@ -1,31 +1,67 @@
 """Which hours changed since the last look: pure functions over listings, and the sensor's cursor."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.partitions import hour_of, key_of
 
-Fingerprint = tuple[int, int, int]  # objects, bytes, newest generation
 TopicHour = tuple[str, datetime]
 
-_VERSION = 1
+_VERSION = 2
+
+
+class Fingerprint(NamedTuple):
+    """What a listing tells of a topic's hour: objects, bytes, and a digest of each name, size and version."""
+
+    objects: int
+    size: int
+    digest: str
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """The fingerprint of each topic's hour at its last request; hours before the look-back window are forgotten."""
+    """What the object sensor remembers.
+
+    Attributes:
+        seen: the fingerprint of each topic's hour at its last request; hours before the window are forgotten.
+        life: the name of this cursor, which each that starts over makes anew.
+        serial: how many times it asked. Both are in the keys of its runs: no run is taken for an earlier one's repeat.
+        generation: the warehouse's, when its tables were looked at last.
+        stamp: the warehouse's then; with another, the tables may be others.
+        mended: hours that were asked for because the tables lacked them though no object changed, with the digest of
+            what was lacking: once is enough.
+        lost: hours that lost objects, with a digest of those that were left at the last look; empty before one.
+    """
 
     seen: Mapping[TopicHour, Fingerprint] = field(default_factory=dict)
+    life: str = ""
+    serial: int = 0
+    generation: str | None = None
+    stamp: str | None = None
+    mended: Mapping[datetime, str] = field(default_factory=dict)
+    lost: Mapping[datetime, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Topics by hour; a few kilobytes for the default window."""
+        """Topics by hour; some ten kilobytes for the default window."""
         hours: dict[str, dict[str, Fingerprint]] = {}
         for (topic, hour), fingerprint in sorted(self.seen.items()):
             hours.setdefault(key_of(hour), {})[topic] = fingerprint
-        return json.dumps({"version": _VERSION, "hours": hours}, separators=(",", ":"))
+        content = {
+            "version": _VERSION,
+            "life": self.life,
+            "serial": self.serial,
+            "generation": self.generation,
+            "stamp": self.stamp,
+            "mended": {key_of(hour): lacking for hour, lacking in self.mended.items()},
+            "lost": {key_of(hour): left for hour, left in self.lost.items()},
+            "hours": hours,
+        }
+        return json.dumps(content, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | None) -> "Cursor":
@@ -36,27 +72,44 @@ class Cursor:
                 return cls()
             return cls(
                 {
-                    (str(topic), hour_of(key)): (int(objects), int(size), int(generation))
+                    (str(topic), hour_of(key)): Fingerprint(int(objects), int(size), str(digest))
                     for key, topics in content["hours"].items()
-                    for topic, (objects, size, generation) in topics.items()
-                }
+                    for topic, (objects, size, digest) in topics.items()
+                },
+                str(content["life"]),
+                int(content["serial"]),
+                _text(content["generation"]),
+                _text(content["stamp"]),
+                {hour_of(key): str(lacking) for key, lacking in content["mended"].items()},
+                {hour_of(key): str(left) for key, left in content["lost"].items()},
             )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return cls()
 
     def after(self, taken: Mapping[TopicHour, Fingerprint], window_start: datetime) -> "Cursor":
         """The cursor once the hours `taken` have been asked for."""
-        return Cursor(
-            {key: value for key, value in (dict(self.seen) | dict(taken)).items() if key[1] >= window_start}
-        )
+        seen = {
+            key: value for key, value in (dict(self.seen) | dict(taken)).items() if key[1] >= window_start
+        }
+        mended = {hour: lacking for hour, lacking in self.mended.items() if hour >= window_start}
+        lost = {hour: left for hour, left in self.lost.items() if hour >= window_start}
+        return replace(self, seen=seen, mended=mended, lost=lost)
 
 
 def fingerprints(objects: Iterable[InventoryRow]) -> dict[TopicHour, Fingerprint]:
-    """The fingerprint of each topic's hour. Names alone would not do: the sink replaces objects."""
-    found: dict[TopicHour, Fingerprint] = {}
+    """The fingerprint of each topic's hour, in whatever order its objects are listed.
+
+    An object is told by its content where the listing has a hash of it, else by its generation: names alone would not
+    do, since the sink replaces objects, nor would the newest generation, since an older object may be put back.
+    """
+    return {key: _fingerprint(rows) for key, rows in by_hour(objects).items()}
+
+
+def by_hour(objects: Iterable[InventoryRow]) -> dict[TopicHour, list[InventoryRow]]:
+    """Objects by topic and hour."""
+    found: dict[TopicHour, list[InventoryRow]] = {}
     for row in objects:
-        count, size, generation = found.get((row.name.topic, row.name.hour), (0, 0, 0))
-        found[row.name.topic, row.name.hour] = (count + 1, size + row.size, max(generation, row.generation))
+        found.setdefault((row.name.topic, row.name.hour), []).append(row)
     return found
 
 
@@ -66,3 +119,19 @@ def changed(
     """The topics' hours that differ from before, the oldest first."""
     differing = {key: value for key, value in now.items() if before.get(key) != value}
     return dict(sorted(differing.items(), key=lambda item: (item[0][1], item[0][0])))
+
+
+def shrunk(now: Mapping[TopicHour, Fingerprint], before: Mapping[TopicHour, Fingerprint]) -> set[datetime]:
+    """The hours of which objects are gone: to run them again would tell the facts from what is left."""
+    none = Fingerprint(0, 0, "")
+    return {key[1] for key, value in before.items() if now.get(key, none).objects < value.objects}
+
+
+def _fingerprint(rows: list[InventoryRow]) -> Fingerprint:
+    versions = sorted((str(row.name), row.size, row.content or row.generation) for row in rows)
+    digest = hashlib.blake2b(repr(versions).encode(), digest_size=8).hexdigest()
+    return Fingerprint(len(rows), sum(row.size for row in rows), digest)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -11,13 +11,18 @@ from uuid import uuid4
 import dagster as dg
 
 from streaming_assets.assets.external_tables import REFERENCE_TABLES
+from streaming_assets.automation.comparison import Comparison, compare
+from streaming_assets.automation.failures import Cause, Outcome, failure_of, work_off
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, checked_span, span_tags
-from streaming_assets.automation.schedules import spans_to_run
-from streaming_assets.automation.sensors import ask_again, unreadable_hours
-from streaming_assets.partitions import Span
+from streaming_assets.automation.sensors import runs_in_flight
+from streaming_assets.checks.lake import report
+from streaming_assets.lake.names import HOUR
+from streaming_assets.partitions import Span, spans
+from streaming_assets.resources.holding import rows_by_hour, wholly_quarantined
 from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
 from streaming_assets.resources.places import lake_of, warehouse_of
 from streaming_assets.resources.run_process import attended
+from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
 
 BuildDefs = Callable[[Settings], dg.Definitions]
@@ -27,8 +32,8 @@ _CLASS = re.compile(r"^[\w.]+: ")
 def backfill(start: datetime, end: datetime, settings: Settings, build_defs: BuildDefs) -> list[str]:
     """Materialise the hours [start, end), from external tables to the snapshot, in one run.
 
-    Hours with unreadable objects fail; the hours around them are run without them. The reference files are read
-    first if the lake has none.
+    If it fails, its hours are run around those that the failure names, or divided until the bad ones are alone. The
+    reference files are read first if the lake has none.
 
     Args:
         start: the first hour.
@@ -37,7 +42,7 @@ def backfill(start: datetime, end: datetime, settings: Settings, build_defs: Bui
         build_defs: makes the graph of settings.
 
     Returns:
-        What failed, in words; empty if nothing did.
+        What failed, in words, and which hours are wholly in quarantine; empty if nothing did.
 
     Raises:
         ValueError: the range is empty, not of whole hours, or has hours that are no partitions; or the target has
@@ -49,18 +54,40 @@ def backfill(start: datetime, end: datetime, settings: Settings, build_defs: Bui
             reference = graph.execute(REFERENCE_JOB)
             if not reference.success:
                 return [*_failures(reference)]
-        return graph.materialise(span)
+        return [*graph.materialise(span), *_unusable(warehouse_of(settings), span)]
 
 
-def reconcile(settings: Settings, build_defs: BuildDefs) -> tuple[list[Span], list[str]]:
-    """Materialise every hour whose objects are not those that the tables were built from, as the daily schedule does.
+def _unusable(warehouse: Warehouse, span: Span) -> list[str]:
+    """The topics' hours of which every row is in quarantine, in words."""
+    with warehouse.exclusive():
+        found = wholly_quarantined(rows_by_hour(warehouse, warehouse.tables(), span))
+    return [
+        f"{topic} of {hour:%Y-%m-%dT%H:%MZ}: all its rows, {rows:,}, are in quarantine"
+        for (topic, hour), rows in found.items()
+    ]
+
+
+def _named(span: Span) -> str:
+    start, end = span
+    return f"{start:%Y-%m-%dT%H:%MZ}" + (f" to {end:%Y-%m-%dT%H:%MZ}" if end - start > HOUR else "")
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What a reconciliation found, ran, could not run (in words), and found afterwards."""
+
+    before: Comparison
+    ran: list[Span]
+    failed: list[str]
+    after: Comparison
+
+
+def reconcile(settings: Settings, build_defs: BuildDefs) -> Reconciled:
+    """Materialise every hour that the tables do not hold as the lake does, as the daily schedule does, and look again.
 
     Args:
         settings: of the graph, and of the instance that keeps its runs.
         build_defs: makes the graph of settings.
-
-    Returns:
-        The spans that were run, and what failed, in words.
 
     Raises:
         ValueError: the target has no way to keep this process apart from Dagster's runs.
@@ -69,9 +96,12 @@ def reconcile(settings: Settings, build_defs: BuildDefs) -> tuple[list[Span], li
     """
     lake, warehouse = lake_of(settings), warehouse_of(settings)
     with _graph(settings, build_defs) as graph:
-        with dg.build_schedule_context(graph.instance) as context:
-            found = spans_to_run(context, lake, warehouse, settings.first_hour)
-        return found, [failure for span in found for failure in graph.materialise(span)]
+        before = compare(lake, warehouse, settings, runs_in_flight(graph.instance))
+        found = spans(before.to_run)
+        failed = [failure for span in found for failure in graph.materialise(span)]
+        after = compare(lake, warehouse, settings, runs_in_flight(graph.instance)) if found else before
+        report(graph.instance, after)
+        return Reconciled(before, found, failed, after)
 
 
 @dataclass(frozen=True)
@@ -80,15 +110,18 @@ class _Graph:
     instance: dg.DagsterInstance
 
     def materialise(self, span: Span) -> list[str]:
-        """Run the hours of `span`, around unreadable ones if there are some; what failed, in words."""
+        """Run the hours of `span`, around bad ones if there are some; what failed for good, in words."""
+        return [
+            said if outcome.failure and outcome.failure.cause is Cause.HOURS else f"{_named(part)}: {said}"
+            for part, outcome in work_off(span, self._attempt)
+            for said in outcome.said
+        ]
+
+    def _attempt(self, span: Span) -> Outcome:
         result = self.execute(HOURLY_JOB, span_tags(span))
         if result.success:
-            return []
-        failed = _failures(result)
-        for around in ask_again(span, unreadable_hours(result.all_events), has_failed_step=True):
-            again = self.execute(HOURLY_JOB, span_tags(around))
-            failed += [] if again.success else _failures(again)
-        return failed
+            return Outcome()
+        return Outcome(failure_of(result.all_events), tuple(_failures(result)))
 
     def execute(self, job: str, tags: Mapping[str, str] | None = None) -> dg.ExecuteInProcessResult:
         run_id = str(uuid4())

@@ -41,30 +41,36 @@ def backfill_command(
 
 
 def reconcile_command(context: typer.Context) -> None:
-    """Materialise every hour, however old, whose objects are not those that the tables were built from.
+    """Materialise every hour, however old, that the tables do not hold as the lake does.
 
     What the schedule of that name does each day, now: for hours that came too late for the object sensor, that a
-    crash left half done, or that were put right by hand. Hours of unfinished runs are left to these.
+    crash left half done, that somebody emptied, or that were put right by hand. Hours of unfinished runs are left to
+    these. Hours whose rows the lake lost are named and left alone.
     """
     from streaming_assets.automation.backfill import reconcile
+    from streaming_assets.automation.schedules import tell
     from streaming_assets.lake.store import LakeError
     from streaming_assets.resources.warehouse import WarehouseLocked
     from streaming_assets.settings import get_settings
 
     try:
-        found, failed = reconcile(get_settings(), context.obj)
+        found = reconcile(get_settings(), context.obj)
     except ValueError as error:
         print(f"reconcile: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     except (LakeError, WarehouseLocked) as error:
         print(f"reconcile: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    for failure in failed:
+    tell(lambda line: print(f"reconcile: {line}", file=sys.stderr), found.after)
+    for failure in found.failed:
         print(f"reconcile: {failure}", file=sys.stderr)
-    for start, end in found:
-        print(f"reconcile: {start:%Y-%m-%dT%H:%MZ} to {end:%Y-%m-%dT%H:%MZ} run")
-    print(f"reconcile: {'failed in part' if failed else 'the tables hold what the lake holds'}")
-    if failed:
+    for start, end in found.ran:
+        print(
+            f"reconcile: {start:%Y-%m-%dT%H:%MZ} to {end:%Y-%m-%dT%H:%MZ} run: {found.before.why((start, end))}"
+        )
+    for line in found.after.summary():
+        print(f"reconcile: {line}")
+    if found.failed or found.after.to_run or found.after.lost:
         raise typer.Exit(1)
 
 

@@ -1,24 +1,25 @@
 """The schedules: a daily reconciliation of the whole lake, a weekly look at the reference files' sources."""
 
 import hashlib
-from datetime import datetime
+from collections.abc import Callable
 
 import dagster as dg
 
-from streaming_assets.automation.arrivals import changed, fingerprints
+from streaming_assets.automation.arrivals import TopicHour
+from streaming_assets.automation.comparison import Comparison, compare
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, span_tags
 from streaming_assets.automation.sensors import runs_in_flight
-from streaming_assets.events import LAKE_TOPICS, TOPICS
-from streaming_assets.lake.inventory import sort_out
-from streaming_assets.lake.names import RAW, hours_between, topic_prefix
+from streaming_assets.checks.lake import report
 from streaming_assets.lake.store import Lake
-from streaming_assets.partitions import Span, key_of, spans
+from streaming_assets.partitions import key_of, spans
 from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
 
+WAIT_SECONDS = 30  # that the schedule's tick waits for the warehouse; Dagster gives it a minute in all
+
 
 def build_reconcile_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Asks for every hour, however old, whose objects are not those that the tables were built from."""
+    """Asks for every hour, however old, that the tables do not hold as the lake does."""
 
     @dg.schedule(
         name="reconcile",
@@ -26,17 +27,20 @@ def build_reconcile_schedule(settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule="20 3 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Compares the whole lake with what the tables were built from, and asks for the hours that differ: "
-        "what came too late for the object sensor, and what a crash left half done.",
+        description="Holds the whole lake to the tables, and these to it, and asks for the hours that differ: "
+        "what came too late for the object sensor, what a crash left half done, what somebody emptied.",
     )
     def reconcile(
         context: dg.ScheduleEvaluationContext,
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        free = spans_to_run(context, lake, warehouse, settings.first_hour)
+        found = compare(lake, warehouse, settings, runs_in_flight(context.instance), WAIT_SECONDS)
+        tell(context.log.warning, found)
+        report(context.instance, found)
+        free = spans(found.to_run)
         if not free:
-            return dg.SkipReason("The tables hold what the lake holds")
+            return dg.SkipReason("; ".join(found.summary()))
         moment = hashlib.sha256(str(context.scheduled_execution_time).encode()).hexdigest()[:8]
         return [
             dg.RunRequest(
@@ -60,56 +64,26 @@ def build_reference_schedule() -> dg.ScheduleDefinition:
     )
 
 
-def spans_to_run(
-    context: dg.ScheduleEvaluationContext, lake: Lake, warehouse: Warehouse, first_hour: datetime
-) -> list[Span]:
-    """As `stale_spans`, without the hours of unfinished runs."""
-    stale = stale_spans(context, lake, warehouse, first_hour)
-    busy = runs_in_flight(context.instance)
-    return spans(
-        hour for span in stale for hour in hours_between(*span) if not any(s <= hour < e for s, e in busy)
-    )
+def tell(say: Callable[[str], None], found: Comparison) -> None:
+    """Say what a comparison found that no run will put right."""
+    for what, things in (
+        ("No event objects, so not read", found.strays),
+        ("Hours that are no partitions, so not read", [f"{hour:%Y-%m-%dT%H:%MZ}" for hour in found.outside]),
+        ("Folders of no known topic, so not read", found.unknown_folders),
+        (
+            "Rows that the lake lost, the hours left alone",
+            [f"{_named(key)}: {said}" for key, said in found.lost.items()],
+        ),
+        (
+            "Hours wholly in quarantine",
+            [f"{_named(key)}, {rows:,} rows" for key, rows in found.quarantined.items()],
+        ),
+    ):
+        if things:
+            shown = ", ".join(things[:20])
+            more = f" and {len(things) - 20} more" if len(things) > 20 else ""
+            say(f"{what}: {shown}{more}")
 
 
-def stale_spans(
-    context: dg.ScheduleEvaluationContext, lake: Lake, warehouse: Warehouse, first_hour: datetime
-) -> list[Span]:
-    """The spans of hours whose objects differ from those that the tables hold; strange files are told in the log.
-
-    Raises:
-        LakeError: the lake can't be listed.
-        WarehouseLocked: the warehouse is in use for longer than its lock timeout.
-    """
-    hours: set[datetime] = set()
-    with warehouse.exclusive():
-        held = warehouse.processed_hours()
-    for topic in LAKE_TOPICS:
-        listing = sort_out(lake, topic, lake.list(topic_prefix(topic)))
-        _warn(context, "No event objects, so not read", listing.strays)
-        now = fingerprints(listing.objects)
-        hours |= {hour for _, hour in changed(now, held)}
-    early = sorted(hour for hour in hours if hour < first_hour)
-    _warn(context, f"Hours before the first partition {first_hour:%Y-%m-%dT%H:%MZ}, so not read", early)
-    _warn(context, "Folders of no known topic, so not read", unknown_folders(lake))
-    return spans(hours - set(early))
-
-
-def unknown_folders(lake: Lake) -> list[str]:
-    """Folders under `raw/` that belong to no topic and are not the project's own."""
-    known = {*TOPICS, *LAKE_TOPICS, "flat_files"}
-    found: dict[str, None] = {}
-    start = f"{RAW}/"
-    while True:
-        listed = next(iter(lake.list(f"{RAW}/", start=start)), None)
-        if listed is None:
-            return [name for name in found if name not in known]
-        name = listed.name.split("/")[1]
-        found[name] = None
-        start = f"{RAW}/{name}0"  # '0' follows '/': past all of the folder in one step
-
-
-def _warn(context: dg.ScheduleEvaluationContext, what: str, things: list) -> None:
-    if things:
-        shown = ", ".join(map(str, things[:20]))
-        more = f" and {len(things) - 20} more" if len(things) > 20 else ""
-        context.log.warning(f"{what}: {shown}{more}")
+def _named(key: TopicHour) -> str:
+    return f"{key[0]} of {key[1]:%Y-%m-%dT%H:%MZ}"

@@ -1,28 +1,39 @@
 """The object sensor, which asks for the hours whose objects changed, and the one that divides failed ranges."""
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from streaming_assets.assets.external_tables import BAD_HOURS
 from streaming_assets.assets.keys import prefix_key
-from streaming_assets.automation.arrivals import Cursor, Fingerprint, TopicHour, changed, fingerprints
+from streaming_assets.automation.arrivals import (
+    Cursor,
+    Fingerprint,
+    TopicHour,
+    changed,
+    fingerprints,
+    shrunk,
+)
+from streaming_assets.automation.comparison import is_within, kept_since
+from streaming_assets.automation.failures import MOST_WITHOUT_SUCCESS, Cause, failure_of, to_try_next
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, span_of, span_tags
+from streaming_assets.automation.mending import digest_of, hours_left_to_others, look_at, to_mend
 from streaming_assets.events import LAKE_TOPICS
-from streaming_assets.lake.inventory import list_topics
-from streaming_assets.lake.names import HOUR, floor_hour, hours_between
+from streaming_assets.lake.inventory import list_topics, sort_out
+from streaming_assets.lake.names import HOUR, floor_hour, hours_between, topic_prefix
 from streaming_assets.lake.store import Lake
-from streaming_assets.partitions import Span, hour_of, key_of, spans
+from streaming_assets.partitions import Span, key_of, spans
 from streaming_assets.resources.notifications import Notifications
-from streaming_assets.resources.warehouse import Warehouse, WarehouseLocked
+from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
 
 EVENTS_PER_TICK = 300  # Dagster stores them one by one, in 3 ms each; the first look at a full window fits
 
-AGAIN_TAG = "streaming_assets/again_after"  # run that this one repeats; it is not repeated itself
+AGAIN_TAG = "streaming_assets/again_after"  # run that this one repeats, all its hours
+DIVIDED_TAG = "streaming_assets/divided_from"  # first run of those whose hours were divided until here
 
 IN_FLIGHT = [
     dg.DagsterRunStatus.QUEUED,
@@ -52,24 +63,42 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
         if not notifications.is_look_due():
             return dg.SkipReason("No notification of an object")
         now = datetime.now(UTC)
-        window_start = max(floor_hour(now) - settings.lookback_hours * HOUR, settings.first_hour)
-        window_end = floor_hour(now) + HOUR
+        window = (
+            max(floor_hour(now) - settings.lookback_hours * HOUR, settings.first_hour),
+            floor_hour(now) + HOUR,
+        )
         cursor = Cursor.from_json(context.cursor)
-        found = fingerprints(list_topics(lake, LAKE_TOPICS, window_start, window_end).objects)
-        news = changed(found, cursor.seen)
+        cursor = replace(cursor, life=cursor.life or uuid4().hex[:8])
+        objects = list_topics(lake, LAKE_TOPICS, *window).objects
+        found = fingerprints(objects)
         busy = runs_in_flight(context.instance)
+        look = look_at(warehouse, lake, cursor, window, objects)
+        if look and cursor.generation not in (None, look.generation):
+            return _rebuild(context, lake, kept_since(settings, warehouse, now), cursor, found, busy)
+        again: set[datetime] = set()
+        if look is None:
+            lost = {**cursor.lost, **dict.fromkeys(shrunk(found, cursor.seen), "")}
+        else:
+            lost = {hour: digest_of(hour, found) for hour in look.lost}
+            again = to_mend(look, cursor, found, busy)
+            again -= hours_left_to_others(context.instance, again)
+            for hour in sorted(again):
+                context.log.warning(f"{key_of(hour)} is asked for again: {'; '.join(look.not_held[hour])}")
+            mended = look.still_lacking(cursor.mended) | look.lacking(again)
+            cursor = replace(cursor, generation=look.generation, stamp=look.stamp, mended=mended)
+        # The cursor keeps what it knew of hours that lost objects: others that come don't make up for these.
+        news = {key: value for key, value in changed(found, cursor.seen).items() if key[1] not in lost}
         taken = choose(news, busy)
-        # The first look finds all of the window changed, most of it perhaps long in the tables (a backfill's hours).
-        held = {} if cursor.seen else tables_hold(warehouse)
-        wanted = changed(taken, held)
-        requests = [request(span, wanted) for span in spans(hour for _, hour in wanted)]
+        wanted = again | {hour for _, hour in taken if look is None or hour in look.not_held}
         waiting = len(news) - len(taken)
+        requests = [request(span, f"{cursor.life}-{cursor.serial}") for span in spans(wanted)]
         if not waiting:
             notifications.settled()
+        after = replace(cursor, serial=cursor.serial + bool(requests), lost=lost).after(taken, window[0])
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else _why_nothing(waiting),
-            cursor=cursor.after(taken, window_start).to_json(),
+            cursor=after.to_json(),
             asset_events=[arrival(*key, fingerprint) for key, fingerprint in taken.items()],
         )
 
@@ -84,64 +113,78 @@ def build_failed_run_sensor(hourly: UnresolvedAssetJobDefinition) -> dg.SensorDe
         monitored_jobs=[hourly],
         request_job=hourly,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="After a failure, asks once more for the hours that unreadable objects of other hours, or the "
-        "death of the process, kept back; and as long as it takes for those that found the warehouse in use.",
+        description="After a failure, asks for the hours around those that it names; if it names none, for the two "
+        "halves of its hours, until single ones are left. A run whose process died is repeated once before, and one "
+        "that found the warehouse in use as long as it takes. A fault of the surroundings (disk, network, access) "
+        "divides nothing.",
     )
     def failed_hours(context: dg.RunFailureSensorContext) -> Iterator[dg.RunRequest]:
         run = context.dagster_run
         span = span_of(run)
-        failures = context.get_step_failure_events()
-        locked_out = was_locked_out(failures)
-        if span is None or (AGAIN_TAG in run.tags and not locked_out):
+        if span is None:
             return
-        has_failed_step = bool(failures) and not locked_out
-        for again in ask_again(span, unreadable_hours(failures), has_failed_step):
+        failure = failure_of(context.get_step_failure_events())
+        hours = f"{key_of(span[0])} to {key_of(span[1])}"
+        root = run.tags.get(DIVIDED_TAG, run.run_id)
+        if failure.cause is Cause.SURROUNDINGS:
+            context.log.error(
+                f"{hours}: a fault of the surroundings, not of an hour; not tried again by itself"
+            )
+            return
+        if failure.cause is not Cause.LOCKED and is_hopeless(context.instance, root):
+            context.log.error(
+                f"{hours}: all its parts failed so far; what is left is not divided any further"
+            )
+            return
+        rest = to_try_next(span, failure, is_repeat=AGAIN_TAG in run.tags)
+        if not rest:
+            context.log.error(f"{hours} can't be run: its failure stands until it is put right and run again")
+        for part in rest:
+            tags = {AGAIN_TAG: run.run_id} if part == span else {DIVIDED_TAG: root}
             yield dg.RunRequest(
-                run_key=f"{run.run_id}-{key_of(again[0])}",
-                tags={**span_tags(again), AGAIN_TAG: run.run_id},
-                run_config=QUIET,
+                run_key=f"{run.run_id}-{key_of(part[0])}", tags={**span_tags(part), **tags}, run_config=QUIET
             )
 
     return failed_hours
 
 
-def ask_again(span: Span, unreadable: set[datetime], has_failed_step: bool) -> list[Span]:
-    """The spans to run once more: around unreadable hours; all of it if no step failed, so the process died."""
-    if unreadable:
-        return spans(hour for hour in hours_between(*span) if hour not in unreadable)
-    return [] if has_failed_step else [span]
+def is_hopeless(instance: dg.DagsterInstance, root: str) -> bool:
+    """Whether so many parts of a run's span failed, and none succeeded, that it is no matter of hours."""
+
+    def count(status: dg.DagsterRunStatus) -> int:
+        return instance.get_runs_count(dg.RunsFilter(tags={DIVIDED_TAG: root}, statuses=[status]))
+
+    failed = count(dg.DagsterRunStatus.FAILURE)
+    return failed + 1 >= MOST_WITHOUT_SUCCESS and not count(dg.DagsterRunStatus.SUCCESS)
 
 
-def unreadable_hours(events: Iterable[dg.DagsterEvent]) -> set[datetime]:
-    """The hours that steps failed over because of their objects."""
-    keys: set[datetime] = set()
-    for event in events:
-        failure = event.step_failure_data.user_failure_data if event.is_step_failure else None
-        listed = failure.metadata[BAD_HOURS].value if failure and BAD_HOURS in failure.metadata else []
-        keys |= {hour_of(str(key)) for key in listed} if isinstance(listed, list) else set()
-    return keys
+def _rebuild(
+    context: dg.SensorEvaluationContext,
+    lake: Lake,
+    first_hour: datetime,
+    cursor: Cursor,
+    found: Mapping[TopicHour, Fingerprint],
+    busy: list[Span],
+) -> dg.SensorResult:
+    """Ask for the whole lake: the warehouse is not the one that the cursor knows, so its tables lack all of it.
 
-
-def was_locked_out(events: Iterable[dg.DagsterEvent]) -> bool:
-    """Whether a step failed because somebody else held the warehouse: its hours are as good as before."""
-    for event in events:
-        error = event.step_failure_data.error if event.is_step_failure else None
-        while error is not None:
-            if error.cls_name == WarehouseLocked.__name__:
-                return True
-            error = error.cause
-    return False
-
-
-def tables_hold(warehouse: Warehouse) -> dict[TopicHour, Fingerprint]:
-    """The objects that the tables were built from; nothing if the warehouse is in use or not there yet."""
-    if not warehouse.is_there():
-        return {}
-    try:
-        with warehouse.exclusive(timeout=0):
-            return warehouse.processed_hours()
-    except WarehouseLocked:
-        return {}
+    One run, from the first hour with objects to the last: of several, the first would publish half of what there was.
+    """
+    listings = (sort_out(lake, topic, lake.list(topic_prefix(topic))) for topic in LAKE_TOPICS)
+    listed = {row.name.hour for listing in listings for row in listing.objects}
+    hours = {hour for hour in listed if first_hour <= hour <= datetime.now(UTC)}
+    context.log.warning(
+        f"The warehouse is gone or another one: all {len(hours):,} hours of the lake are asked for"
+    )
+    whole = hours_between(min(hours), max(hours) + HOUR) if hours else ()
+    wanted = spans(hour for hour in whole if not is_within(hour, busy))
+    requests = [request(span, f"{cursor.life}-{cursor.serial}") for span in wanted]
+    after = Cursor(seen=found, life=cursor.life, serial=cursor.serial + 1)
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else "The warehouse is gone or another one, and the lake has no hours",
+        cursor=after.to_json(),
+    )
 
 
 def runs_in_flight(instance: dg.DagsterInstance) -> list[Span]:
@@ -156,7 +199,7 @@ def choose(news: Mapping[TopicHour, Fingerprint], busy: list[Span]) -> dict[Topi
     taken: dict[TopicHour, Fingerprint] = {}
     for hour in sorted({hour for _, hour in news}):
         of_hour = {key: value for key, value in news.items() if key[1] == hour}
-        if any(start <= hour < end for start, end in busy):
+        if is_within(hour, busy):
             continue
         if taken and len(taken) + len(of_hour) > EVENTS_PER_TICK:
             break
@@ -164,25 +207,27 @@ def choose(news: Mapping[TopicHour, Fingerprint], busy: list[Span]) -> dict[Topi
     return taken
 
 
-def request(span: Span, taken: Mapping[TopicHour, Fingerprint]) -> dg.RunRequest:
-    """A run over the span; the same objects give the same run key, so a repeated tick starts no second run."""
+def request(span: Span, asked: str) -> dg.RunRequest:
+    """A run over the span.
+
+    Args:
+        span: the hours.
+        asked: names the cursor and how often it asked before, so that a tick which is repeated, its cursor not having
+            been kept, starts no second run, and all others do, even if the same objects are there again.
+    """
     start, end = span
-    state = sorted(
-        (topic, key_of(hour), *value) for (topic, hour), value in taken.items() if start <= hour < end
-    )
-    digest = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
     return dg.RunRequest(
-        run_key=f"{key_of(start)}+{(end - start) // HOUR}h-{digest}", tags=span_tags(span), run_config=QUIET
+        run_key=f"{key_of(start)}+{(end - start) // HOUR}h-{asked}", tags=span_tags(span), run_config=QUIET
     )
 
 
 def arrival(topic: str, hour: datetime, fingerprint: Fingerprint) -> dg.AssetMaterialization:
     """The event by which a prefix's partition is seen to have changed."""
-    objects, size, generation = fingerprint
+    objects, size, digest = fingerprint
     return dg.AssetMaterialization(
         asset_key=prefix_key(topic),
         partition=key_of(hour),
-        metadata={"objects": objects, "bytes": size, "newest_generation": str(generation)},
+        metadata={"objects": objects, "bytes": size, "fingerprint": digest},
     )
 
 

@@ -14,7 +14,7 @@ from streaming_assets.events import WAREHOUSE_TYPES
 from streaming_assets.lake.names import HOUR, hours_between
 from streaming_assets.partitions import Span, spans
 from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.tables import literal
+from streaming_assets.resources.tables import STAGING, literal
 from streaming_assets.resources.warehouse import Warehouse, as_utc
 from streaming_assets.settings import Settings
 
@@ -29,13 +29,6 @@ Check = Callable[[Warehouse, Span], Verdicts]  # hours that it does not name pas
 
 FACT = dg.AssetKey(["core", "fact_listen_events"])
 QUARANTINE_TABLE = dg.AssetKey(["staging", "stg_quarantine"])
-STAGING = {
-    "listen_events": "stg_listen_events",
-    "page_view_events": "stg_page_view_events",
-    "status_change_events": "stg_status_change_events",
-    "user_info": "stg_users",
-}
-
 READ = (
     "lake_objects",
     *STAGING.values(),

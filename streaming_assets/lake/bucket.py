@@ -11,7 +11,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from streaming_assets.lake.store import LakeError, LakeObject
 
 _CONTENT_TYPE = "application/octet-stream"  # gzip is the content here, not an encoding of it
-_FIELDS = "items(name,size,generation),nextPageToken"
+_FIELDS = "items(name,size,generation,crc32c),nextPageToken"
 _RETRY = DEFAULT_RETRY.with_timeout(30)  # s; whoever writes has a policy of its own beyond that
 _ERRORS = (GoogleAPIError, GoogleAuthError, OSError)  # OSError: the connection's own
 
@@ -46,7 +46,8 @@ class BucketLake:
             )
             for blob in blobs:
                 name = str(blob.name).removeprefix(self._prefix)
-                yield LakeObject(name, int(blob.size or 0), int(blob.generation or 0))
+                content = f"crc32c:{blob.crc32c}" if blob.crc32c else None
+                yield LakeObject(name, int(blob.size or 0), int(blob.generation or 0), content)
         except _ERRORS as error:
             raise LakeError(f"can't list {self.uri(prefix)}: {error}") from error
 

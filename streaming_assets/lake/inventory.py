@@ -10,7 +10,7 @@ from typing import Any
 from isal import igzip, igzip_lib
 
 from streaming_assets.lake.names import HOUR, ObjectName, hour_prefix, parse_object, placeholder, topic_prefix
-from streaming_assets.lake.store import Lake, LakeError, LakeObject
+from streaming_assets.lake.store import Lake, LakeError, LakeObject, content_hash
 
 _READERS = 2  # decompression releases the GIL
 _UNREADABLE: Any = (LakeError, EOFError, OSError, igzip_lib.IsalError, UnicodeDecodeError)
@@ -18,7 +18,10 @@ _UNREADABLE: Any = (LakeError, EOFError, OSError, igzip_lib.IsalError, UnicodeDe
 
 @dataclass(frozen=True)
 class InventoryRow:
-    """One event object: parts of its name, bytes, generation, and its lines (not blank) or the error."""
+    """One event object: parts of its name, bytes, generation, and its lines (not blank) or the error.
+
+    `content` is a hash of its bytes, from the listing or, where that tells none, made when it was read.
+    """
 
     name: ObjectName
     uri: str
@@ -26,6 +29,7 @@ class InventoryRow:
     generation: int
     rows: int | None = None
     error: str | None = None
+    content: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,28 +71,32 @@ def sort_out(lake: Lake, topic: str, listed: Iterable[LakeObject]) -> HourListin
         if name is None or name.topic != topic:
             strays.append(found.name)
         else:
-            objects.append(InventoryRow(name, lake.uri(found.name), found.size, found.generation))
+            uri = lake.uri(found.name)
+            objects.append(InventoryRow(name, uri, found.size, found.generation, content=found.content))
     return HourListing(objects, strays)
 
 
-def read_rows(
-    lake: Lake, objects: list[InventoryRow], known: Mapping[tuple[str, int, int], int]
-) -> Iterator[InventoryRow]:
+Known = Mapping[tuple[str, int, int], tuple[int, str]]  # (uri, size, generation) -> lines, content
+
+
+def read_rows(lake: Lake, objects: list[InventoryRow], known: Known) -> Iterator[InventoryRow]:
     """`objects` with their lines counted, in order.
 
     Args:
-        known: lines by (uri, size, generation) of objects that were counted before and need no reading again.
+        known: what was read before, and needs no reading again.
     """
     with ThreadPoolExecutor(_READERS) as pool:
         yield from pool.map(lambda row: _count(lake, row, known), objects)
 
 
-def _count(lake: Lake, row: InventoryRow, known: Mapping[tuple[str, int, int], int]) -> InventoryRow:
-    lines = known.get((row.uri, row.size, row.generation))
-    if lines is not None:
-        return replace(row, rows=lines)
+def _count(lake: Lake, row: InventoryRow, known: Known) -> InventoryRow:
+    before = known.get((row.uri, row.size, row.generation))
+    if before is not None:
+        return replace(row, rows=before[0], content=before[1])
     try:
-        return replace(row, rows=count_lines(lake.read(str(row.name))))
+        compressed = lake.read(str(row.name))
+        content = row.content or content_hash(compressed)
+        return replace(row, rows=count_lines(compressed), content=content)
     except _UNREADABLE as error:
         return replace(row, error=f"{row.uri} can't be read: {error}")
 

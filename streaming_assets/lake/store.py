@@ -1,5 +1,6 @@
 """The interface that a lake offers, and the choice between a folder and a bucket by the lake's URL."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,11 +12,15 @@ class LakeError(Exception):
 
 @dataclass(frozen=True)
 class LakeObject:
-    """One object: `name` relative to the lake's root, `size` in bytes; each write changes `generation`."""
+    """One object: `name` relative to the lake's root, `size` in bytes; each write changes `generation`.
+
+    `content` is a hash of its bytes, where a listing tells one without reading (a bucket does).
+    """
 
     name: str
     size: int
     generation: int
+    content: str | None = None
 
 
 class Lake(Protocol):
@@ -49,6 +54,11 @@ class Lake(Protocol):
     def uri(self, name: str) -> str:
         """The object's address for the warehouse: an absolute path or `gs://...`."""
         ...
+
+
+def content_hash(data: bytes) -> str:
+    """The hash of an object's bytes, for a lake whose listing tells none."""
+    return f"blake2b:{hashlib.blake2b(data, digest_size=16).hexdigest()}"
 
 
 def open_lake(url: str) -> Lake:

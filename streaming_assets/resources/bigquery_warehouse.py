@@ -3,9 +3,10 @@
 import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 from google.api_core.exceptions import BadRequest, GoogleAPIError, NotFound
@@ -29,6 +30,7 @@ from streaming_assets.resources.tables import INVENTORY_SCHEMA, inventory_row
 from streaming_assets.resources.warehouse import Cost, QueryFailed, Tell, Warehouse, in_span
 
 _EMPTY = gzip.compress(b"", mtime=0)
+_GENERATION = "generation"  # label of the inventory
 ASSET_LABEL = "asset"  # of dbt's queries: the model or test that they belong to
 INVENTORY_TYPES = {
     pa.string(): "STRING",
@@ -53,6 +55,9 @@ class BigQueryWarehouse(Warehouse):
 
     kind = "bigquery"
     keeps_processes_apart = False
+    asks_freely = False
+    event_signature = "bit_xor(farm_fingerprint(event_id))"
+    keeps_staged = timedelta(days=400)  # dbt_project.yml's staging_expiry_days
 
     def __init__(
         self,
@@ -81,9 +86,25 @@ class BigQueryWarehouse(Warehouse):
         )
         table.clustering_fields = ["topic"]
         table.description = "The lake's event objects as last listed, and whether the tables hold them."
-        table.labels = LABELS
+        table.labels = LABELS | {_GENERATION: uuid4().hex}
         with self._explained():
-            self._client.create_table(table, exists_ok=True)
+            found = self._client.create_table(table, exists_ok=True)
+            if _GENERATION not in found.labels or len(found.schema) < len(_INVENTORY_COLUMNS):
+                table.labels |= found.labels
+                self._client.update_table(table, ["labels", "schema"])
+
+    def generation(self) -> str | None:
+        found = self._find(self._dataset.table("lake_objects"))
+        return found.labels.get(_GENERATION) if found else None
+
+    def stamp(self) -> str | None:
+        """Another each hour: what a look at tables costs is charged."""
+        generation = self.generation()
+        return f"{generation}-{datetime.now(UTC):%Y%m%d%H}" if generation else None
+
+    def tables(self) -> set[str]:
+        with self._explained():
+            return {table.table_id for table in self._client.list_tables(self._dataset)}
 
     def has_table(self, name: str) -> bool:
         return self._find(self._dataset.table(name)) is not None
@@ -117,6 +138,9 @@ class BigQueryWarehouse(Warehouse):
         with self._explained():
             self._client.load_table_from_json(rows, incoming, job_config=config).result()
         self.execute(replacement(span))
+
+    def note_generations(self, objects: Iterable[InventoryRow]) -> None:
+        """A bucket's listing tells contents, so none is read for it."""
 
     def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
         """BigQuery can't read partitions of a prefix that holds no object, so there is always an empty one."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -37,6 +38,8 @@ class DuckDbWarehouse(Warehouse):
 
     kind = "duckdb"
     keeps_processes_apart = True
+    asks_freely = True
+    event_signature = "bit_xor(hash(event_id))"
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
         self.path = path
@@ -73,7 +76,22 @@ class DuckDbWarehouse(Warehouse):
         return self.path.exists()
 
     def prepare(self) -> None:
-        self.execute(INVENTORY)
+        with self.connect() as connection:
+            connection.execute(INVENTORY)
+            if not _generation(connection):
+                connection.execute(f"comment on table lake_objects is '{uuid4().hex}'")
+
+    def generation(self) -> str | None:
+        with self.connect() as connection:
+            return _generation(connection)
+
+    def stamp(self) -> str | None:
+        files = (self.path, self.path.with_name(self.path.name + ".wal"))
+        times = [file.stat().st_mtime_ns for file in files if file.exists()]
+        return "-".join(map(str, times)) if self.path.exists() else None
+
+    def tables(self) -> set[str]:
+        return {name for (name,) in self.rows("select table_name from information_schema.tables")}
 
     def has_table(self, name: str) -> bool:
         return bool(self.rows(f"select 1 from information_schema.tables where table_name = '{name}'"))
@@ -105,6 +123,15 @@ class DuckDbWarehouse(Warehouse):
             connection.register("recorded", table)
             connection.execute("insert into lake_objects select * from recorded")
             connection.execute("commit")
+
+    def note_generations(self, objects: Iterable[InventoryRow]) -> None:
+        table = pa.Table.from_pylist([inventory_row(row) for row in objects], schema=INVENTORY_SCHEMA)
+        with self.connect() as connection:
+            connection.register("noted", table)
+            connection.execute(
+                "update lake_objects as held set generation = noted.generation, uri = noted.uri from noted"
+                " where held.topic = noted.topic and held.object_name = noted.object_name"
+            )
 
     def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
         """A view; none yet while the topic has no object, since DuckDB can't make one over nothing."""
@@ -161,6 +188,13 @@ class DuckDbWarehouse(Warehouse):
             else:
                 wait.over()
                 return connection
+
+
+def _generation(connection: duckdb.DuckDBPyConnection) -> str | None:
+    found = connection.execute(
+        "select comment from duckdb_tables() where table_name = 'lake_objects'"
+    ).fetchone()
+    return found[0] if found else None
 
 
 def _try_lock(descriptor: int) -> bool:

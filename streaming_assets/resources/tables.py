@@ -12,8 +12,9 @@ INVENTORY = """
 create table if not exists lake_objects (
     topic varchar, bucket_ingestion_datetime timestamp, object_name varchar, uri varchar,
     kafka_partition bigint, life varchar, size_bytes bigint, generation bigint, row_count bigint,
-    error varchar, is_processed boolean
-)
+    error varchar, is_processed boolean, content_hash varchar
+);
+alter table lake_objects add column if not exists content_hash varchar
 """
 INVENTORY_SCHEMA = pa.schema(
     [
@@ -28,8 +29,17 @@ INVENTORY_SCHEMA = pa.schema(
         ("row_count", pa.int64()),
         ("error", pa.string()),
         ("is_processed", pa.bool_()),
+        ("content_hash", pa.string()),
     ]
 )
+
+# Where each topic's rows are staged.
+STAGING = {
+    "listen_events": "stg_listen_events",
+    "page_view_events": "stg_page_view_events",
+    "status_change_events": "stg_status_change_events",
+    "user_info": "stg_users",
+}
 
 REFERENCE = {
     "songs_ext": (
@@ -85,4 +95,5 @@ def inventory_row(row: InventoryRow) -> dict[str, Any]:
         "row_count": row.rows,
         "error": row.error,
         "is_processed": False,
+        "content_hash": row.content,
     }

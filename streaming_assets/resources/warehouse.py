@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -40,6 +40,9 @@ class Warehouse(ABC):
 
     kind: str  # tag of its assets
     keeps_processes_apart: bool  # by `exclusive`; else the pool of Dagster's run queue alone does it
+    asks_freely: bool  # whether a query that reads a column whole costs next to nothing
+    event_signature: str  # SQL: one number of a group's event_ids, equal for equal sets of them
+    keeps_staged: timedelta | None = None  # how long an hour stays staged, where that is not for ever
 
     @abstractmethod
     def exclusive(self, timeout: float | None = None) -> AbstractContextManager[None]:
@@ -58,7 +61,27 @@ class Warehouse(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make the inventory of objects, unless it is there."""
+        """Make the inventory of objects, unless it is there; with it the warehouse gets its generation."""
+
+    @abstractmethod
+    def generation(self) -> str | None:
+        """The id that the warehouse got when it was made; None if nothing was ever written.
+
+        What remembers a warehouse (the object sensor's cursor, the published manifest) keeps its generation too: with
+        another one, or none, the tables are not those that it remembers, and all must be built or published anew.
+        To be called under `exclusive()`.
+        """
+
+    @abstractmethod
+    def stamp(self) -> str | None:
+        """What differs after each change of the tables, for one who looks often; None if nothing was ever written.
+
+        It costs next to nothing and neither waits for a writer nor stops one.
+        """
+
+    @abstractmethod
+    def tables(self) -> set[str]:
+        """The names of all tables and views of the project."""
 
     @abstractmethod
     def has_table(self, name: str) -> bool:
@@ -100,32 +123,21 @@ class Warehouse(ABC):
         """What the statements of each model and test since then were charged; nothing where nothing is charged."""
         return {}
 
-    def known_rows(self, span: Span) -> dict[tuple[str, int, int], int]:
-        """Lines by (uri, size, generation) of the objects of the hours that were counted before."""
+    def known_rows(self, span: Span) -> dict[tuple[str, int, int], tuple[int, str]]:
+        """Lines and content by (uri, size, generation) of the objects of the hours that were read before."""
         found = self.rows(
-            "select uri, size_bytes, generation, row_count from lake_objects"
-            f" where row_count is not null and {in_span(span)}"
+            "select uri, size_bytes, generation, row_count, content_hash from lake_objects"
+            f" where row_count is not null and content_hash is not null and {in_span(span)}"
         )
-        return {(uri, size, generation): rows for uri, size, generation, rows in found}
+        return {(uri, size, generation): (rows, content) for uri, size, generation, rows, content in found}
+
+    @abstractmethod
+    def note_generations(self, objects: Iterable[InventoryRow]) -> None:
+        """Note that objects were written anew with the same content, where that had to be read to be known."""
 
     def mark_processed(self, span: Span) -> None:
         """Note that the hours' objects, as last listed, are in the tables."""
         self.execute(f"update lake_objects set is_processed = true where {in_span(span)}")
-
-    def processed_hours(self) -> dict[tuple[str, datetime], tuple[int, int, int]]:
-        """Objects, bytes and newest generation of each topic's hour that is in the tables."""
-        if not self.has_table("lake_objects"):
-            return {}
-        found = self.rows(
-            "select topic, bucket_ingestion_datetime, count(*) as objects, sum(size_bytes) as size,"
-            " max(generation) as newest"
-            " from lake_objects group by topic, bucket_ingestion_datetime"
-            " having min(case when is_processed then 1 else 0 end) = 1"
-        )
-        return {
-            (topic, as_utc(hour)): (objects, int(size), generation)
-            for topic, hour, objects, size, generation in found
-        }
 
     def was_taken_in(self, hour: datetime) -> bool:
         """Whether the inventory has an object of the hour, of whatever topic."""

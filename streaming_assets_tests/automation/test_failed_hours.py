@@ -6,11 +6,17 @@ import dagster as dg
 import pytest
 
 from streaming_assets.assets.external_tables import BAD_HOURS
+from streaming_assets.automation.failures import MOST_WITHOUT_SUCCESS
 from streaming_assets.automation.jobs import build_jobs, span_of, span_tags
-from streaming_assets.automation.sensors import AGAIN_TAG, build_failed_run_sensor
+from streaming_assets.automation.sensors import AGAIN_TAG, DIVIDED_TAG, build_failed_run_sensor
 from streaming_assets.partitions import Span, hourly_partitions, key_of
 from streaming_assets.resources.warehouse import WarehouseLocked
 from streaming_assets_tests.graph import FIRST, hour
+
+
+@dg.job
+def hourly() -> None: ...
+
 
 SPAN = span_tags((hour(0), hour(5)))
 HOURLY = build_jobs(hourly_partitions(FIRST), [])[0]
@@ -50,14 +56,19 @@ def unreadable(*hours: int) -> dg.Failure:
     return dg.Failure("Objects that can't be read", metadata={BAD_HOURS: [key_of(hour(h)) for h in hours]})
 
 
+HALVES = [(hour(0), hour(2)), (hour(2), hour(5))]
+
+
 @pytest.mark.parametrize(
     ("failure", "again"),
     [
         (unreadable(2), [(hour(0), hour(2)), (hour(3), hour(5))]),
         (unreadable(0, 1), [(hour(2), hour(5))]),
         (unreadable(0, 1, 2, 3, 4), []),
-        (dg.Failure("something else", metadata={"other": 1}), []),
-        (ValueError("a model failed"), []),
+        (dg.Failure("something else", metadata={"other": 1}), HALVES),
+        (ValueError("a model failed"), HALVES),
+        (OSError(28, "No space left on device"), []),
+        (ConnectionError("Connection refused"), []),
         (WarehouseLocked("in use"), [(hour(0), hour(5))]),
         (None, [(hour(0), hour(5))]),
     ],
@@ -67,17 +78,38 @@ def test_what_is_asked_again(failure: Exception | None, again: list[Span]) -> No
         context = failed_run(instance, SPAN, failure)
         requests = list(build_failed_run_sensor(HOURLY)(context) or [])
         assert asked(requests) == again
-        assert {request.tags[AGAIN_TAG] for request in requests} <= {context.dagster_run.run_id}
+        run_id = context.dagster_run.run_id
+        tags = {AGAIN_TAG: run_id} if again == [(hour(0), hour(5))] else {DIVIDED_TAG: run_id}
+        assert all(tags.items() <= request.tags.items() for request in requests)
         keys = {request.run_key for request in requests}
         assert len(keys) == len(requests)
         assert all(context.dagster_run.run_id in (key or "") for key in keys)
 
 
-@pytest.mark.parametrize("failure", [unreadable(2), None])
-def test_a_run_that_repeats_another_is_not_repeated(failure: Exception | None) -> None:
+def test_a_run_whose_process_died_twice_is_divided() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        context = failed_run(instance, SPAN | {AGAIN_TAG: "the first"}, failure)
+        context = failed_run(instance, SPAN | {AGAIN_TAG: "the first"}, None)
+        assert asked(build_failed_run_sensor(HOURLY)(context) or []) == HALVES
+
+
+@pytest.mark.parametrize("failure", [ValueError("a model failed"), unreadable(3)])
+def test_a_single_hour_that_fails_is_not_tried_again(failure: Exception) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = failed_run(instance, span_tags((hour(3), hour(4))), failure)
         assert not list(build_failed_run_sensor(HOURLY)(context) or [])
+
+
+def test_parts_keep_the_name_of_the_first_and_end_where_none_succeeds() -> None:
+    tags = SPAN | {DIVIDED_TAG: "the first"}
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(MOST_WITHOUT_SUCCESS - 2):
+            instance.create_run_for_job(hourly, status=dg.DagsterRunStatus.FAILURE, tags=tags)
+        context = failed_run(instance, tags, ValueError("a model failed"))
+        assert not list(build_failed_run_sensor(HOURLY)(context) or [])
+        instance.create_run_for_job(hourly, status=dg.DagsterRunStatus.SUCCESS, tags=tags)
+        requests = list(build_failed_run_sensor(HOURLY)(context) or [])
+        assert asked(requests) == HALVES
+        assert {request.tags[DIVIDED_TAG] for request in requests} == {"the first"}
 
 
 def test_a_run_that_found_the_warehouse_in_use_is_repeated_until_it_does_not() -> None:

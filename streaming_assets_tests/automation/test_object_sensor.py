@@ -1,5 +1,7 @@
 """Ticks of the object sensor on a real folder: what each asks for, reports and remembers."""
 
+import gzip
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -11,16 +13,14 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepo
 
 from streaming_assets.assets.keys import prefix_key
 from streaming_assets.automation import sensors
-from streaming_assets.automation.arrivals import Cursor
+from streaming_assets.automation.arrivals import Cursor, Fingerprint
 from streaming_assets.automation.jobs import span_of, span_tags
 from streaming_assets.automation.sensors import build_object_sensor
-from streaming_assets.events import LAKE_TOPICS
-from streaming_assets.lake.inventory import list_topics
 from streaming_assets.lake.names import HOUR, ObjectName, floor_hour
 from streaming_assets.lake.store import LakeError
 from streaming_assets.partitions import key_of
 from streaming_assets.resources.notifications import NoNotifications
-from streaming_assets_tests.graph import Place, listen
+from streaming_assets_tests.graph import Place, in_lake, listen
 
 NOW = floor_hour(
     datetime.now(UTC)
@@ -134,12 +134,20 @@ def test_an_object_replaced_by_as_many_bytes_is_a_change(place: Place, tick: Tic
     assert again.run_requests[0].run_key != first.run_requests[0].run_key  # else Dagster would skip it
 
 
-def test_a_removed_object_is_a_change_as_long_as_others_are_left(place: Place, tick: Ticks) -> None:
+def test_an_hour_that_lost_an_object_is_not_asked_for_even_if_others_come(place: Place, tick: Ticks) -> None:
     place.put("listen_events", ago(5), [listen(ago(5))])
     gone = place.put("listen_events", ago(5), [listen(ago(5), item=1)], offset=1)
     tick()
+    place.take_in((ago(5), ago(4)))
     (place.lake.root / str(gone)).unlink()
-    assert asked(tick()) == [(ago(5), ago(4))]
+    assert asked(tick()) == []
+    with place.warehouse.exclusive():  # the tables can't be asked
+        place.put("page_view_events", ago(5), [listen(ago(5))])
+        assert asked(tick()) == []
+    place.put("listen_events", ago(5), [listen(ago(5), item=2)], offset=2)
+    assert asked(tick()) == []
+    place.put_bytes(gone, gzip.compress(in_lake(listen(ago(5), item=1), 1).encode()))
+    assert asked(tick()) == [(ago(5), ago(4))], "put back, and two more came"
 
 
 @pytest.mark.parametrize("text", ["garbage", '{"version":0}', "[]"])
@@ -149,7 +157,88 @@ def test_a_cursor_that_is_none_asks_for_the_window_anew(place: Place, tick: Tick
     tick.cursor = text
     again = tick()
     assert asked(again) == asked(first) == [(ago(5), ago(4))]
-    assert again.run_requests[0].run_key == first.run_requests[0].run_key  # so Dagster starts no second run
+    assert again.run_requests[0].run_key != first.run_requests[0].run_key  # else Dagster would skip it
+    assert asked(tick()) == []
+
+
+def test_objects_that_change_and_change_back_are_asked_for_each_time(place: Place, tick: Ticks) -> None:
+    name = place.put("listen_events", ago(5), [listen(ago(5))])
+    path, first = place.lake.root / str(name), tick()
+    states = [(path.read_bytes(), path.stat().st_mtime_ns), (b"other", 10**18)]
+    keys = {first.run_requests[0].run_key}
+    for data, time in (states[1], states[0], states[1]):
+        path.write_bytes(data)
+        os.utime(path, ns=(time, time))
+        result = tick()
+        assert asked(result) == [(ago(5), ago(4))]
+        keys.add(result.run_requests[0].run_key)
+    assert len(keys) == 4
+
+
+def test_a_tick_that_is_repeated_asks_under_the_same_key(place: Place, tick: Ticks) -> None:
+    tick()
+    before = tick.cursor
+    place.put("listen_events", ago(5), [listen(ago(5))])
+    first = tick()
+    tick.cursor = before
+    assert tick().run_requests[0].run_key == first.run_requests[0].run_key, "so Dagster starts no second run"
+
+
+def test_a_warehouse_that_is_gone_has_the_whole_lake_run_at_once(place: Place, tick: Ticks) -> None:
+    for hours in (100, 99, 5):
+        place.put("listen_events", ago(hours), [listen(ago(hours))])
+    place.take_in((ago(100), ago(4)))
+    assert asked(tick()) == [], "all is held"
+    place.warehouse.path.unlink()
+    place.put("listen_events", ago(3), [listen(ago(3))])
+    assert asked(tick()) == [(ago(100), ago(2))], (
+        "one run, beyond the window too, so that no day is published in part"
+    )
+    assert asked(tick()) == []
+
+
+def test_another_warehouse_in_its_place_is_noticed_too(place: Place, tick: Ticks) -> None:
+    place.put("listen_events", ago(100), [listen(ago(100))])
+    place.put("listen_events", ago(5), [listen(ago(5))])
+    place.take_in((ago(100), ago(4)))
+    tick()
+    place.warehouse.path.unlink()
+    place.take_in((ago(5), ago(4)))
+    assert asked(tick()) == [(ago(100), ago(4))]
+    assert asked(tick()) == []
+
+
+def test_hours_that_the_tables_lost_are_asked_for_once(place: Place, tick: Ticks) -> None:
+    for hours in (6, 5):
+        place.put("listen_events", ago(hours), [listen(ago(hours))])
+    tick()
+    place.take_in((ago(6), ago(4)))
+    assert asked(tick()) == []
+    place.warehouse.execute("delete from fact_listen_events")
+    first = tick()
+    assert asked(first) == [(ago(6), ago(4))]
+    place.warehouse.execute(
+        "create table other as select 1 as one"
+    )  # the file changes, and nothing is better
+    assert asked(tick()) == [], "once: a run that does not help is no reason for the next"
+    place.take_in((ago(6), ago(4)))
+    assert asked(tick()) == []
+    place.warehouse.execute("delete from fact_listen_events")
+    assert asked(tick()) == [(ago(6), ago(4))], "it was held in between"
+
+
+@pytest.mark.parametrize("status", ["FAILURE", "CANCELED"])
+def test_hours_whose_last_run_failed_or_was_cancelled_are_left_to_others(
+    place: Place, tick: Ticks, status: str
+) -> None:
+    place.put("listen_events", ago(5), [listen(ago(5))])
+    tick()
+    place.take_in((ago(5), ago(4)))
+    assert asked(tick()) == []
+    place.instance.create_run_for_job(
+        hourly, status=dg.DagsterRunStatus(status), tags=span_tags((ago(6), ago(4)))
+    )
+    place.warehouse.execute("delete from fact_listen_events")
     assert asked(tick()) == []
 
 
@@ -180,10 +269,7 @@ def test_the_first_look_reports_but_does_not_repeat_what_the_tables_hold(place: 
     for hours in (5, 4, 3):
         place.put("listen_events", ago(hours), [listen(ago(hours))])
     span = (ago(5), ago(3))
-    with place.warehouse.exclusive():
-        place.warehouse.prepare()
-        place.warehouse.record_objects(span, list_topics(place.lake, LAKE_TOPICS, *span).objects)
-        place.warehouse.mark_processed(span)
+    place.take_in(span)
 
     first = tick()
 
@@ -258,7 +344,7 @@ def test_the_run_of_a_single_partition_counts_as_well(place: Place, tick: Ticks)
 
 
 def test_the_cursor_holds_the_window_alone(place: Place, tick: Ticks) -> None:
-    old = Cursor({("listen_events", ago(24 * 30)): (1, 1, 1)}).to_json()
+    old = Cursor({("listen_events", ago(24 * 30)): Fingerprint(1, 1, "a")}).to_json()
     tick.cursor = old
     place.put("listen_events", ago(5), [listen(ago(5))])
     tick()

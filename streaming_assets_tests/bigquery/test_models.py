@@ -6,6 +6,7 @@ GoogleSQL that fits the tables before it, prune what it reads, and leave the row
 
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from streaming_assets.checks.queries import LEVELS, OFFSET_GAPS, QUARANTINE, UNA
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
 from streaming_assets.resources.bigquery_warehouse import INVENTORY_TYPES, BigQueryWarehouse, replacement
+from streaming_assets.resources.holding import look_at_tables
 from streaming_assets.resources.tables import INVENTORY_SCHEMA, literal, naive
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
 from streaming_assets_tests.bigquery.project import SPAN, BigQueryProject
@@ -95,6 +97,12 @@ class OnEngine(BigQueryWarehouse):
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.engine.run(self.whole(sql))[1]
 
+    def tables(self) -> set[str]:
+        return {name.rpartition(".")[2] for name in self.engine.tables}
+
+    def generation(self) -> str:
+        return "of the engine"
+
     def execute(self, sql: str) -> None:
         self.engine.run(self.whole(sql))
 
@@ -161,7 +169,10 @@ def test_the_warehouse_answers_the_same_on_both(both: Both, on_engine: OnEngine)
     assert on_engine.queued_days()
     on_engine.mark_processed(span)
     both.duckdb.mark_processed(span)
-    assert on_engine.processed_hours() == both.duckdb.processed_hours() != {}
+    held = look_at_tables(on_engine, span, deep=True)
+    assert held == replace(look_at_tables(both.duckdb, span, deep=True), generation=on_engine.generation())
+    assert held.rows
+    assert (held.lacking, held.surplus) == ({}, {})
     assert on_engine.newest_hour_end() == both.duckdb.newest_hour_end() > first
     on_engine.forget_queued(on_engine.queued_days())
     assert on_engine.queued_days() == {}

@@ -10,7 +10,7 @@ import pytest
 
 from streaming_assets.assets.external_tables import BAD_HOURS
 from streaming_assets.assets.keys import external_key
-from streaming_assets.automation.sensors import was_locked_out
+from streaming_assets.automation.failures import Cause, Failure, failure_of
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import list_hours
@@ -173,5 +173,5 @@ def test_a_warehouse_in_use_fails_the_run_with_whoever_holds_it(make_graph: Call
     message = failures(result)
     assert f"{graph.warehouse.path} is in use: process {os.getpid()} (" in message
     assert "). End what holds it" in message
-    assert was_locked_out(result.all_events), "so the sensor asks again"
+    assert failure_of(result.all_events) == Failure(Cause.LOCKED), "so the sensor asks again"
     assert external_tables(graph, 0, 1).success

@@ -66,7 +66,8 @@ def test_a_range_with_a_bad_object_is_done_but_for_its_hour_and_then_healed(plac
     second = run(place, "streaming-assets", "reconcile")
     assert second.returncode == 0, second.stderr
     assert second.stdout.splitlines() == [
-        "reconcile: 2025-03-01T01:00Z to 2025-03-01T02:00Z run",
+        "reconcile: 2025-03-01T01:00Z to 2025-03-01T02:00Z run: listen_events: 1 object written anew,"
+        " the last run over it did not end well; page_view_events: the last run over it did not end well",
         "reconcile: the tables hold what the lake holds",
     ]
     healed = place.warehouse.rows(listens)
@@ -78,6 +79,14 @@ def test_a_range_with_a_bad_object_is_done_but_for_its_hour_and_then_healed(plac
     nothing = run(place, "streaming-assets", "reconcile")
     assert nothing.stdout == "reconcile: the tables hold what the lake holds\n", nothing.stderr
     assert not list((place.settings.dagster_home / "running").iterdir()), "its runs' locks are gone"
+
+
+def test_an_hour_wholly_in_quarantine_is_an_error_that_names_it(place: Place) -> None:
+    place.put("listen_events", hour(0), [listen(hour(0))])
+    place.put("listen_events", hour(1), ["no JSON", "{}"], offset=1)
+    result = run(place, "streaming-assets", "backfill", "2025-03-01T00:00Z", "2025-03-01T02:00Z")
+    assert result.returncode == 1
+    assert "backfill: listen_events of 2025-03-01T01:00Z: all its rows, 2, are in quarantine" in result.stderr
 
 
 def test_a_bad_reference_source_ends_the_backfill_with_its_name(place: Place) -> None:

@@ -7,7 +7,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from streaming_assets.lake.bucket import BucketLake
-from streaming_assets.lake.store import LakeError
+from streaming_assets.lake.store import LakeError, LakeObject
 from streaming_assets_tests.google_rest import Recorder, Sent
 
 NAME = "raw/listen_events/date=2025-03-01 00:00:00+00/0000000000-00000000000000000000.gz"
@@ -29,7 +29,7 @@ class Storage:
     def answer(self, sent: Sent) -> tuple[int, Any]:
         if sent.method == "storage.objects.list":
             number = int(sent.parameters.get("pageToken", "0"))
-            item = {"name": f"lake/raw/{number}", "size": "5", "generation": "7"}
+            item = {"name": f"lake/raw/{number}", "size": "5", "generation": "7", "crc32c": "AAAAAA=="}
             return 200, {"items": [item], **({"nextPageToken": "1"} if number == 0 else {})}
         assert sent.method == "storage.objects.insert"
         if self.exists and "ifGenerationMatch" in sent.parameters:
@@ -44,15 +44,12 @@ def bucket() -> Storage:
 
 def test_a_range_is_listed_by_offsets_in_pages_of_few_fields(bucket: Storage) -> None:
     listed = list(bucket.lake.list("raw/", "raw/a", "raw/z"))
-    assert [(found.name, found.size, found.generation) for found in listed] == [
-        ("raw/0", 5, 7),
-        ("raw/1", 5, 7),
-    ]
+    assert listed == [LakeObject(f"raw/{number}", 5, 7, "crc32c:AAAAAA==") for number in range(2)]
     first, second = bucket.sent
     assert first.parameters["prefix"] == "lake/raw/"
     assert first.parameters["startOffset"] == "lake/raw/a"
     assert first.parameters["endOffset"] == "lake/raw/z"
-    assert first.parameters["fields"] == "items(name,size,generation),nextPageToken"
+    assert first.parameters["fields"] == "items(name,size,generation,crc32c),nextPageToken"
     assert second.parameters["pageToken"] == "1"
 
 

@@ -53,6 +53,8 @@ class BigQuery:
         name = f"{sent.parameters.get('datasetId')}.{sent.parameters.get('tableId')}"
         if what == "tables.insert":
             reference = sent.body["tableReference"]
+            if f"{reference['datasetId']}.{reference['tableId']}" in self.tables:
+                return _error(409, "Already Exists: Table")
             self.tables[f"{reference['datasetId']}.{reference['tableId']}"] = _as_kept(sent.body)
             return 200, sent.body
         if what in ("tables.get", "tables.patch", "tables.delete") and name not in self.tables:
@@ -234,6 +236,26 @@ def test_the_inventory_of_a_span_is_replaced_in_one_statement(
         "held.bucket_ingestion_datetime < timestamp '2025-03-01 03:00:00' then delete "
         "when not matched then insert row"
     )
+
+
+def test_an_inventory_of_an_earlier_version_gets_its_generation_and_what_it_lacks(
+    google: BigQuery, warehouse: BigQueryWarehouse
+) -> None:
+    assert warehouse.generation() is warehouse.stamp() is None
+    warehouse.prepare()
+    generation = warehouse.generation()
+    assert generation
+    assert (warehouse.stamp() or "").startswith(generation)
+    table = google.tables["site.lake_objects"]
+    del table["labels"]["generation"]
+    table["schema"]["fields"].pop()
+    warehouse.prepare()
+    assert warehouse.generation() not in (None, generation)
+    assert google.tables["site.lake_objects"]["labels"]["application"] == "streaming-assets"
+    assert google.tables["site.lake_objects"]["schema"]["fields"][-1]["name"] == "content_hash"
+    later = warehouse.generation()
+    warehouse.prepare()
+    assert warehouse.generation() == later
 
 
 def test_queries_are_limited_labelled_and_of_the_dataset(

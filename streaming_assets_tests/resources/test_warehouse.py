@@ -20,6 +20,7 @@ from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.lake.names import SONGS, ObjectName
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets.resources.holding import held_objects
 from streaming_assets.resources.warehouse import WarehouseLocked
 from streaming_assets_tests.graph import Place, hour, listen
 
@@ -27,6 +28,7 @@ EXCLUSIVE = """
 import sys
 from pathlib import Path
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets.resources.holding import held_objects
 with DuckDbWarehouse(Path(sys.argv[1]), 60).exclusive():
     print("held", flush=True)
     sys.stdin.read()
@@ -116,7 +118,8 @@ def test_what_is_no_database_is_said_to_be_none(warehouse: DuckDbWarehouse) -> N
 
 def found(topic: str, number: int, offset: int, generation: int = 1, rows: int | None = 3) -> InventoryRow:
     name = ObjectName(topic, hour(number), 0, offset)
-    return InventoryRow(name, f"/lake/{name}", 10, generation, rows, None if rows is not None else "no gzip")
+    error = None if rows is not None else "no gzip"
+    return InventoryRow(name, f"/lake/{name}", 10, generation, rows, error, "blake2b:1")
 
 
 SPAN = (hour(0), hour(3))
@@ -133,7 +136,7 @@ def stocked(warehouse: DuckDbWarehouse) -> DuckDbWarehouse:
 
 def test_lines_are_known_by_address_size_and_generation(stocked: DuckDbWarehouse) -> None:
     row = found("listen_events", 1, 1)
-    assert stocked.known_rows((hour(1), hour(2))) == {(row.uri, 10, 1): 3}
+    assert stocked.known_rows((hour(1), hour(2))) == {(row.uri, 10, 1): (3, "blake2b:1")}
 
 
 def test_an_unreadable_object_is_not_known(stocked: DuckDbWarehouse) -> None:
@@ -149,18 +152,57 @@ def test_hours_are_recorded_anew_and_others_stay(stocked: DuckDbWarehouse) -> No
     ]
 
 
-def test_an_hour_is_processed_when_all_its_objects_are(stocked: DuckDbWarehouse) -> None:
-    assert stocked.processed_hours() == {}
+def test_hours_are_processed_until_they_are_listed_anew(stocked: DuckDbWarehouse) -> None:
+    def processed() -> list[datetime]:
+        held = held_objects(stocked, SPAN)
+        return [hour for (_, hour), found in held.items() if all(o.is_processed for o in found.values())]
+
+    assert processed() == []
     assert stocked.newest_hour_end() == datetime.fromtimestamp(0, UTC)
     stocked.mark_processed((hour(0), hour(2)))
-    first, second = ("listen_events", hour(0)), ("listen_events", hour(1))
-    assert stocked.processed_hours() == {first: (1, 10, 1), second: (1, 10, 1)}
+    assert processed() == [hour(0), hour(1)]
     assert stocked.newest_hour_end() == hour(2)
     again = [found("listen_events", 1, 1), found("listen_events", 1, 9, generation=5)]
     stocked.record_objects((hour(1), hour(2)), again)
-    assert stocked.processed_hours() == {first: (1, 10, 1)}, "listed anew, not yet read"
+    assert processed() == [hour(0)], "listed anew, not yet read"
     stocked.mark_processed((hour(1), hour(2)))
-    assert stocked.processed_hours()[second] == (2, 20, 5)
+    assert processed() == [hour(0), hour(1)]
+
+
+def test_a_warehouse_has_a_generation_of_its_own_from_its_making_on(
+    warehouse: DuckDbWarehouse, tmp_path: Path
+) -> None:
+    assert warehouse.stamp() is None
+    warehouse.path.parent.mkdir()
+    assert warehouse.generation() is None
+    warehouse.prepare()
+    generation, stamp = warehouse.generation(), warehouse.stamp()
+    assert generation is not None
+    warehouse.prepare()
+    assert (warehouse.generation(), warehouse.stamp()) == (generation, stamp), (
+        "preparing again changes nothing"
+    )
+    warehouse.execute("create table t as select 1 as one")
+    assert warehouse.stamp() != stamp
+    warehouse.path.unlink()
+    assert warehouse.stamp() is None
+    warehouse.prepare()
+    assert warehouse.generation() not in (None, generation)
+
+
+def test_an_inventory_of_an_earlier_version_gets_what_it_lacks(warehouse: DuckDbWarehouse) -> None:
+    warehouse.path.parent.mkdir()
+    warehouse.prepare()
+    warehouse.record_objects(SPAN, [found("listen_events", 1, 1)])
+    warehouse.execute("alter table lake_objects drop column content_hash")
+    warehouse.prepare()
+    assert warehouse.rows("select row_count, content_hash from lake_objects") == [(3, None)]
+    assert warehouse.known_rows(SPAN) == {}, "its content is learnt when it is read next"
+
+
+def test_a_new_generation_of_the_same_content_is_noted(stocked: DuckDbWarehouse) -> None:
+    stocked.note_generations([found("listen_events", 1, 1, generation=7)])
+    assert stocked.rows("select generation from lake_objects order by object_name") == [(1,), (7,), (1,)]
 
 
 def test_days_wait_to_be_published_until_they_are_taken_off(stocked: DuckDbWarehouse) -> None:

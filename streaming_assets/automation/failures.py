@@ -1,0 +1,157 @@
+"""Why a run over hours failed, and which of its hours to try next: pure functions over its events and spans.
+
+One bad hour must not keep its neighbours from the tables, whatever is bad about it. Where a failure names no hour, the
+span is divided until single hours are left.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
+
+from streaming_assets.assets.external_tables import BAD_HOURS
+from streaming_assets.lake.names import HOUR, hours_between
+from streaming_assets.partitions import Span, hour_of, spans
+from streaming_assets.resources.warehouse import WarehouseLocked
+
+# Failures of one span's parts, and not one success, after which it is no matter of hours: more than two days give,
+# the object sensor's window, however many of their hours are bad.
+MOST_WITHOUT_SUCCESS = 96
+
+# What is wrong around the hours, as its errors call it: disk, memory, network, access, quota.
+_SURROUNDINGS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "Read-only file system",
+    "Permission denied",
+    "Input/output error",
+    "Out of Memory Error",
+    "MemoryError",
+    "Connection refused",
+    "Connection reset",
+    "Connection aborted",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "Max retries exceeded",
+    "ServiceUnavailable",
+    "TooManyRequests",
+    "quotaExceeded",
+    "rateLimitExceeded",
+    "Forbidden: 403",
+    "DefaultCredentialsError",
+    "RefreshError",
+    "503 GET",
+    "503 POST",
+    "Not found: Dataset",
+    "can't open gs://",
+    "can't list ",
+)
+
+
+class Cause(Enum):
+    """What a run failed of."""
+
+    HOURS = auto()  # it named them
+    LOCKED = auto()  # somebody else held the warehouse
+    SURROUNDINGS = auto()  # disk, network, access: no hour's fault
+    DIED = auto()  # its process, without a word
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run failed; `hours` are those that it named."""
+
+    cause: Cause
+    hours: frozenset[datetime] = frozenset()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt at a span ended: `failure` is None after a success; `said` tells of it, in words."""
+
+    failure: Failure | None = None
+    said: tuple[str, ...] = ()
+
+
+def failure_of(events: Iterable[dg.DagsterEvent]) -> Failure:
+    """The failure that a run's step failures tell of."""
+    failed = [event for event in events if event.is_step_failure]
+    if hours := frozenset(hour for event in failed for hour in _named_hours(event)):
+        return Failure(Cause.HOURS, hours)
+    errors = [error for event in failed for error in _errors(event.step_failure_data.error)]
+    if any(error.cls_name == WarehouseLocked.__name__ for error in errors):
+        return Failure(Cause.LOCKED)
+    if any(sign in f"{error.cls_name}: {error.message}" for error in errors for sign in _SURROUNDINGS):
+        return Failure(Cause.SURROUNDINGS)
+    return Failure(Cause.UNKNOWN if failed else Cause.DIED)
+
+
+def to_try_next(span: Span, failure: Failure, *, is_repeat: bool) -> list[Span]:
+    """The spans that a run over `span`, which failed so, leaves to be tried.
+
+    Args:
+        span: the hours of that run.
+        failure: why it failed.
+        is_repeat: whether it repeated a run whose process had died.
+    """
+    if failure.cause is Cause.HOURS:
+        return spans(hour for hour in hours_between(*span) if hour not in failure.hours)
+    if failure.cause is Cause.LOCKED or (failure.cause is Cause.DIED and not is_repeat):
+        return [span]
+    if failure.cause is Cause.SURROUNDINGS:
+        return []
+    return halves(span)
+
+
+def halves(span: Span) -> list[Span]:
+    """A span's two halves, whole hours each; nothing for a single hour, which can't be divided."""
+    start, end = span
+    middle = start + (end - start) // HOUR // 2 * HOUR
+    return [(start, middle), (middle, end)] if middle > start else []
+
+
+def work_off(span: Span, attempt: Callable[[Span], Outcome]) -> Iterator[tuple[Span, Outcome]]:
+    """Try a span, and its parts as far as needed; what failed for good, with its last outcome.
+
+    All hours but the bad ones get done, in some 2 k log2(n) attempts for k bad hours among n. Parts are tried in the
+    order of their size, so that good halves come first. It ends early where nothing is done by going on: the warehouse
+    is held, the fault is in the surroundings, or too many parts failed without one success.
+    """
+    waiting = deque([span])
+    failed, succeeded = 0, False
+    while waiting:
+        part = waiting.popleft()
+        outcome = attempt(part)
+        if outcome.failure is None:
+            succeeded = True
+            continue
+        failed += 1
+        is_hopeless = outcome.failure.cause in (Cause.LOCKED, Cause.SURROUNDINGS) or (
+            failed >= MOST_WITHOUT_SUCCESS and not succeeded
+        )
+        rest = [] if is_hopeless else to_try_next(part, outcome.failure, is_repeat=True)
+        if not rest or outcome.failure.cause is Cause.HOURS:
+            yield part, outcome
+        if is_hopeless:
+            for other in waiting:
+                yield other, Outcome(outcome.failure, ("not tried, since that would fail as well",))
+            return
+        waiting.extend(rest)
+
+
+def _named_hours(event: dg.DagsterEvent) -> Iterator[datetime]:
+    failure = event.step_failure_data.user_failure_data
+    listed = failure.metadata[BAD_HOURS].value if failure and BAD_HOURS in failure.metadata else []
+    if isinstance(listed, list):
+        yield from (hour_of(str(key)) for key in listed)
+
+
+def _errors(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:
+    while error is not None:
+        yield error
+        error = error.cause
