@@ -46,7 +46,8 @@ def dev() -> None:
     from streaming_assets.local.history import HistoryFailed
 
     settings = get_settings()
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT as well: a shell's background job is started without
+    # SIGINT as well: a shell starts its background jobs without a handler.
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
         with _alone(settings.home), _scratch_folder() as scratch:
