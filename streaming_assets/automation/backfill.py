@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
 
 from streaming_assets.assets.external_tables import REFERENCE_TABLES
 from streaming_assets.automation.comparison import Comparison, compare
@@ -124,11 +125,19 @@ class _Graph:
         return Outcome(failure_of(result.all_events), tuple(_failures(result)))
 
     def execute(self, job: str, tags: Mapping[str, str] | None = None) -> dg.ExecuteInProcessResult:
+        """Run a job in this process.
+
+        Raises:
+            KeyboardInterrupt: the run was cancelled, here or from Dagster's pages.
+        """
         run_id = str(uuid4())
         with attended(self.instance, run_id):
-            return self.defs.resolve_job_def(job).execute_in_process(
+            result = self.defs.resolve_job_def(job).execute_in_process(
                 instance=self.instance, run_id=run_id, tags=tags, run_config=QUIET, raise_on_error=False
             )
+        if any(_is_interruption(event) for event in result.all_events):
+            raise KeyboardInterrupt
+        return result
 
 
 @contextmanager
@@ -154,6 +163,12 @@ def _is_reference_missing(settings: Settings) -> bool:
     folders = {file.rpartition("/")[0] + "/" for file in REFERENCE_TABLES.values()}
     present = {found.name for folder in folders for found in lake.list(folder)}
     return not set(REFERENCE_TABLES.values()) <= present
+
+
+def _is_interruption(event: dg.DagsterEvent) -> bool:
+    if event.event_type == dg.DagsterEventType.RUN_FAILURE:
+        return event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+    return event.event_type == dg.DagsterEventType.RUN_CANCELED
 
 
 def _failures(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -5,7 +5,7 @@ The context's object is the function that makes the graph of settings.
 
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -31,6 +31,8 @@ def backfill_command(
     except ValueError as error:
         print(f"backfill: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        _end_cancelled("backfill")
     for failure in failed:
         print(f"backfill: {failure}", file=sys.stderr)
     print(
@@ -61,6 +63,8 @@ def reconcile_command(context: typer.Context) -> None:
     except (LakeError, WarehouseLocked) as error:
         print(f"reconcile: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        _end_cancelled("reconcile")
     tell(lambda line: print(f"reconcile: {line}", file=sys.stderr), found.after)
     for failure in found.failed:
         print(f"reconcile: {failure}", file=sys.stderr)
@@ -72,6 +76,13 @@ def reconcile_command(context: typer.Context) -> None:
         print(f"reconcile: {line}")
     if found.failed or found.after.to_run or found.after.lost:
         raise typer.Exit(1)
+
+
+def _end_cancelled(command: str) -> NoReturn:
+    """By Ctrl-C, or by Terminate on the page of its run."""
+    again = "the same command does the rest; so does `streaming-assets reconcile`"
+    print(f"{command}: cancelled; every table is whole, {again}", file=sys.stderr)
+    raise typer.Exit(130) from None
 
 
 def _moment(text: str) -> datetime:

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 import dagster as dg
+from dagster._core.execution.plan.objects import ErrorSource
 from dagster_shared.error import SerializableErrorInfo
 
 from streaming_assets.assets.external_tables import BAD_HOURS
@@ -58,7 +59,7 @@ class Cause(Enum):
     HOURS = auto()  # it named them
     LOCKED = auto()  # somebody else held the warehouse
     SURROUNDINGS = auto()  # disk, network, access: no hour's fault
-    DIED = auto()  # its process, without a word
+    DIED = auto()  # its process, without a word or told to end, as with its container
     UNKNOWN = auto()
 
 
@@ -81,6 +82,8 @@ class Outcome:
 def failure_of(events: Iterable[dg.DagsterEvent]) -> Failure:
     """The failure that a run's step failures tell of."""
     failed = [event for event in events if event.is_step_failure]
+    if any(event.step_failure_data.error_source is ErrorSource.INTERRUPT for event in failed):
+        return Failure(Cause.DIED)
     if hours := frozenset(hour for event in failed for hour in _named_hours(event)):
         return Failure(Cause.HOURS, hours)
     errors = [error for event in failed for error in _errors(event.step_failure_data.error)]

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from streaming_assets.partitions import Span
+from streaming_assets.resources.interrupts import first_interrupt_as_keyboard_interrupt
 from streaming_assets.resources.tables import naive
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
 
@@ -61,6 +62,7 @@ class DbtRunner:
 
         Raises:
             DbtError: a model failed; the message names it and says why.
+            KeyboardInterrupt: the process was interrupted; each table is as before or after its model.
         """
         result, events = self._invoke("run", span)
         if not result.success:
@@ -78,7 +80,11 @@ class DbtRunner:
             raise DbtError("\n".join(_failures(result)) or str(result.exception))
 
     def test(self, span: Span) -> list[dict[str, Any]]:
-        """Run all data tests over what `span` concerns; dbt's events, failures among them."""
+        """Run all data tests over what `span` concerns; dbt's events, failures among them.
+
+        Raises:
+            KeyboardInterrupt: the process was interrupted.
+        """
         return self._invoke("test", span, "--exclude-resource-type", "unit_test")[1]
 
     def _parse(self) -> None:
@@ -108,10 +114,13 @@ class DbtRunner:
 
         start, end = (f"{naive(moment):%Y-%m-%d %H:%M:%S}" for moment in span)
         bounds = json.dumps({"window_start": start, "window_end": end})
-        with _environment(self._environment), _file_released():
+        with _environment(self._environment), _file_released(), first_interrupt_as_keyboard_interrupt():
             result = dbtRunner(manifest=self._parsed, callbacks=[keep]).invoke(
                 [command, "--vars", bounds, "--no-write-json", *options, *_common_arguments()]
             )
+        if isinstance(result.exception, KeyboardInterrupt):
+            # dbt has cancelled its queries, whose transactions are undone, and waited for its threads.
+            raise result.exception
         return result, events
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.client import DagsterGrpcClient
@@ -79,6 +79,22 @@ class WatchfulRunLauncher(dg.DefaultRunLauncher):
             super().launch_run(context)
         finally:
             self._launching.discard(run_id)
+
+    def terminate(self, run_id: str) -> bool:
+        """As Dagster's; a run that no code server can reach interrupts itself when it sees that it is to end."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        try:
+            if GRPC_INFO_TAG in run.tags and super().terminate(run_id):
+                return True
+        except (DagsterUserCodeUnreachableError, DagsterUserCodeProcessError):
+            pass  # the code server is gone, or another by now
+        if sign_of(self._signs, run_id)[0] is not Sign.HELD:
+            return False
+        if GRPC_INFO_TAG not in run.tags:  # else it is reported already
+            self._instance.report_run_canceling(run)
+        return True
 
     def dispose(self) -> None:
         self._stop.set()

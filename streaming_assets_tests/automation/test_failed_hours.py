@@ -23,7 +23,7 @@ HOURLY = build_jobs(hourly_partitions(FIRST), [])[0]
 
 
 def failed_run(
-    instance: dg.DagsterInstance, tags: dict[str, str], failure: Exception | None
+    instance: dg.DagsterInstance, tags: dict[str, str], failure: BaseException | None
 ) -> dg.RunFailureSensorContext:
     """The context of the sensor after a run that failed so; without a failure, its process died."""
 
@@ -69,6 +69,7 @@ HALVES = [(hour(0), hour(2)), (hour(2), hour(5))]
         (ValueError("a model failed"), HALVES),
         (OSError(28, "No space left on device"), []),
         (ConnectionError("Connection refused"), []),
+        (KeyboardInterrupt("its container ended"), [(hour(0), hour(5))]),
         (WarehouseLocked("in use"), [(hour(0), hour(5))]),
         (None, [(hour(0), hour(5))]),
     ],

@@ -1,4 +1,4 @@
-"""Runs whose process is killed under a real daemon: they are ended within a minute, and the queue goes on.
+"""Runs whose process is killed, or that are terminated, under a real daemon: they end, and the queue goes on.
 
 Code server and daemon are processes of their own, as in deploy/compose.yaml; the code server is started again when it
 dies, as a container is.
@@ -106,6 +106,9 @@ class System:
         wait_until(lambda: sign_of(folder, run.run_id)[0] is Sign.HELD, "the run gives its sign", PATIENCE)
         return int(sign_of(folder, run.run_id)[1].split()[1])
 
+    def logs(self, run: dg.DagsterRun, kind: dg.DagsterEventType | None = None) -> list[dg.EventLogEntry]:
+        return list(self.instance.all_logs(run.run_id, of_type=kind))
+
     def status(self, run: dg.DagsterRun) -> dg.DagsterRunStatus:
         found = self.instance.get_run_by_id(run.run_id)
         assert found is not None
@@ -188,3 +191,55 @@ def test_a_run_outlives_its_code_server(system: System) -> None:
         assert system.status(run) == dg.DagsterRunStatus.STARTED
         assert pid in marked(system.marker)
     wait_until(lambda: system.status(run) == dg.DagsterRunStatus.SUCCESS, "the run succeeds", PATIENCE)
+
+
+def test_terminating_a_run_ends_dbt_within_seconds(system: System) -> None:
+    hour = system.next_hour()
+    system.put(hour)
+
+    def runs_in_dbt() -> list[dg.DagsterRun]:
+        begun = [run for run in system.runs_of(hour) if run.status == dg.DagsterRunStatus.STARTED]
+        return [run for run in begun if any("dbt: hours" in entry.message for entry in system.logs(run))]
+
+    wait_until(runs_in_dbt, "dbt has begun", PATIENCE, every=0.1)
+    (run,) = runs_in_dbt()
+    begun = time.monotonic()
+    assert system.instance.run_launcher.terminate(run.run_id)
+    took = system.seconds_until_ended(run, begun)
+    assert system.status(run) == dg.DagsterRunStatus.CANCELED
+    assert took < A_MINUTE / 2
+    print(f"from Terminate in dbt to the end of the run: {took:.1f} s")
+    steps = {entry.dagster_event.step_key for entry in system.logs(run, dg.DagsterEventType.STEP_SUCCESS)}
+    assert "warehouse_models" not in steps
+    assert system.spawn(backfill_of(hour)).wait(PATIENCE) == 0, system.log()
+    counted = (
+        f"select count(*) from fact_listen_events where bucket_ingestion_datetime = '{hour:%Y-%m-%d %H:%M}'"
+    )
+    assert system.place.warehouse.rows(counted) == [(1,)]
+
+
+def test_terminating_a_shells_run_ends_the_shell(system: System) -> None:
+    hour = system.next_hour()
+    with system.place.warehouse.exclusive():
+        shell = system.spawn(backfill_of(hour))
+        run = system.wait_for_run(hour, dg.DagsterRunStatus.STARTED)
+        system.wait_for_sign(run)
+        assert system.instance.run_launcher.terminate(run.run_id)
+        assert shell.wait(A_MINUTE) == 130
+    assert system.status(run) == dg.DagsterRunStatus.CANCELED
+    assert "backfill: cancelled; every table is whole" in system.log()
+
+
+def test_a_run_whose_code_server_is_gone_can_be_terminated(system: System) -> None:
+    hour = system.next_hour()
+    with system.place.warehouse.exclusive():
+        system.put(hour)
+        run = system.wait_for_run(hour, dg.DagsterRunStatus.STARTED)
+        system.wait_for_sign(run)
+        os.kill(system.code_server.pid, signal.SIGKILL)
+        system.code_server.wait()
+        assert system.instance.run_launcher.terminate(run.run_id)
+        took = system.seconds_until_ended(run, time.monotonic())
+        system.start_code_server()
+    assert system.status(run) == dg.DagsterRunStatus.CANCELED
+    assert took < A_MINUTE / 2

@@ -2,11 +2,18 @@
 
 import os
 import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 import yaml
+from dbt.cli.main import dbtRunner
 
 from streaming_assets.events import WAREHOUSE_TYPES
 from streaming_assets.resources import dbt as dbt_module
@@ -14,6 +21,7 @@ from streaming_assets.resources.dbt import PROJECT_DIR, DbtError, DbtRunner, wit
 from streaming_assets.settings import Settings
 from streaming_assets_tests.graph import hour
 
+TABLE = "{{ config(materialized='table') }}"
 VARS = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text())["vars"]
 
 
@@ -115,6 +123,47 @@ def test_the_warehouse_is_released_afterwards(
     assert settings.warehouse_file.exists(), "it was opened"
     opened = {str(link.resolve()) for link in Path("/proc/self/fd").iterdir()}
     assert str(settings.warehouse_file) not in opened
+
+
+@pytest.mark.integration
+def test_an_interrupt_ends_it_within_seconds_and_leaves_the_table_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dbt_module, "PROJECT_DIR", _project(tmp_path, f"{TABLE} select 1 as one"))
+    settings = Settings(home=tmp_path / "home")
+    DbtRunner(settings).run((hour(0), hour(1)))
+    endless = f"{TABLE} select count(*) as one from range(1000000000000) a where a.range % 7 = 3"
+    (tmp_path / "project" / "models" / "only_model.sql").write_text(endless)
+    runner = DbtRunner(settings)
+    _ = runner.manifest
+    monkeypatch.setattr(
+        dbtRunner,
+        "invoke",
+        lambda self, args, invoke=dbtRunner.invoke: interrupted(lambda: invoke(self, args)),
+    )
+    before = {
+        signal.SIGINT: signal.getsignal(signal.SIGINT),
+        signal.SIGTERM: signal.getsignal(signal.SIGTERM),
+    }
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        runner.run((hour(0), hour(1)))
+    assert time.monotonic() - begun < 30
+    assert {number: signal.getsignal(number) for number in before} == before
+    with duckdb.connect(str(settings.warehouse_file)) as connection:  # nobody is at work on it
+        assert connection.sql("select one from only_model").fetchall() == [(1,)]
+
+
+def interrupted(work: Callable[[], Any]) -> Any:
+    """Do the work, and meanwhile interrupt this process twice, as one does who gets impatient."""
+    timers = [threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)) for seconds in (5, 5.1)]
+    for timer in timers:
+        timer.start()
+    try:
+        return work()
+    finally:
+        for timer in timers:
+            timer.join()
 
 
 def _project(folder: Path, model: str) -> Path:
