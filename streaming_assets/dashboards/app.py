@@ -7,7 +7,8 @@ from typing import Any
 import dash
 import dash_mantine_components as dmc
 import flask
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 
 from streaming_assets.dashboards import downloads, kpi_page, music_page, parts, shell
 from streaming_assets.dashboards.manifest import SnapshotError
@@ -118,10 +119,13 @@ def _register_shell(app: Dash, site: Site) -> None:
         Output("provider", "forceColorScheme"),
         Output("failure", "children"),
         Input("url", "pathname"),
+        Input("url", "search"),
         Input("standing", "data"),
-        State("url", "search"),
+        State(parts.ADDRESS | {"page": ALL}, "data"),
     )
-    def show(path: str, _standing: str, query: str | None) -> tuple[Any, ...]:
+    def show(path: str, query: str | None, _standing: str, drawn: list[str]) -> tuple[Any, ...]:
+        if drawn == [query] and {one["prop_id"] for one in ctx.triggered} == {"url.search"}:
+            raise PreventUpdate  # the page's own filters changed the address; Back and links did not
         state = status(site)
         page, scheme = PAGES.get(path, (None, "light"))
         if page is None:
@@ -159,7 +163,7 @@ def _register_shell(app: Dash, site: Site) -> None:
 
     app.clientside_callback(
         ClientsideFunction("pages", "keepAddress"),
-        Input(parts.ADDRESS | {"page": ALL}, "data"),
+        Input(parts.MOVED | {"page": ALL}, "data"),
         prevent_initial_call=True,
     )
 

@@ -2,68 +2,19 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import flask
 
-from streaming_assets.dashboards import kpi_queries as kpi
-from streaming_assets.dashboards import music_queries as music
+from streaming_assets.dashboards import board, streams
+from streaming_assets.dashboards.charts import all_charts
 from streaming_assets.dashboards.manifest import SnapshotError
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import Snapshot
-from streaming_assets.dashboards.states import NAMES
-from streaming_assets.dashboards.views import Extent, View
+from streaming_assets.dashboards.views import View
 
-Rows = Iterable[Iterable[Any]]
 # What OWASP's page on CSV injection lists: a spreadsheet takes a cell that begins so for a formula.
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
-
-
-def _active_users(snapshot: Snapshot, view: View) -> Rows:
-    yield "day", "free", "paid", "all"
-    for day, at in zip(view.days(), kpi.daily_active_users(snapshot, view.days()), strict=True):
-        yield (day, at.free, at.paid, at.all) if at else (day, None, None, None)
-
-
-def _ad_revenue(snapshot: Snapshot, view: View) -> Rows:
-    yield "day", "ad_revenue_usd"
-    for day, amount in zip(view.days(), kpi.daily_ad_revenue(snapshot, view.days()), strict=True):
-        yield day, None if amount is None else round(amount, 6)
-
-
-def _states(snapshot: Snapshot, view: View) -> Rows:
-    names = music.state_names(snapshot)
-    yield "state_code", "state", "streams", "share"
-    for part in music.streams_by_state(snapshot, view):
-        yield part.name, names[part.name], part.streams, part.share
-
-
-def _genres(snapshot: Snapshot, view: View) -> Rows:
-    yield "genre", "streams", "share"
-    yield from ((part.name, part.streams, part.share) for part in music.genres(snapshot, view, shown=None))
-
-
-def _artists(snapshot: Snapshot, view: View) -> Rows:
-    yield "artist", "streams", "share"
-    yield from ((part.name, part.streams, part.share) for part in music.artists(snapshot, view, shown=None))
-
-
-def _songs(snapshot: Snapshot, view: View) -> Rows:
-    yield "rank", "title", "artist", "streams"
-    page = music.songs(snapshot, view, 0, None)
-    yield from ((song.rank, song.title, song.artist, song.streams) for song in page.songs)
-
-
-Chart = tuple[Callable[[Snapshot], Extent | None], Callable[[Snapshot, View], Rows]]
-CHARTS: dict[str, Chart] = {
-    "daily-active-users": (kpi.extent, _active_users),
-    "daily-ad-revenue": (kpi.extent, _ad_revenue),
-    "states": (music.extent, _states),
-    "genres": (music.extent, _genres),
-    "artists": (music.extent, _artists),
-    "songs": (music.extent, _songs),
-}
 
 
 def harmless(cells: Iterable[Any]) -> list[Any]:
@@ -78,18 +29,20 @@ def register(server: flask.Flask, site: Site) -> None:
 
     @server.get("/download/<chart>.csv")
     def download(chart: str) -> flask.Response:
-        if chart not in CHARTS:
-            return _plain(f"There is no {chart}.csv; there are {', '.join(CHARTS)}.\n", 404)
-        extent_of, rows_of = CHARTS[chart]
+        charts = {one.name: one for one in all_charts()}
+        if chart not in charts:
+            return _plain(f"There is no {chart}.csv; there are {', '.join(charts)}.\n", 404)
         try:
             snapshot = site.reader.current()
-            extent = extent_of(snapshot)
+            extent = board.extent(charts[chart].page, snapshot)
             if extent is None:
                 return _plain("Nothing has been published for this chart yet.\n", 404)
-            names = music.state_names(snapshot) if extent_of is music.extent else NAMES
+            names = streams.state_names(snapshot)
             view = View.of_address(flask.request.query_string.decode(), extent, names)
             text = io.StringIO()
-            csv.writer(text, lineterminator="\r\n").writerows(map(harmless, rows_of(snapshot, view)))
+            csv.writer(text, lineterminator="\r\n").writerows(
+                map(harmless, charts[chart].rows(snapshot, view))
+            )
         except SnapshotError as error:
             return _plain(f"{error}\n", 503)
         where = "" if view.state == "ALL" else f"-{view.state}"

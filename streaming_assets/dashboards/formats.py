@@ -11,16 +11,18 @@ def count(value: float) -> str:
 
 
 def compact(value: float) -> str:
-    """Four significant digits at most: 950, 12.35K, 617.2K, 1.235M."""
-    for size, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if abs(value) >= size * 0.99995:
-            return f"{value / size:.4g}{suffix}"
-    return f"{value:,.4g}"
+    """Whole below a hundred thousand, above it three digits: 950, 12,345, 617K, 1.23M."""
+    if abs(value) < 99_999.5:
+        return f"{value:,.0f}"
+    size, suffix = next(
+        (size, suffix) for size, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "K")) if abs(value) >= size * 0.9995
+    )
+    return f"{float(f'{value / size:.3g}'):g}{suffix}"
 
 
 def dollars(value: float) -> str:
-    """USD: cents up to a thousand, then compact; three digits of what is less than a dollar."""
-    if abs(value) >= 1000:
+    """USD: cents up to a thousand, then as `compact`; three digits of what is less than a dollar."""
+    if abs(value) >= 999.995:
         return "$" + compact(value)
     return f"${value:,.2f}" if abs(value) >= 1 or not value else f"${value:.3f}"
 

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from dash import Dash, Input, Output, html
+from dash import Dash, Input, Output, State, html, no_update
 from dash.exceptions import PreventUpdate
 
+from streaming_assets.dashboards import board, parts
 from streaming_assets.dashboards import kpi_queries as kpi
-from streaming_assets.dashboards import parts
-from streaming_assets.dashboards.kpi_charts import CHARTS, revenue_card, users_card
 from streaming_assets.dashboards.kpi_tiles import subtitle, tiles
 from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.snapshot import Snapshot
@@ -16,7 +15,7 @@ from streaming_assets.dashboards.views import View
 
 def render(site: Site, snapshot: Snapshot, address: str) -> Any:
     """The page, filled, as the query part of its address asks for it."""
-    extent = kpi.extent(snapshot)
+    extent = board.extent("kpi", snapshot)
     weeks = kpi.weeks(snapshot)
     if extent is None:
         return parts.unfilled("users")
@@ -40,7 +39,7 @@ def render(site: Site, snapshot: Snapshot, address: str) -> Any:
                 ],
                 className="filters",
             ),
-            html.Div([users_card(snapshot, view), revenue_card(snapshot, view)], className="kpi-charts"),
+            board.cards("kpi", snapshot, view),
         ]
     )
 
@@ -48,36 +47,26 @@ def render(site: Site, snapshot: Snapshot, address: str) -> Any:
 def register(app: Dash, site: Site) -> None:
     """The page's callbacks."""
 
+    board.register(app, site, "kpi")
+
     @app.callback(
-        *(
-            Output(f"{chart}-{piece}", prop)
-            for chart in CHARTS
-            for piece, prop in (
-                ("chart", "data"),
-                ("detail", "children"),
-                ("rows", "children"),
-                ("download", "href"),
-            )
-        ),
+        *board.outputs("kpi"),
         Output("kpi-days", "maxDate"),
-        Output(parts.ADDRESS | {"page": "kpi"}, "data"),
+        *parts.moved("kpi"),
         Output("failure", "children", allow_duplicate=True),
         Input("kpi-days", "value"),
         Input(parts.SNAPSHOT | {"page": "kpi"}, "data"),
+        State(parts.ADDRESS | {"page": "kpi"}, "data"),
         prevent_initial_call=True,
     )
-    def redraw(days: list[str | None], _snapshot: int) -> tuple[Any, ...]:
+    def redraw(days: list[str | None], _snapshot: int, address: str) -> tuple[Any, ...]:
         snapshot = site.reader.current()
-        extent = kpi.extent(snapshot)
+        extent = board.extent("kpi", snapshot)
         view = extent and View.of_controls(days, extent)
         if extent is None or view is None:
             raise PreventUpdate
-        outputs = []
-        for chart, draw in CHARTS.items():
-            drawn = draw(snapshot, view)
-            rows = parts.table_rows(drawn.rows)
-            outputs += [drawn.data, drawn.detail, rows, parts.download_address(chart, view)]
-        return *outputs, extent.last.isoformat(), view.address(), None
+        to = no_update if view.address() == address else view.address()
+        return *board.values("kpi", snapshot, view), extent.last.isoformat(), to, to, None
 
     @app.callback(
         Output("kpi-tiles", "children"),

@@ -1,14 +1,11 @@
-"""What the KPI page shows, computed from a snapshot: pure functions, small results."""
+"""The weeks of the KPI page's tiles, computed from a snapshot: pure functions, small results."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from streaming_assets.dashboards.snapshot import Snapshot
-from streaming_assets.dashboards.views import Extent
 
-ACTIVE_USERS, AD_REVENUE = "mart_daily_active_users", "mart_daily_ad_revenue"
-WEEKLY_USERS = "mart_weekly_users"
+WEEKLY_USERS, ACTIVE_USERS = "mart_weekly_users", "mart_daily_active_users"
 WEEK = timedelta(days=7)
 WEEKS_IN_TREND = 12
 WEEKS_A_MONTH = 4  # as the reference reckons a subscription's month
@@ -66,10 +63,12 @@ class Weeks:
 
 def weeks(snapshot: Snapshot) -> Weeks | None:
     """The weeks of the tiles; None if the snapshot has no week."""
-    starts = snapshot.days(WEEKLY_USERS)
+    as_of, days = snapshot.as_of, snapshot.days(ACTIVE_USERS)
+    starts = [start for start in snapshot.days(WEEKLY_USERS) if _midnight(start) < as_of]
     if not starts:
         return None
-    complete = [start for start in starts if _end(start) <= snapshot.manifest.as_of]
+    first = days[0] if days else starts[0]  # data that begins in the middle of a week has not all of it
+    complete = [start for start in starts if start >= first and _midnight(start + WEEK) <= as_of]
     picked = (complete or starts)[-WEEKS_IN_TREND:]
     rows = snapshot.query(
         "SELECT week_start AS start, users, paid_users, free_users, ad_revenue FROM {rows} ORDER BY 1",
@@ -86,43 +85,5 @@ def change(now: float | None, before: float | None) -> float | None:
     return None if now is None or not before else now / before - 1
 
 
-@dataclass(frozen=True)
-class ActiveUsers:
-    """Distinct users of a day: on each level, and at all (who was on both counts once there)."""
-
-    day: date
-    free: int
-    paid: int
-    all: int
-
-
-def daily_active_users(snapshot: Snapshot, days: Sequence[date]) -> list[ActiveUsers | None]:
-    """For each of `days` its users; None for a day without data."""
-    rows = snapshot.query(
-        "SELECT event_date, level, active_users FROM {rows}", ACTIVE_USERS, days
-    ).to_pylist()
-    users = {(row["event_date"], row["level"]): row["active_users"] for row in rows}
-    seen = {day for day, _ in users}
-    return [
-        ActiveUsers(day, *(users.get((day, level), 0) for level in ("free", "paid", "all")))
-        if day in seen
-        else None
-        for day in days
-    ]
-
-
-def daily_ad_revenue(snapshot: Snapshot, days: Sequence[date]) -> list[float | None]:
-    """For each of `days` its advertising revenue, USD; None for a day without data."""
-    rows = snapshot.query("SELECT event_date, ad_revenue FROM {rows}", AD_REVENUE, days)
-    revenue = {row["event_date"]: row["ad_revenue"] for row in rows.to_pylist()}
-    return [revenue.get(day) for day in days]
-
-
-def extent(snapshot: Snapshot) -> Extent | None:
-    """The days that the page's charts have data of; None if they have none."""
-    days = snapshot.days(ACTIVE_USERS) + snapshot.days(AD_REVENUE)
-    return Extent(min(days), max(days)) if days else None
-
-
-def _end(start: date) -> datetime:
-    return datetime.combine(start + WEEK, time(), UTC)
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

@@ -3,34 +3,23 @@
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
+from dash import Dash, Input, Output, State, html
 from dash.exceptions import PreventUpdate
 
-from streaming_assets.dashboards import music_queries as music
-from streaming_assets.dashboards import parts, songs_table
-from streaming_assets.dashboards.music_charts import charts
+from streaming_assets.dashboards import board, formats, parts, streams
 from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.snapshot import Snapshot
-from streaming_assets.dashboards.state_map import MAP_OUTPUTS, map_updates, state_map
 from streaming_assets.dashboards.tables import ALL_STATES
 from streaming_assets.dashboards.views import Extent, View
 
 
 def render(site: Site, snapshot: Snapshot, address: str) -> Any:
     """The page, filled, as the query part of its address asks for it."""
-    extent = music.extent(snapshot)
+    extent = board.extent("music", snapshot)
     if extent is None:
         return parts.unfilled("streams")
-    names = music.state_names(snapshot)
+    names = streams.state_names(snapshot)
     view = View.of_address(address, extent, names)
-    subtitle, genres_card, artists_card = charts(snapshot, view, names)
-    map_card = parts.card(
-        "states",
-        "Streams by state",
-        "Choose a state to see its charts; choose it again to see all.",
-        state_map(music.streams_by_state(snapshot, view), view.state),
-        view,
-    )
     return html.Div(
         [
             *parts.stores("music", snapshot, view),
@@ -40,7 +29,7 @@ def render(site: Site, snapshot: Snapshot, address: str) -> Any:
                     html.Div(
                         [
                             html.H1("Music charts"),
-                            html.P(subtitle, id="music-subtitle", className="subtitle"),
+                            html.P(_subtitle(snapshot, view), id="music-subtitle", className="subtitle"),
                         ],
                         className="page-head",
                     ),
@@ -48,17 +37,15 @@ def render(site: Site, snapshot: Snapshot, address: str) -> Any:
                 ],
                 className="filters",
             ),
-            html.Div(
-                [
-                    html.Div(map_card, className="span-7"),
-                    html.Div(genres_card, id="genres-card", className="span-5"),
-                    html.Div(artists_card, id="artists-card", className="span-5"),
-                    html.Div(songs_table.songs_card(view), id="songs-card", className="span-7"),
-                ],
-                className="music-grid",
-            ),
+            board.cards("music", snapshot, view),
         ]
     )
+
+
+def _subtitle(snapshot: Snapshot, view: View) -> str:
+    count = streams.count(snapshot, view)
+    when = formats.span(view.first, view.last)
+    return f"{formats.count(count)} streams in {streams.where(snapshot, view)}, {when}"
 
 
 def _filters(view: View, extent: Extent, names: dict[str, str]) -> list[Any]:
@@ -84,14 +71,11 @@ def _filters(view: View, extent: Extent, names: dict[str, str]) -> list[Any]:
 
 def register(app: Dash, site: Site) -> None:
     """The page's callbacks."""
-    songs_table.register(app, site)
+    board.register(app, site, "music")
 
     @app.callback(
         Output("music-subtitle", "children"),
-        Output("genres-card", "children"),
-        Output("artists-card", "children"),
-        *MAP_OUTPUTS,
-        Output("states-download", "href"),
+        *board.outputs("music"),
         Output("music-days", "maxDate"),
         Output("failure", "children", allow_duplicate=True),
         Input("music-days", "value"),
@@ -101,37 +85,30 @@ def register(app: Dash, site: Site) -> None:
     )
     def redraw(days: list[str | None], state: str | None, _snapshot: int) -> tuple[Any, ...]:
         snapshot = site.reader.current()
-        extent = music.extent(snapshot)
+        extent = board.extent("music", snapshot)
         view = extent and View.of_controls(days, extent, state)
         if extent is None or view is None:
             raise PreventUpdate
         return (
-            *charts(snapshot, view, music.state_names(snapshot)),
-            *map_updates(music.streams_by_state(snapshot, view), view.state),
-            parts.download_address("states", view),
+            _subtitle(snapshot, view),
+            *board.values("music", snapshot, view),
             extent.last.isoformat(),
             None,
         )
 
     @app.callback(
-        Output(parts.ADDRESS | {"page": "music"}, "data"),
-        Output("songs-download", "href"),
+        *parts.moved("music"),
         Input("music-days", "value"),
         Input("music-state", "value"),
         Input("songs-search", "value"),
+        State(parts.ADDRESS | {"page": "music"}, "data"),
         prevent_initial_call=True,
     )
-    def readdress(days: list[str | None], state: str | None, search: str | None) -> tuple[Any, ...]:
-        extent = music.extent(site.reader.current())
+    def readdress(
+        days: list[str | None], state: str | None, search: str | None, address: str
+    ) -> tuple[str, str]:
+        extent = board.extent("music", site.reader.current())
         view = extent and View.of_controls(days, extent, state, search)
-        if view is None:
+        if view is None or view.address() == address:
             raise PreventUpdate
-        return view.address(), parts.download_address("songs", view)
-
-    app.clientside_callback(
-        ClientsideFunction("pages", "chooseState"),
-        Output("music-state", "value"),
-        Input({"type": "state", "code": ALL}, "n_clicks"),
-        State("music-state", "value"),
-        prevent_initial_call=True,
-    )
+        return view.address(), view.address()

@@ -3,12 +3,13 @@
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html
+from dash import Output, dcc, html
 
 from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.views import View
 
 ADDRESS = {"type": "address"}  # ids of what a page holds, to which its name is added as "page"
+MOVED = {"type": "moved"}
 SNAPSHOT = {"type": "snapshot"}
 
 
@@ -21,11 +22,17 @@ def aria(**attributes: str) -> Any:
 
 
 def stores(page: str, snapshot: Snapshot, view: View) -> list[dcc.Store]:
-    """What an open page knows of itself: the snapshot it was drawn from, and its address."""
+    """What an open page knows of itself: the snapshot and address it shows, and where its filters took it."""
     return [
         dcc.Store(id=SNAPSHOT | {"page": page}, data=snapshot.manifest.snapshot),
         dcc.Store(id=ADDRESS | {"page": page}, data=view.address()),
+        dcc.Store(id=MOVED | {"page": page}),
     ]
+
+
+def moved(page: str) -> tuple[Output, Output]:
+    """What a change of the page's filters sets; `no_update` where it leaves the address as it was."""
+    return Output(ADDRESS | {"page": page}, "data"), Output(MOVED | {"page": page}, "data")
 
 
 def icon(name: str) -> html.Span:
@@ -42,21 +49,19 @@ def download(chart: str, title: str, view: View) -> html.A:
     """The link to the rows of a chart as CSV."""
     return html.A(
         [icon("download"), "CSV", hidden(f": {title}")],
-        href=download_address(chart, view),
+        href=download_address(chart, view.address()),
         className="download",
         download="",
         id=f"{chart}-download",
     )
 
 
-def download_address(chart: str, view: View) -> str:
-    """Where the rows of a chart are to be had as CSV."""
-    return f"/download/{chart}.csv{view.address()}"
+def download_address(chart: str, query: str) -> str:
+    """Where the rows of a chart are to be had as CSV; `query` is that of the page's address."""
+    return f"/download/{chart}.csv{query}"
 
 
-def card(
-    name: str, title: str, detail: str, body: Any, view: View, extra: Any = None, tone: str = ""
-) -> html.Div:
+def card(name: str, title: str, detail: Any, body: Any, view: View, extra: Any = None) -> html.Div:
     """A chart in its frame.
 
     Args:
@@ -66,7 +71,6 @@ def card(
         body: the chart.
         view: what it shows, for the download.
         extra: stands left of the download.
-        tone: further class names.
     """
     heading = f"{name}-title"
     return html.Div(
@@ -86,7 +90,7 @@ def card(
             body,
         ],
         id=name,
-        className=f"card {tone}",
+        className="card",
         role="group",
         **aria(labelledby=heading),
     )

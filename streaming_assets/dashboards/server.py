@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from waitress.server import create_server
 
-from streaming_assets.dashboards import music_queries
+from streaming_assets.dashboards import board, song_ranking
 from streaming_assets.dashboards.app import create_app
 from streaming_assets.dashboards.manifest import SnapshotError
 from streaming_assets.dashboards.site import Site
@@ -55,9 +55,9 @@ def _read_ahead(site: Site) -> None:
     """Read what the first visitor of the music page would otherwise wait for."""
     with suppress(SnapshotError):
         snapshot = site.reader.current()
-        extent = music_queries.extent(snapshot)
+        extent = board.extent("music", snapshot)
         if extent:
-            music_queries.songs(snapshot, View.of_address("", extent), 0, 1)
+            song_ranking.songs(snapshot, View.of_address("", extent), 0, 1)
 
 
 def _end(_signal: int, _frame: object) -> None:

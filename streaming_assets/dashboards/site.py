@@ -52,12 +52,10 @@ class Status:
 def status(site: Site) -> Status:
     """How the data stands now; never raises for what is wrong with the snapshot."""
     try:
-        manifest = site.reader.current().manifest
+        snapshot = site.reader.current()
     except NoSnapshot as error:
         return Status("empty", str(error))
     except SnapshotError as error:
         return Status("failed", str(error))
-    # The newest hour may still be running: then there is data up to the publication.
-    as_of = min(manifest.as_of, manifest.published_at)
-    age = max(site.now() - as_of, timedelta(0))
-    return Status("ready", "", manifest.snapshot, as_of, age, age > site.stale_after)
+    age = max(site.now() - snapshot.as_of, timedelta(0))
+    return Status("ready", "", snapshot.manifest.snapshot, snapshot.as_of, age, age > site.stale_after)

@@ -6,7 +6,7 @@ Whoever reads a manifest sees one whole snapshot; `publication.py` says how it c
 import os
 import threading
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,11 @@ class Snapshot:
     def open(folder: Path) -> "Snapshot":
         """The snapshot in force. Raises NoSnapshot or SnapshotError."""
         return Snapshot(folder, Manifest.read(folder), Database())
+
+    @property
+    def as_of(self) -> datetime:
+        """The time, UTC, up to which there is data: the newest hour may still be running."""
+        return min(self.manifest.as_of, self.manifest.published_at).astimezone(UTC)
 
     def days(self, table: str) -> list[date]:
         """The days that `table` has rows of, in order."""

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Self
 from urllib.parse import parse_qs, urlencode
 
+from streaming_assets.dashboards import formats
 from streaming_assets.dashboards.states import NAMES
 from streaming_assets.dashboards.tables import ALL_STATES
 
@@ -66,7 +67,13 @@ class View:
         if state != ALL_STATES and state not in names:
             notices.append(f"“{asked['state']}” is no state in the data; all states are shown.")
             state = ALL_STATES
-        return cls(*_within(first, last, extent), state, asked.get("q", "")[:LONGEST_SEARCH], tuple(notices))
+        shown = _within(first, last, extent)
+        if shown != (min(first, last), max(first, last)):
+            notices.append(
+                f"There is data of {formats.span(extent.first, extent.last)}, not of all of "
+                f"{formats.span(min(first, last), max(first, last))}; {formats.span(*shown)} is shown."
+            )
+        return cls(*shown, state, asked.get("q", "")[:LONGEST_SEARCH], tuple(notices))
 
     @classmethod
     def of_controls(

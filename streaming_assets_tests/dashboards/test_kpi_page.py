@@ -1,14 +1,17 @@
 """The KPI page in a browser, against counts of the facts."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from streaming_assets_tests.dashboards import facts
 from streaming_assets_tests.dashboards.browsing import Visitor
-from streaming_assets_tests.dashboards.serving import PRICE
-from streaming_assets_tests.dashboards.world import MISSING_DAY, World
+from streaming_assets_tests.dashboards.publishing import publish
+from streaming_assets_tests.dashboards.serving import PRICE, served
+from streaming_assets_tests.dashboards.world import MISSING_DAY, Marts, World
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("browser")]
 
@@ -108,3 +111,53 @@ def test_the_pages_link_to_each_other_in_their_own_colours(visitor: Visitor, add
     page.go_back()
     expect(page.locator("h1")).to_have_text("Business KPIs")
     assert page.evaluate(scheme) == "light"
+
+
+def test_an_unfinished_day_is_drawn_as_such(visitor: Visitor, tmp_path: Path, marts: Marts) -> None:
+    """Bars and a point of their own colour, named in legend, heading and table; no line falls to it."""
+    now = datetime(2025, 2, 11, 14, 0, tzinfo=UTC)
+    publish(tmp_path, marts, now)
+    with served(tmp_path, now) as url:
+        page = visitor.open(f"{url}/?from=2025-02-09&to=2025-02-11")
+        for chart in ("daily-active-users", "daily-ad-revenue"):
+            expect(page.locator(f"#{chart}-detail")).to_contain_text("11 Feb so far, until 14:00 UTC")
+            assert [*table(page, chart)][-1] == "Tue 11 Feb 2025, until 14:00"
+        bars = page.locator("#daily-active-users-chart .recharts-bar-rectangle path")
+        assert [bars.nth(n).get_attribute("fill") for n in range(bars.count())].count("#cdd3fc") == 1
+        expect(page.locator("#daily-active-users-chart")).to_contain_text("Free, so far")
+        expect(page.locator("#daily-ad-revenue-chart")).to_contain_text("Revenue, so far")
+        line = page.locator("#daily-ad-revenue-chart .recharts-area-curve").first.get_attribute("d")
+        assert line.count("L") == 1, "from the 9th to the 10th, and no further"
+        page.goto(f"{url}/?from=2025-02-08&to=2025-02-10")
+        expect(page.locator("#daily-active-users-chart")).not_to_contain_text("so far")
+
+
+def test_labels_of_days_stand_at_equal_distances(visitor: Visitor, address: str) -> None:
+    page = visitor.open(address)
+    ticks = page.locator("#daily-active-users-chart .recharts-xAxis .recharts-cartesian-axis-tick text")
+    expect(ticks).to_have_count(6)
+    xs = [float(ticks.nth(n).get_attribute("x")) for n in range(6)]
+    steps = [right - left for left, right in pairwise(xs)]
+    assert max(steps) - min(steps) < 1
+
+
+def test_an_address_outside_the_data_says_what_is_shown(visitor: Visitor, address: str) -> None:
+    page = visitor.open(f"{address}/?from=2031-01-01&to=2031-01-31")
+    expect(page.locator("#notices")).to_contain_text("not of all of 1 to 31 Jan 2031; 11 Feb 2025 is shown")
+    expect(page.locator("#daily-active-users tbody tr")).to_have_count(1)
+
+
+def test_back_undoes_a_change_of_the_days(visitor: Visitor, address: str) -> None:
+    page = visitor.open(address)
+    expect(page.locator("#daily-active-users tbody tr")).to_have_count(30)
+    page.click("#kpi-days")
+    for day in (20, 22):
+        page.get_by_role("button", name=f"{day} January 2025", exact=True).click()
+    expect(page.locator("#daily-active-users tbody tr")).to_have_count(3)
+    page.wait_for_url("**from=2025-01-20**")
+    page.go_back()
+    expect(page.locator("#daily-active-users tbody tr")).to_have_count(30)
+    expect(page.locator("#kpi-days")).to_have_text("13 Jan 2025 – 11 Feb 2025")
+    page.go_forward()
+    expect(page.locator("#daily-active-users tbody tr")).to_have_count(3)
+    expect(page.locator("#kpi-days")).to_have_text("20 Jan 2025 – 22 Jan 2025")

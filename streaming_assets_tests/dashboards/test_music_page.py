@@ -185,3 +185,47 @@ def test_a_state_without_streams_says_so(visitor: Visitor, address: str) -> None
     expect(page.locator("#songs-found")).to_have_text("No song matches")
     page.get_by_role("button", name="Vermont").click()  # chosen again, all states are back
     expect(page.locator("#music-subtitle")).to_contain_text("in all states")
+
+
+def test_back_goes_through_the_filters_and_then_to_the_page_before(
+    visitor: Visitor, address: str, world: World
+) -> None:
+    page = visitor.open(address)
+    page.click("text=Music")
+    expect(page.locator("#music-subtitle")).to_contain_text("in all states")
+    page.get_by_role("button", name="Ohio").click()
+    expect(page.locator("#music-subtitle")).to_contain_text("in Ohio")
+    page.get_by_role("button", name="Texas").click()
+    expect(page.locator("#music-subtitle")).to_contain_text("in Texas")
+    page.fill("#songs-search", "rain")
+    expect(page.locator("#songs-found")).to_contain_text("“rain”")
+    page.fill("#songs-search", "rainy")  # typed on: the same step
+    expect(page.locator("#songs-found")).to_contain_text("“rainy”")
+    page.go_back()
+    expect(page.locator("#songs-search")).to_have_value("")
+    shows(world, page, "TX")
+    page.go_back()
+    expect(page.locator("#music-state")).to_have_value("Ohio")
+    shows(world, page, "OH")
+    page.go_forward()
+    shows(world, page, "TX")
+    page.go_back()
+    page.go_back()
+    shows(world, page)
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("Business KPIs")
+
+
+@pytest.mark.parametrize("width", [1024, 1440])
+def test_a_download_stands_beside_its_heading(visitor: Visitor, address: str, width: int) -> None:
+    for path in ("/", "/music"):
+        page = visitor.open(address + path)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(200)
+        tops = page.evaluate(
+            "[...document.querySelectorAll('.card-head')].filter(e => e.querySelector('.download')).map(head => ["
+            "head.querySelector('h2').getBoundingClientRect().bottom,"
+            "head.querySelector('.download').getBoundingClientRect().top,"
+            "head.querySelector('.download').getBoundingClientRect().height])"
+        )
+        assert all(top < bottom and height < 36 for bottom, top, height in tops), tops

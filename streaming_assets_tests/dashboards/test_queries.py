@@ -5,12 +5,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from streaming_assets.dashboards import board, song_ranking, streams
 from streaming_assets.dashboards import kpi_queries as kpi
-from streaming_assets.dashboards import music_queries as music
+from streaming_assets.dashboards.charts.artists import artists as artists_of
+from streaming_assets.dashboards.charts.daily_active_users import daily_active_users
+from streaming_assets.dashboards.charts.daily_ad_revenue import daily_ad_revenue
+from streaming_assets.dashboards.charts.genres import genres as genres_of
 from streaming_assets.dashboards.snapshot import Snapshot, SnapshotReader
-from streaming_assets.dashboards.views import View
+from streaming_assets.dashboards.views import Extent, View
 from streaming_assets_tests.dashboards.publishing import publish
 from streaming_assets_tests.dashboards.world import (
     FIRST_DAY,
@@ -64,13 +69,13 @@ def test_users_of_a_week_are_fewer_than_the_sum_of_its_days(snapshot: Snapshot) 
     weeks = kpi.weeks(snapshot)
     assert weeks is not None
     week = View(weeks.shown.start, weeks.shown.start + timedelta(days=6))
-    daily = [day.all for day in kpi.daily_active_users(snapshot, week.days()) if day]
+    daily = [day.all for day in daily_active_users(snapshot, week.days()) if day]
     assert len(daily) == 7
     assert max(daily) < weeks.shown.users < sum(daily)
 
 
 def test_a_user_on_both_levels_of_a_day_counts_once_in_its_total(snapshot: Snapshot, world: World) -> None:
-    for day in kpi.daily_active_users(snapshot, WHOLE.days()):
+    for day in daily_active_users(snapshot, WHOLE.days()):
         if day is None:
             continue
         rows = world.sessions[world.sessions.event_date == day.day]
@@ -122,8 +127,8 @@ def test_a_week_without_users_has_no_ratios() -> None:
 def test_a_missing_day_stays_in_the_range_as_a_gap(snapshot: Snapshot, world: World) -> None:
     days = ACROSS_THE_GAP.days()
     gap = days.index(MISSING_DAY)
-    users = kpi.daily_active_users(snapshot, days)
-    revenue = kpi.daily_ad_revenue(snapshot, days)
+    users = daily_active_users(snapshot, days)
+    revenue = daily_ad_revenue(snapshot, days)
     assert [day is None for day in users] == [n == gap for n in range(6)]
     for day, amount in zip(days, revenue, strict=True):
         facts = world.sessions[world.sessions.event_date == day]
@@ -146,15 +151,15 @@ def test_music_charts_equal_a_count_of_the_listens(snapshot: Snapshot, world: Wo
     listens = listens_of(world, view)
 
     genres = Counter(listens.genre).most_common()
-    shown = music.genres(snapshot, view)
+    shown = genres_of(snapshot, view)
     assert {part.name: part.streams for part in shown[:5]} == dict(genres[:5])
     assert [part.streams for part in shown[5:]] == ([sum(n for _, n in genres[5:])] if genres[5:] else [])
     assert sum(part.share for part in shown) == pytest.approx(1 if genres else 0)
 
     artists = sorted(Counter(listens.artist).items(), key=lambda item: (-item[1], item[0]))
-    assert [(part.name, part.streams) for part in music.artists(snapshot, view)] == artists[:10]
+    assert [(part.name, part.streams) for part in artists_of(snapshot, view)] == artists[:10]
 
-    page = music.songs(snapshot, view, 0, None)
+    page = song_ranking.songs(snapshot, view, 0, None)
     assert {(song.title, song.artist): song.streams for song in page.songs} == dict(
         Counter(zip(listens.title, listens.artist, strict=True))
     )
@@ -166,19 +171,19 @@ def test_the_map_counts_every_state_whatever_state_is_chosen(snapshot: Snapshot,
     counted = Counter(between(world.listens, *(date(2025, 2, 1), date(2025, 2, 5))).state_code)
     for state in ("ALL", "TX"):
         view = View(date(2025, 2, 1), date(2025, 2, 5), state)
-        assert {part.name: part.streams for part in music.streams_by_state(snapshot, view)} == counted
+        assert {part.name: part.streams for part in streams.streams_by_state(snapshot, view)} == counted
 
 
 def test_every_state_of_the_usa_can_be_chosen_in_the_order_of_names(snapshot: Snapshot) -> None:
-    names = music.state_names(snapshot)
+    names = streams.state_names(snapshot)
     assert len(names) == 51
     assert names["VT"] == "Vermont"
     assert list(names.values()) == sorted(names.values())
 
 
 def test_pages_of_songs_join_to_the_whole(snapshot: Snapshot) -> None:
-    whole = music.songs(snapshot, WHOLE, 0, None)
-    pages = [music.songs(snapshot, WHOLE, start, start + 50) for start in range(0, whole.found, 50)]
+    whole = song_ranking.songs(snapshot, WHOLE, 0, None)
+    pages = [song_ranking.songs(snapshot, WHOLE, start, start + 50) for start in range(0, whole.found, 50)]
     assert [song for page in pages for song in page.songs] == whole.songs
     assert {(page.found, page.most) for page in pages} == {(whole.found, whole.songs[0].streams)}
 
@@ -186,9 +191,9 @@ def test_pages_of_songs_join_to_the_whole(snapshot: Snapshot) -> None:
 @pytest.mark.parametrize("sort", ["rank", "title", "artist", "streams"])
 @pytest.mark.parametrize("descending", [False, True])
 def test_songs_are_sorted_through_all_pages(snapshot: Snapshot, sort: str, descending: bool) -> None:
-    whole = music.songs(snapshot, WHOLE, 0, None).songs
+    whole = song_ranking.songs(snapshot, WHOLE, 0, None).songs
 
-    def key(song: music.Song) -> str | int:
+    def key(song: song_ranking.Song) -> str | int:
         value = getattr(song, sort)
         return value.lower() if isinstance(value, str) else value
 
@@ -196,31 +201,118 @@ def test_songs_are_sorted_through_all_pages(snapshot: Snapshot, sort: str, desce
     found = [
         song
         for start in range(0, len(whole), 100)
-        for song in music.songs(snapshot, WHOLE, start, start + 100, sort, descending).songs
+        for song in song_ranking.songs(snapshot, WHOLE, start, start + 100, sort, descending).songs
     ]
     assert found == wanted
 
 
 def test_search_finds_titles_and_artists_and_keeps_the_ranks(snapshot: Snapshot) -> None:
-    whole = music.songs(snapshot, WHOLE, 0, None).songs
+    whole = song_ranking.songs(snapshot, WHOLE, 0, None).songs
     for text in ("rain", " FOXES ", "no such song", "%", "o"):
         wanted = [
             song
             for song in whole
             if text.strip().lower() in song.title.lower() or text.strip().lower() in song.artist.lower()
         ]
-        page = music.songs(snapshot, View(FIRST_DAY, LAST_DAY, search=text), 0, 20)
+        page = song_ranking.songs(snapshot, View(FIRST_DAY, LAST_DAY, search=text), 0, 20)
         assert page.songs == wanted[:20]
         assert page.found == len(wanted)
+
+
+WRITTEN = (
+    ("Déjà Vu", "Beyoncé"),
+    ("Last Summer to Zürich", "Röyksopp"),
+    ("光", "宇多田ヒカル"),
+    ("桜流し", "宇多田ヒカル"),
+    ("Don’t Stop", "“Weird” Al"),
+    ("Straße", "ＦＵＬＬ ＷＩＤＴＨ"),
+    ("CafÃ©", "Latin"),
+)
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("beyoncé", 0),
+        ("BEYONCÉ", 0),
+        ("Beyonce\u0301", 0),
+        ("déjà", 0),
+        ("zürich", 1),
+        ("  ZÜRICH ", 1),
+        ("光", 2),
+        ("桜", 3),
+        ("don't", 4),
+        ("don’t", 4),
+        ("strasse", 5),
+        ("full width", 5),
+        ("café", 6),
+    ],
+)
+def test_search_compares_text_folded_and_shows_it_as_it_came(tmp_path: Path, search: str, found: int) -> None:
+    rows = pa.table(
+        {
+            "event_date": [FIRST_DAY] * len(WRITTEN),
+            "state_code": ["ALL"] * len(WRITTEN),
+            "pk_song": [f"{number:032x}" for number in range(len(WRITTEN))],
+            "title": [title for title, _ in WRITTEN],
+            "artist": [artist for _, artist in WRITTEN],
+            "streams": [1] * len(WRITTEN),
+        }
+    )
+    publish(tmp_path, {song_ranking.SONGS: {FIRST_DAY: rows}}, datetime(2025, 2, 12, tzinfo=UTC))
+    page = song_ranking.songs(Snapshot.open(tmp_path), View(FIRST_DAY, FIRST_DAY, search=search), 0, 20)
+    assert [(song.title, song.artist) for song in page.songs] == [WRITTEN[found]]
+
+
+def test_a_page_ends_at_the_newest_hour_whatever_day_an_event_claims(tmp_path: Path, marts: Marts) -> None:
+    """One listen of 2099 is no reason to show 30 days of 2099."""
+    name, future = "mart_daily_state_streams", date(2099, 1, 1)
+    of = marts[name] | {
+        future: pa.table(
+            {"event_date": [future], "state_code": ["CA"], "state": ["California"], "streams": [1]}
+        )
+    }
+    as_of = datetime(2025, 2, 11, 14, tzinfo=UTC)
+    publish(tmp_path, {name: of}, as_of)
+    extent = board.extent("music", Snapshot.open(tmp_path))
+    assert extent is not None
+    assert extent.default() == (date(2025, 1, 13), LAST_DAY)
+    publish(tmp_path, {name: {future: of[future]}}, as_of, replace_all=True)
+    assert board.extent("music", Snapshot.open(tmp_path)) is None
+    publish(tmp_path, {name: of}, datetime(2025, 2, 11, tzinfo=UTC))
+    assert board.extent("music", Snapshot.open(tmp_path)) == Extent(FIRST_DAY, date(2025, 2, 10))
+
+
+def test_a_week_of_which_the_data_has_not_all_days_is_in_no_tile(tmp_path: Path, marts: Marts) -> None:
+    """Neither the one in whose middle history begins, nor one to come."""
+    weekly, first = marts["mart_weekly_users"], date(2025, 1, 15)  # a Wednesday
+    far = date(2099, 1, 5)
+    row = weekly[FIRST_DAY]
+    of_2099 = row.set_column(row.column_names.index("week_start"), "week_start", pa.array([far]))
+    publish(
+        tmp_path,
+        {
+            "mart_weekly_users": {d: w for d, w in weekly.items() if d >= date(2025, 1, 13)} | {far: of_2099},
+            "mart_daily_active_users": {
+                d: rows for d, rows in marts["mart_daily_active_users"].items() if d >= first
+            },
+        },
+        datetime(2025, 2, 5, 12, tzinfo=UTC),
+    )
+    weeks = kpi.weeks(Snapshot.open(tmp_path))
+    assert weeks is not None
+    assert [week.start for week in weeks.trend] == [date(2025, 1, 20), date(2025, 1, 27)]
+    assert weeks.before is not None, "three weeks of history have two complete ones"
+    assert not weeks.running
 
 
 def test_songs_of_days_published_later_are_named(tmp_path: Path, marts: Marts) -> None:
     reader = SnapshotReader(tmp_path)
     name = "mart_daily_song_streams"
     publish(tmp_path, {name: {FIRST_DAY: marts[name][FIRST_DAY]}}, datetime(2025, 2, 12, tzinfo=UTC))
-    first = music.songs(reader.current(), WHOLE, 0, None)
+    first = song_ranking.songs(reader.current(), WHOLE, 0, None)
     publish(tmp_path, {name: marts[name]}, datetime(2025, 2, 12, tzinfo=UTC))
-    both = music.songs(reader.current(), WHOLE, 0, None)
+    both = song_ranking.songs(reader.current(), WHOLE, 0, None)
     assert 0 < first.found < both.found == len(both.songs)
 
 
@@ -228,10 +320,10 @@ def test_an_empty_snapshot_answers_with_nothing(tmp_path: Path) -> None:
     publish(tmp_path, {}, datetime(2025, 2, 12, tzinfo=UTC))
     snapshot = Snapshot.open(tmp_path)
     assert kpi.weeks(snapshot) is None
-    assert kpi.extent(snapshot) is None
-    assert music.extent(snapshot) is None
-    assert kpi.daily_active_users(snapshot, [FIRST_DAY]) == [None]
-    assert music.genres(snapshot, WHOLE) == []
-    assert music.streams_by_state(snapshot, WHOLE) == []
-    assert music.songs(snapshot, WHOLE, 0, 10) == music.SongPage([], 0, 0)
-    assert len(music.state_names(snapshot)) == 51
+    assert board.extent("kpi", snapshot) is None
+    assert board.extent("music", snapshot) is None
+    assert daily_active_users(snapshot, [FIRST_DAY]) == [None]
+    assert genres_of(snapshot, WHOLE) == []
+    assert streams.streams_by_state(snapshot, WHOLE) == []
+    assert song_ranking.songs(snapshot, WHOLE, 0, 10) == song_ranking.SongPage([], 0, 0)
+    assert len(streams.state_names(snapshot)) == 51

@@ -31,7 +31,14 @@ def test_any_address_gives_a_view_within_the_data(query: str) -> None:
         ("", View(date(2025, 1, 13), date(2025, 2, 11)), None),
         ("?from=2025-02-01", View(date(2025, 2, 1), date(2025, 2, 11)), None),
         ("?from=2025-02-05&to=2025-02-01", View(date(2025, 2, 1), date(2025, 2, 5)), None),
-        ("?from=1999-01-01&to=2099-01-01", View(EXTENT.first, EXTENT.last), None),
+        (
+            "?from=1999-01-01&to=2099-01-01",
+            View(EXTENT.first, EXTENT.last),
+            "There is data of 6 Jan to 11 Feb 2025, not of all of 1 Jan 1999 to 1 Jan 2099; "
+            "6 Jan to 11 Feb 2025 is shown.",
+        ),
+        ("?to=2024-12-31&from=2024-12-01", View(EXTENT.first, EXTENT.first), "6 Jan 2025 is shown"),
+        ("?from=2025-02-05&to=2025-02-12", View(date(2025, 2, 5), EXTENT.last), "5 to 11 Feb 2025 is shown"),
         ("?from=soon", View(date(2025, 1, 13), date(2025, 2, 11)), "“soon” is no date"),
         ("?state=tx", View(date(2025, 1, 13), date(2025, 2, 11), "TX"), None),
         ("?state=ZZ", View(date(2025, 1, 13), date(2025, 2, 11)), "“ZZ” is no state"),

@@ -39,11 +39,21 @@ document.addEventListener("click", (event) => closeDefinitions(event.target.clos
 
 window.dash_clientside = Object.assign({}, window.dash_clientside, {
   pages: {
-    /* The address bar follows the filters, so that a copied link shows the same view. */
+    /* The address bar follows the filters: each change is a step that Back undoes, and a copied link shows the
+       same view. While somebody types a search, it is one step. */
     keepAddress: ([query]) => {
-      if (query && query !== window.location.search) {
-        window.history.replaceState(window.history.state, "", window.location.pathname + query);
+      if (!query || query === window.location.search) {
+        return;
       }
+      const search = (text) => new URLSearchParams(text).get("q");
+      const typing = search(query) && search(window.location.search) && search(query) !== search(window.location.search);
+      const address = window.location.pathname + query;
+      if (typing) {
+        window.history.replaceState({}, "", address);
+      } else {
+        window.history.pushState({}, "", address);
+      }
+      window.dispatchEvent(new PopStateEvent("popstate")); /* by which dcc.Location learns of it */
     },
 
     /* Another view or snapshot: the grid's rows are no longer its rows. */

@@ -1,6 +1,6 @@
-"""What the music page shows, computed from a snapshot: pure functions, small results.
+"""The songs of a view, ranked, searched, sorted and paged. They are what is large.
 
-The songs are what is large. Each has a number in the reader's database, given when its first file is read; the
+Each has a number in the reader's database, given when its first file is read; the
 streams of all states are kept as one vector a day, by song number, so that any range is a sum of vectors. The
 rankings of the latest views are kept too: paging, sorting and searching do not count anew.
 """
@@ -13,28 +13,14 @@ import numpy as np
 import pyarrow as pa
 
 from streaming_assets.dashboards.snapshot import Database, Snapshot
-from streaming_assets.dashboards.states import NAMES
 from streaming_assets.dashboards.tables import ALL_STATES
-from streaming_assets.dashboards.views import Extent, View
+from streaming_assets.dashboards.views import View
+from streaming_assets.text import fold
 
-GENRES, ARTISTS = "mart_daily_genre_streams", "mart_daily_artist_streams"
-STATES, SONGS = "mart_daily_state_streams", "mart_daily_song_streams"
-GENRES_SHOWN = 5
-OTHERS = "Others"
-ARTISTS_SHOWN = 10
+SONGS = "mart_daily_song_streams"
 RANKINGS_KEPT = 24  # with 400,000 songs 6 MB each at most
 VECTORS_KEPT = 120  # 1.6 MB each
-COUNTS_KEPT = 64  # of genres, artists and states: many people look at the same few views
 SORTED_BY = {"rank": "rank", "title": "lower(title)", "artist": "lower(artist)", "streams": "streams"}
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A named part of all streams."""
-
-    name: str
-    streams: int
-    share: float  # 0 to 1
 
 
 @dataclass(frozen=True)
@@ -62,38 +48,6 @@ class SongPage:
     most: int
 
 
-def genres(snapshot: Snapshot, view: View, shown: int | None = GENRES_SHOWN) -> list[Slice]:
-    """Genres by streams, the largest first, those after the first `shown` as one slice `Others`."""
-    slices = _largest(snapshot, GENRES, "genre", view, None)
-    if shown is None or len(slices) <= shown:
-        return slices
-    rest = slices[shown:]
-    others = Slice(OTHERS, sum(part.streams for part in rest), sum(part.share for part in rest))
-    return [*slices[:shown], others]
-
-
-def artists(snapshot: Snapshot, view: View, shown: int | None = ARTISTS_SHOWN) -> list[Slice]:
-    """The artists with the most streams, the largest first, with their share of all; None shows all."""
-    return _largest(snapshot, ARTISTS, "artist", view, shown)
-
-
-def streams_by_state(snapshot: Snapshot, view: View) -> list[Slice]:
-    """Streams of each state in the range, by state code, whatever state the view is of."""
-    return _largest(snapshot, STATES, "state_code", View(view.first, view.last), None)
-
-
-@lru_cache(maxsize=4)
-def state_names(snapshot: Snapshot) -> dict[str, str]:
-    """The name of each state by its code, sorted by name: all of the USA, and others that occur."""
-    rows = snapshot.query(
-        f"SELECT DISTINCT state_code, state FROM {{rows}} WHERE state_code <> '{ALL_STATES}'",
-        STATES,
-        snapshot.days(STATES),
-    )
-    names = {row["state_code"]: row["state"] for row in rows.to_pylist()} | NAMES
-    return dict(sorted(names.items(), key=lambda item: item[1]))
-
-
 def songs(
     snapshot: Snapshot,
     view: View,
@@ -106,7 +60,7 @@ def songs(
 
     Args:
         snapshot: where to read.
-        view: range, state, and search text, in which case and surrounding blanks do not matter.
+        view: range, state, and search text, compared as `fold` sees it.
         start: first row, from 0.
         end: row after the last; None means all that follow.
         sort: a key of `SORTED_BY`; rows that it leaves equal are in the order of rank.
@@ -119,7 +73,7 @@ def songs(
     ranking = _ranking(snapshot, view.first, view.last, view.state)
     if not ranking.num_rows:
         return SongPage([], 0, 0)
-    sought = view.search.strip().lower()
+    sought = fold(view.search)
     limit = ranking.num_rows if end is None else end - start
     if (sort, descending) in (("rank", False), ("streams", True)) and not sought:
         rows = snapshot.database.query(
@@ -143,36 +97,6 @@ def songs(
         found = rows["found"][0].as_py() if rows.num_rows else 0
         rows = rows.drop(["found"])
     return SongPage([Song(**row) for row in rows.to_pylist()], found, ranking["streams"][0].as_py())
-
-
-def extent(snapshot: Snapshot) -> Extent | None:
-    """The days that the page's charts have data of; None if they have none."""
-    days = snapshot.days(STATES)
-    return Extent(days[0], days[-1]) if days else None
-
-
-def _largest(snapshot: Snapshot, table: str, column: str, view: View, shown: int | None) -> list[Slice]:
-    """The values of `column` by streams; of the states each one, of others those in the view's state."""
-    return list(_counted(snapshot, table, column, view.first, view.last, view.state, shown))
-
-
-@lru_cache(maxsize=COUNTS_KEPT)
-def _counted(
-    snapshot: Snapshot, table: str, column: str, first: date, last: date, state: str, shown: int | None
-) -> tuple[Slice, ...]:
-    of_states = column == "state_code"
-    rows = snapshot.query(
-        f"""
-        SELECT {column} AS name, sum(streams)::BIGINT AS streams,
-               sum(streams) / sum(sum(streams)) OVER () AS share
-        FROM {{rows}} WHERE {f"state_code <> '{ALL_STATES}'" if of_states else "state_code = $state"}
-        GROUP BY {column} ORDER BY streams DESC, name LIMIT {"ALL" if shown is None else shown}
-        """,
-        table,
-        View(first, last).days(),
-        {} if of_states else {"state": state},
-    )
-    return tuple(Slice(**row) for row in rows.to_pylist())
 
 
 @lru_cache(maxsize=RANKINGS_KEPT)
@@ -241,12 +165,10 @@ def _learn_songs(snapshot: Snapshot) -> None:
         known = set(database.query("SELECT file FROM learnt", {})["file"].to_pylist())
         new = [file for file in files if file not in known]
         if new:
-            database.query(
+            songs = database.query(
                 f"""
-                INSERT INTO songs
-                SELECT (SELECT count(*) FROM songs) + row_number() OVER (ORDER BY song_id) - 1,
-                       song_id, any_value(title), any_value(artist),
-                       lower(any_value(title) || chr(10) || any_value(artist))
+                SELECT (SELECT count(*) FROM songs) + row_number() OVER (ORDER BY song_id) - 1 AS number,
+                       song_id, any_value(title) AS title, any_value(artist) AS artist
                 FROM read_parquet($files) AS delivered
                 WHERE state_code = '{ALL_STATES}'
                   AND NOT EXISTS (FROM songs WHERE songs.song_id = delivered.song_id)
@@ -254,4 +176,10 @@ def _learn_songs(snapshot: Snapshot) -> None:
                 """,
                 {"files": new},
             )
+            searched = [
+                f"{fold(title)}\n{fold(artist)}"
+                for title, artist in zip(songs["title"].to_pylist(), songs["artist"].to_pylist(), strict=True)
+            ]
+            named = songs.append_column("searched", pa.array(searched, pa.string()))
+            database.query("INSERT INTO songs FROM named", {}, named=named)
             database.query("INSERT INTO learnt SELECT unnest($files)", {"files": new})

@@ -1,12 +1,16 @@
-"""The map of the USA by state: one square button a state, coloured by its streams."""
+"""Streams by state: a map of the USA, one square button a state, coloured by its streams."""
 
 from typing import Any
 
-from dash import ALL, Output, html
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
 
-from streaming_assets.dashboards import formats, parts
-from streaming_assets.dashboards.music_queries import Slice
+from streaming_assets.dashboards import formats, parts, streams
+from streaming_assets.dashboards.chart import Chart, Drawn, Live, Rows
+from streaming_assets.dashboards.site import Site
+from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.states import NAMES, TILES
+from streaming_assets.dashboards.streams import Slice
+from streaming_assets.dashboards.views import View
 
 NO_STREAMS = "#1a2032"
 SHADES = ("#2b2f55", "#3d3a78", "#55479f", "#7357c4", "#9874e3", "#c3a6fb")
@@ -16,19 +20,49 @@ DARK_TEXT, LIGHT_TEXT, FAINT_TEXT = "#0b0d14", "#f4f6fb", "#94a0b8"
 
 _TILE = {"type": "state", "code": ALL}
 # Each tile stays the same element, so that a click does not lose the focus.
-MAP_OUTPUTS = (
+OUTPUTS = (
     Output(_TILE, "style"),
     Output(_TILE, "aria-label"),
     Output(_TILE, "data-tip"),
     Output(_TILE, "aria-pressed"),
     Output("map-most", "children"),
+    Output("states-download", "href"),
 )
 
 
-def map_updates(by_state: list[Slice], chosen: str) -> tuple[Any, ...]:
-    """The values of `MAP_OUTPUTS`; the arguments are those of `state_map`."""
-    looks = _looks(by_state, chosen)
-    return *([look[key] for look in looks] for key in looks[0]), _most(by_state)
+def values(snapshot: Snapshot, view: View) -> tuple[Any, ...]:
+    """The values of `OUTPUTS`."""
+    by_state = streams.streams_by_state(snapshot, view)
+    looks = _looks(by_state, view.state)
+    link = parts.download_address("states", view.address())
+    return *([look[key] for look in looks] for key in looks[0]), _most(by_state), link
+
+
+def draw(snapshot: Snapshot, view: View) -> Drawn:
+    """The map, and its scale."""
+    return Drawn(
+        state_map(streams.streams_by_state(snapshot, view), view.state),
+        "Choose a state to see its charts; choose it again to see all.",
+    )
+
+
+def rows(snapshot: Snapshot, view: View) -> Rows:
+    """All states that have streams."""
+    names = streams.state_names(snapshot)
+    yield "state_code", "state", "streams", "share"
+    for part in streams.streams_by_state(snapshot, view):
+        yield part.name, names[part.name], part.streams, part.share
+
+
+def register(app: Dash, _site: Site) -> None:
+    """A click on a state chooses it in the page's list."""
+    app.clientside_callback(
+        ClientsideFunction("pages", "chooseState"),
+        Output("music-state", "value"),
+        Input(_TILE, "n_clicks"),
+        State("music-state", "value"),
+        prevent_initial_call=True,
+    )
 
 
 def state_map(by_state: list[Slice], chosen: str) -> html.Div:
@@ -72,9 +106,9 @@ def _tile(code: str, look: dict[str, Any]) -> html.Button:
 
 def _looks(by_state: list[Slice], chosen: str) -> list[dict[str, Any]]:
     """What changes of each tile, in the order of `TILES`."""
-    streams = {part.name: part for part in by_state}
+    slices = {part.name: part for part in by_state}
     most = max((part.streams for part in by_state), default=0)
-    return [_look(code, streams.get(code), most, code == chosen) for code in TILES]
+    return [_look(code, slices.get(code), most, code == chosen) for code in TILES]
 
 
 def _look(code: str, part: Slice | None, most: int, chosen: bool) -> dict[str, Any]:
@@ -104,3 +138,17 @@ def _colors(streams: int, most: int) -> tuple[str, str]:
         return NO_STREAMS, FAINT_TEXT
     step = min(int((streams / most) ** 0.5 * len(SHADES)), len(SHADES) - 1)
     return SHADES[step], DARK_TEXT if step >= DARK_TEXT_FROM else LIGHT_TEXT
+
+
+CHART = Chart(
+    "states",
+    "Streams by state",
+    "music",
+    10,
+    7,
+    (streams.STATES,),
+    draw,
+    rows,
+    Live(OUTPUTS, values),
+    register,
+)

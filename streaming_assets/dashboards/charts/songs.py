@@ -1,4 +1,4 @@
-"""The songs table of the music page: ranked, searched, sorted and paged on the server."""
+"""Top songs: a table that is ranked, searched, sorted and paged on the server."""
 
 from typing import Any
 
@@ -7,9 +7,10 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, html
 from dash.exceptions import PreventUpdate
 
-from streaming_assets.dashboards import formats, parts
-from streaming_assets.dashboards import music_queries as music
+from streaming_assets.dashboards import board, formats, parts, song_ranking, streams
+from streaming_assets.dashboards.chart import Chart, Drawn, Live, Rows
 from streaming_assets.dashboards.site import Site
+from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.views import View
 
 PAGE_SIZE = 12
@@ -36,8 +37,8 @@ COLUMNS = [
 ]
 
 
-def songs_card(view: View) -> html.Div:
-    """The table in its frame, with the search."""
+def draw(_snapshot: Snapshot, view: View) -> Drawn:
+    """The table, which asks for its rows itself, and the search."""
     search = dmc.TextInput(
         id="songs-search",
         value=view.search,
@@ -65,30 +66,14 @@ def songs_card(view: View) -> html.Div:
             "animateRows": False,
         },
     )
-    return html.Div(
-        [
-            html.Div(
-                [
-                    html.Div(
-                        [
-                            html.H2("Top songs", id="songs-title"),
-                            html.P("", id="songs-found", className="detail", role="status"),
-                        ]
-                    ),
-                    html.Div(
-                        [search, parts.download("songs", "Top songs", view)],
-                        className="card-actions",
-                    ),
-                ],
-                className="card-head",
-            ),
-            grid,
-        ],
-        id="songs",
-        className="card",
-        role="group",
-        **parts.aria(labelledby="songs-title"),
-    )
+    return Drawn(grid, html.Span("", id="songs-found", role="status"), search)
+
+
+def rows(snapshot: Snapshot, view: View) -> Rows:
+    """All songs that the search finds."""
+    yield "rank", "title", "artist", "streams"
+    page = song_ranking.songs(snapshot, view, 0, None)
+    yield from ((song.rank, song.title, song.artist, song.streams) for song in page.songs)
 
 
 def register(app: Dash, site: Site) -> None:
@@ -101,14 +86,14 @@ def register(app: Dash, site: Site) -> None:
         State(parts.ADDRESS | {"page": "music"}, "data"),
         prevent_initial_call=True,
     )
-    def rows(request: dict[str, Any] | None, address: str) -> tuple[Any, Any]:
+    def some_rows(request: dict[str, Any] | None, address: str) -> tuple[Any, Any]:
         snapshot = site.reader.current()
-        extent = music.extent(snapshot)
+        extent = board.extent(CHART.page, snapshot)
         if request is None or extent is None:
             raise PreventUpdate
-        view = View.of_address(address, extent, music.state_names(snapshot))
+        view = View.of_address(address, extent, streams.state_names(snapshot))
         order = request["sortModel"][0] if request["sortModel"] else {"colId": "rank", "sort": "asc"}
-        page = music.songs(
+        page = song_ranking.songs(
             snapshot, view, request["startRow"], request["endRow"], order["colId"], order["sort"] == "desc"
         )
         found = f"{formats.count(page.found)} songs" if page.found else "No song matches"
@@ -125,3 +110,25 @@ def register(app: Dash, site: Site) -> None:
         State("songs-grid", "id"),
         prevent_initial_call=True,
     )
+
+    @app.callback(
+        Output("songs-download", "href"),
+        Input(parts.ADDRESS | {"page": "music"}, "data"),
+        prevent_initial_call=True,
+    )
+    def link(address: str) -> str:
+        return parts.download_address("songs", address)
+
+
+CHART = Chart(
+    "songs",
+    "Top songs",
+    "music",
+    40,
+    7,
+    (song_ranking.SONGS,),
+    draw,
+    rows,
+    Live((), lambda _snapshot, _view: ()),  # the table asks anew when the address changes
+    register,
+)

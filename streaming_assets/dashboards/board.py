@@ -1,0 +1,65 @@
+"""The charts of a page, drawn in their places, and drawn anew when the filters change."""
+
+from datetime import timedelta
+from typing import Any
+
+from dash import Dash, Output, html
+
+from streaming_assets.dashboards import parts
+from streaming_assets.dashboards.chart import Chart
+from streaming_assets.dashboards.charts import charts_of
+from streaming_assets.dashboards.site import Site
+from streaming_assets.dashboards.snapshot import Snapshot
+from streaming_assets.dashboards.views import Extent, View
+
+
+def extent(page: str, snapshot: Snapshot) -> Extent | None:
+    """The days that the page's charts have data of, up to the newest hour; None if they have none.
+
+    An event that claims to be of a later day is no reason to show that day.
+    """
+    newest = (snapshot.as_of - timedelta(microseconds=1)).date()
+    tables = {table for chart in charts_of(page) for table in chart.reads}
+    days = [day for table in tables for day in snapshot.days(table) if day <= newest]
+    return Extent(min(days), max(days)) if days else None
+
+
+def cards(page: str, snapshot: Snapshot, view: View) -> html.Div:
+    """The page's charts, each in its card."""
+    return html.Div(
+        [
+            html.Div(_card(chart, snapshot, view), id=f"{chart.name}-card", className=f"span-{chart.width}")
+            for chart in charts_of(page)
+        ],
+        className="charts",
+    )
+
+
+def outputs(page: str) -> list[Output]:
+    """What changes of the page's charts with the filters."""
+    return [
+        output
+        for chart in charts_of(page)
+        for output in (chart.live.outputs if chart.live else (Output(f"{chart.name}-card", "children"),))
+    ]
+
+
+def values(page: str, snapshot: Snapshot, view: View) -> list[Any]:
+    """The values of `outputs`."""
+    return [
+        value
+        for chart in charts_of(page)
+        for value in (chart.live.values(snapshot, view) if chart.live else (_card(chart, snapshot, view),))
+    ]
+
+
+def register(app: Dash, site: Site, page: str) -> None:
+    """The charts' own callbacks."""
+    for chart in charts_of(page):
+        if chart.register:
+            chart.register(app, site)
+
+
+def _card(chart: Chart, snapshot: Snapshot, view: View) -> html.Div:
+    drawn = chart.draw(snapshot, view)
+    return parts.card(chart.name, chart.title, drawn.detail, drawn.figure, view, drawn.extra)

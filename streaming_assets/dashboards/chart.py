@@ -1,0 +1,70 @@
+"""What a chart is. Each one is a file in `charts/`, which `charts.all_charts` finds."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dash import Dash, Output
+
+from streaming_assets.dashboards.site import Site
+from streaming_assets.dashboards.snapshot import Snapshot
+from streaming_assets.dashboards.views import View
+
+Rows = Iterable[Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart, drawn.
+
+    Attributes:
+        figure: the components below the heading.
+        detail: one line below the title.
+        extra: components left of the download.
+    """
+
+    figure: Any
+    detail: Any = ""
+    extra: Any = None
+
+
+@dataclass(frozen=True)
+class Live:
+    """How a chart whose components must stay in place, such as one with a keyboard focus, follows the filters.
+
+    Attributes:
+        outputs: the properties that change.
+        values: their values, for the view.
+    """
+
+    outputs: tuple[Output, ...]
+    values: Callable[[Snapshot, View], tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a page.
+
+    Attributes:
+        name: of its card and its CSV file.
+        title: its heading.
+        page: `kpi` or `music`.
+        place: its place on the page; lower ones come first.
+        width: of twelve columns.
+        reads: the published tables that it reads; the page's days are those of all its charts' tables.
+        draw: the chart of a view.
+        rows: what its CSV file holds, the header first.
+        live: for a chart that is drawn once; any other is drawn anew when filters change.
+        register: adds callbacks of its own.
+    """
+
+    name: str
+    title: str
+    page: str
+    place: int
+    width: int
+    reads: tuple[str, ...]
+    draw: Callable[[Snapshot, View], Drawn]
+    rows: Callable[[Snapshot, View], Rows]
+    live: Live | None = None
+    register: Callable[[Dash, Site], None] | None = None

@@ -1,0 +1,89 @@
+"""Daily active users: bars, free beside paid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import dash_mantine_components as dmc
+from dash import html
+
+from streaming_assets.dashboards import days as by_day
+from streaming_assets.dashboards import formats, parts
+from streaming_assets.dashboards.chart import Chart, Drawn, Rows
+from streaming_assets.dashboards.snapshot import Snapshot
+from streaming_assets.dashboards.views import View
+
+NAME, TITLE, TABLE = "daily-active-users", "Daily active users", "mart_daily_active_users"
+COLOURS = {"Free": ("#7a8af7", "#cdd3fc"), "Paid": ("#2a2775", "#a5a3cf")}
+
+
+@dataclass(frozen=True)
+class ActiveUsers:
+    """Distinct users of a day: on each level, and at all (who was on both counts once there)."""
+
+    day: date
+    free: int
+    paid: int
+    all: int
+
+
+def daily_active_users(snapshot: Snapshot, days: Sequence[date]) -> list[ActiveUsers | None]:
+    """For each of `days` its users; None for a day without data."""
+    rows = snapshot.query("SELECT event_date, level, active_users FROM {rows}", TABLE, days).to_pylist()
+    users = {(row["event_date"], row["level"]): row["active_users"] for row in rows}
+    seen = {day for day, _ in users}
+    return [
+        ActiveUsers(day, *(users.get((day, level), 0) for level in ("free", "paid", "all")))
+        if day in seen
+        else None
+        for day in days
+    ]
+
+
+def draw(snapshot: Snapshot, view: View) -> Drawn:
+    """The bars; a day without data has none."""
+    days = view.days()
+    users = daily_active_users(snapshot, days)
+    known = [day for day in users if day]
+    peak = max(known, key=lambda day: day.all) if known else None
+    chart = dmc.BarChart(
+        id=f"{NAME}-chart",
+        data=by_day.points(
+            days, [{"Free": at and at.free, "Paid": at and at.paid} for at in users], snapshot
+        ),
+        dataKey="day",
+        series=by_day.series(COLOURS, view, snapshot),
+        barProps={"radius": [3, 3, 0, 0], "isAnimationActive": False},
+        barChartProps={"barGap": 1, "barCategoryGap": "12%"},
+        maxBarWidth=24,
+        **by_day.axes(view, "count", with_legend=True),
+    )
+    table = parts.as_table(
+        f"{NAME}-rows",
+        TITLE,
+        ["Day", "Free", "Paid", "All"],
+        [
+            [
+                by_day.label(day, snapshot),
+                *(map(formats.count, (at.free, at.paid, at.all)) if at else [formats.NONE] * 3),
+            ]
+            for day, at in zip(days, users, strict=True)
+        ],
+    )
+    detail = (
+        f"Distinct users of each day; the most, {formats.count(peak.all)}, on {formats.weekday(peak.day)}"
+        + by_day.note(view, snapshot)
+        if peak
+        else by_day.no_data(view)
+    )
+    return Drawn(html.Div([chart, table]), detail)
+
+
+def rows(snapshot: Snapshot, view: View) -> Rows:
+    """The days, those without data too."""
+    yield "day", "free", "paid", "all"
+    for day, at in zip(view.days(), daily_active_users(snapshot, view.days()), strict=True):
+        yield (day, at.free, at.paid, at.all) if at else (day, None, None, None)
+
+
+CHART = Chart(NAME, TITLE, "kpi", 10, 6, (TABLE,), draw, rows)

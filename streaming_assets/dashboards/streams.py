@@ -1,0 +1,91 @@
+"""Streams of a view by genre, artist or state, and the states that there are: what charts of streams share."""
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+from dash import html
+
+from streaming_assets.dashboards import formats, parts
+from streaming_assets.dashboards.snapshot import Snapshot
+from streaming_assets.dashboards.states import NAMES
+from streaming_assets.dashboards.tables import ALL_STATES
+from streaming_assets.dashboards.views import View
+
+STATES = "mart_daily_state_streams"
+COUNTS_KEPT = 64  # of genres, artists and states: many people look at the same few views
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A named part of all streams."""
+
+    name: str
+    streams: int
+    share: float  # 0 to 1
+
+
+def largest(snapshot: Snapshot, table: str, column: str, view: View, shown: int | None = None) -> list[Slice]:
+    """The values of `column` in the view's days and state by streams, the largest first; None shows all."""
+    return list(_counted(snapshot, table, column, view.first, view.last, view.state, shown))
+
+
+def streams_by_state(snapshot: Snapshot, view: View) -> list[Slice]:
+    """Streams of each state in the range, by state code, whatever state the view is of."""
+    return list(_counted(snapshot, STATES, "state_code", view.first, view.last, None, None))
+
+
+def count(snapshot: Snapshot, view: View) -> int:
+    """All streams of the view."""
+    by_state = streams_by_state(snapshot, view)
+    return sum(part.streams for part in by_state if view.state in (ALL_STATES, part.name))
+
+
+@lru_cache(maxsize=COUNTS_KEPT)
+def _counted(
+    snapshot: Snapshot,
+    table: str,
+    column: str,
+    first: date,
+    last: date,
+    state: str | None,
+    shown: int | None,
+) -> tuple[Slice, ...]:
+    """Of one state, or, without one, of each."""
+    rows = snapshot.query(
+        f"""
+        SELECT {column} AS name, sum(streams)::BIGINT AS streams,
+               sum(streams) / sum(sum(streams)) OVER () AS share
+        FROM {{rows}} WHERE {"state_code = $state" if state else f"state_code <> '{ALL_STATES}'"}
+        GROUP BY {column} ORDER BY streams DESC, name LIMIT {"ALL" if shown is None else shown}
+        """,
+        table,
+        View(first, last).days(),
+        {"state": state} if state else {},
+    )
+    return tuple(Slice(**row) for row in rows.to_pylist())
+
+
+@lru_cache(maxsize=4)
+def state_names(snapshot: Snapshot) -> dict[str, str]:
+    """The name of each state by its code, sorted by name: all of the USA, and others that occur."""
+    rows = snapshot.query(
+        f"SELECT DISTINCT state_code, state FROM {{rows}} WHERE state_code <> '{ALL_STATES}'",
+        STATES,
+        snapshot.days(STATES),
+    )
+    names = {row["state_code"]: row["state"] for row in rows.to_pylist()} | NAMES
+    return dict(sorted(names.items(), key=lambda item: item[1]))
+
+
+def where(snapshot: Snapshot, view: View) -> str:
+    """The view's state by name, or `all states`."""
+    return "all states" if view.state == ALL_STATES else state_names(snapshot).get(view.state, view.state)
+
+
+def no_streams(snapshot: Snapshot, view: View) -> html.Div:
+    """Stands where a view has none."""
+    when = formats.span(view.first, view.last)
+    return parts.nothing(
+        f"No streams in {where(snapshot, view)}, {when}. Choose other days or another state."
+    )
