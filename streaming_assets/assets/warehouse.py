@@ -92,6 +92,12 @@ def build_warehouse_models(
         failed_in: dict[str, list[Span]] = {}
         begun = datetime.now(UTC)
         with warehouse.exclusive():
+            if selected and not warehouse.has_table("lake_objects"):
+                raise dg.Failure(
+                    "No hour was taken in yet, so there is nothing to build from: materialise external/* of these "
+                    "hours first; the job `hourly` does all",
+                    allow_retries=False,
+                )
             concerned = _asked(context) or spans(warehouse.hours_taken_in())
             for step in (step for span in concerned for step in steps(span, hours_per_step)):
                 context.log.info(f"dbt: hours {step[0]:%Y-%m-%d %H:%M} to {step[1]:%Y-%m-%d %H:%M}")
