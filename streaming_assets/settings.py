@@ -199,6 +199,11 @@ class Settings(BaseSettings):
             self.warehouse_path = self.home / "warehouse.duckdb"
         if "first_hour" not in self.model_fields_set:
             self.first_hour = start_of_history(self.dev_state_file) or self.first_hour
+        for name, path in (("HOME", self.home), ("WAREHOUSE_PATH", self.warehouse_path)):
+            if set("#?") & set(str(path)):
+                raise ValueError(
+                    f"{name}={path} must hold neither # nor ?: DuckDB, dbt and SQLite take them for parts of an address"
+                )
         self.kafka_plugins = self.kafka_plugins or self.kafka_home / "plugins"
         self.kafka_downloads = self.kafka_downloads or self.kafka_home / "downloads"
         if self.target == "gcp" and not self.lake_url.startswith("gs://"):

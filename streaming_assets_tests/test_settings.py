@@ -1,5 +1,6 @@
 """Settings: where values come from, what is refused and how, and what a person sees of them."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -301,3 +302,14 @@ def test_a_process_reads_its_settings_once(environment: Environment) -> None:
         assert get_settings() is first
     finally:
         get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["HOME", "WAREHOUSE_PATH"])
+@pytest.mark.parametrize("sign", ["#", "?"])
+def test_a_path_that_databases_take_for_an_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, sign: str
+) -> None:
+    path = tmp_path / f"a{sign}b"
+    monkeypatch.setenv(f"STREAMING_ASSETS_{name}", str(path))
+    with pytest.raises(SettingsError, match=f"{name}={re.escape(str(path))} must hold neither # nor"):
+        load_settings()

@@ -13,7 +13,8 @@
     {%- set offline = var('event_days', none) is not none -%}
     {%- set found = offline or (execute and run_query('select count(*) ' ~ readable).rows[0][0] > 0) -%}
     {%- if found and not offline -%}
-        {%- do run_query('set variable ' ~ topic ~ '_objects = (select list(uri order by uri) ' ~ readable ~ ')') -%}
+        {#- Addresses are read as patterns: what would be a wildcard stands for itself. -#}
+        {%- do run_query('set variable ' ~ topic ~ '_objects = (select list(regexp_replace(uri, \'([*?[])\', \'[\\1]\', \'g\') order by uri) ' ~ readable ~ ')') -%}
     {%- endif -%}
     select
         lines.line as raw_text,
@@ -27,7 +28,7 @@
         getvariable('{{ topic }}_objects'),
         columns = {'line': 'VARCHAR'},
         auto_detect = false, header = false, delim = chr(2) || chr(0) || chr(3) || chr(1), quote = '', escape = '',
-        new_line = '\n', strict_mode = false, max_line_size = 16777216, filename = true
+        compression = 'gzip', new_line = '\n', strict_mode = false, max_line_size = 16777216, filename = true
     ) as lines
     {%- else -%}
     (select cast(null as varchar) as filename, cast(null as varchar) as line where false) as lines

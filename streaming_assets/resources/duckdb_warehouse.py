@@ -21,12 +21,19 @@ from streaming_assets.resources.tables import (
     INVENTORY,
     INVENTORY_SCHEMA,
     REFERENCE,
+    glob_literal,
     inventory_row,
     naive,
     view_columns,
 )
 from streaming_assets.resources.waiting import Wait, described, holder_of
 from streaming_assets.resources.warehouse import QueryFailed, Tell, Warehouse
+
+# Below a topic's folder. A stray's folder must not match: one whose name is no hour would make the view unreadable.
+_DIGIT = "[0-9]"
+_EVENT_OBJECTS = (
+    f"/date={_DIGIT * 4}-[01]{_DIGIT}-[0-3]{_DIGIT} [0-2]{_DIGIT}:00:00+00/{_DIGIT * 10}-{_DIGIT * 20}*.gz"
+)
 
 
 class DuckDbWarehouse(Warehouse):
@@ -137,9 +144,10 @@ class DuckDbWarehouse(Warehouse):
         """A view; none yet while the topic has no object, since DuckDB can't make one over nothing."""
         columns, values = view_columns(event_type)
         name, topic = event_type.external_table or "", event_type.topic
+        objects = glob_literal(lake.uri(topic_prefix(topic).rstrip("/")), _EVENT_OBJECTS)
         body = (
             f'select {values}, lines."offset", lines."timestamp", lines.filename, lines.date'
-            f" from read_json('{lake.uri(f'{topic_prefix(topic)}date=*/*.gz')}', format = 'newline_delimited',"
+            f" from read_json({objects}, format = 'newline_delimited', compression = 'gzip',"
             f" columns = {{{columns}, 'offset': 'bigint', 'timestamp': 'varchar'}},"
             " hive_partitioning = true, hive_types = {'date': 'timestamp'}, ignore_errors = true,"
             " filename = true) as lines"
@@ -164,7 +172,7 @@ class DuckDbWarehouse(Warehouse):
         folder = file.rpartition("/")[0] + "/"
         found = any(listed.name == file for listed in lake.list(folder, start=file))
         rows = (
-            f"select * from read_parquet('{lake.uri(file)}')"
+            f"select * from read_parquet({glob_literal(lake.uri(file))})"
             if found
             else "select "
             + ", ".join(f"null::{kind} as {column}" for column, kind in REFERENCE[name])

@@ -1,5 +1,6 @@
 """Tables that the warehouse has beside dbt's: the inventory of the lake's objects, and external tables' columns."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,6 +70,17 @@ def naive(moment: datetime) -> datetime:
 def literal(moment: datetime) -> str:
     """A moment as both warehouses read it: without a zone it is UTC on BigQuery, and has none on DuckDB."""
     return f"timestamp '{naive(moment):%Y-%m-%d %H:%M:%S}'"
+
+
+def text_literal(text: str) -> str:
+    """A text as a literal that DuckDB reads as it is, whatever it holds."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def glob_literal(folder: str, pattern: str = "") -> str:
+    """The files of `pattern` below the address `folder`, for DuckDB; no sign of the address is a wildcard."""
+    escaped = re.sub(r"[*?[]", lambda found: f"[{found[0]}]", folder)
+    return text_literal(escaped + pattern)
 
 
 def view_columns(event_type: EventType) -> tuple[str, str]:

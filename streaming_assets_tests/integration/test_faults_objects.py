@@ -4,6 +4,7 @@ import gzip
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -175,3 +176,26 @@ def test_a_warehouse_in_use_fails_the_run_with_whoever_holds_it(make_graph: Call
     assert "). End what holds it" in message
     assert failure_of(result.all_events) == Failure(Cause.LOCKED), "so the sensor asks again"
     assert external_tables(graph, 0, 1).success
+
+
+@pytest.mark.parametrize(
+    ("home", "lake"),
+    [("it's", ""), ("a[1]*{b}", ""), ("plain", "it's a [lake] #1? *.gz")],
+    ids=["'", "[", "lake"],
+)
+def test_signs_in_paths_mean_nothing(
+    make_graph: Callable[..., Graph], tmp_path: Path, home: str, lake: str
+) -> None:
+    """They are no end of a text, no wildcard and no part of an address."""
+    graph = make_graph(home, **({"lake_url": str(tmp_path / lake)} if lake else {}))
+    name = graph.put("listen_events", hour(0), [listen(hour(0)), "no JSON"])
+    for stray in ("date=yesterday/" + str(name).rpartition("/")[2], "date=2025-03-01 00:00:00+00/a.gz"):
+        graph.put_bytes(f"raw/listen_events/{stray}", b"stray")
+    job = graph.defs.resolve_job_def("reference")
+    assert job.execute_in_process(instance=graph.instance).success
+    result = graph.run(0, 1)
+    assert result.success, failures(result)
+    assert graph.rows("select count(*) from fact_listen_events") == [(1,)]
+    assert graph.rows("select count(*) from listen_events_ext") == [(2,)]
+    assert graph.rows("select count(*) > 1000 from songs_ext") == [(True,)]
+    assert graph.rows("select count(*) from stg_quarantine") == [(1,)]
