@@ -15,7 +15,7 @@ from streaming_assets.assets.partition_metadata import add_partition_metadata
 from streaming_assets.assets.tested_hours import verdicts
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span, hour_of, key_of, spans, steps
-from streaming_assets.resources.dbt import DbtRunner
+from streaming_assets.resources.dbt import DbtRunner, is_scratch
 from streaming_assets.resources.instance import WAREHOUSE_POOL
 from streaming_assets.resources.warehouse import Cost, Warehouse
 
@@ -45,7 +45,11 @@ class Translator(DagsterDbtTranslator):
         spec = super().get_asset_check_spec(*args, **kwargs)
         # A failed test names rows of some hours; it must not keep the others from going on. And a test runs once over
         # all that the run concerns: its one verdict names the hours that fail (tested_hours.py).
-        return spec._replace(blocking=False, partitions_def=None) if spec else None
+        if spec is None:
+            return None
+        # Models of a run's work are no assets: a test that reads one would show it as an asset that is never there.
+        deps = [dep for dep in spec.additional_deps if not is_scratch(dep.asset_key.path[-1])]
+        return spec._replace(blocking=False, partitions_def=None, additional_deps=deps)
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return dbt_resource_props["description"]  # without the SQL, which Dagster would append

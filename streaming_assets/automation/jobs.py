@@ -13,6 +13,7 @@ from streaming_assets.partitions import Span, hour_of, key_of
 
 HOURLY_JOB = "hourly"
 REFERENCE_JOB = "reference"
+HOURS_TAG = "hours"  # for people: Dagster's own tags of a range are not shown in its list of runs
 # All events are in the event log; on the console, thousands of them hide what matters.
 QUIET = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
 _REFERENCE_KEYS = (SONGS, LOCATIONS, external_key("songs_ext"), external_key("locations_ext"))
@@ -44,12 +45,20 @@ def build_jobs(
 
 
 def span_tags(span: Span) -> dict[str, str]:
-    """The tags by which a run covers the hours of `span`."""
+    """The tags by which a run covers the hours of `span`, and by which the list of runs shows them."""
     start, end = span
     return {
         ASSET_PARTITION_RANGE_START_TAG: key_of(start),
         ASSET_PARTITION_RANGE_END_TAG: key_of(end - HOUR),
+        HOURS_TAG: in_words(span),
     }
+
+
+def in_words(span: Span) -> str:
+    """A span as a person reads it: `2026-11-26 14:00 to 16:00 UTC, 2 h`."""
+    start, end = (moment.astimezone(UTC) for moment in span)
+    until = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
+    return f"{start:%Y-%m-%d %H:%M} to {until} UTC, {(end - start) // HOUR:,} h"
 
 
 def span_of(run: dg.DagsterRun) -> Span | None:

@@ -131,15 +131,16 @@ def without_scratch(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """
     nodes = {
         name: {**node, "config": {**node["config"], "materialized": "ephemeral"}}
-        if _is_scratch(node)
+        if node["resource_type"] == "model" and is_scratch(node["name"])
         else node
         for name, node in manifest["nodes"].items()
     }
     return {**manifest, "nodes": nodes}
 
 
-def _is_scratch(node: Mapping[str, Any]) -> bool:
-    return node["resource_type"] == "model" and node["name"].startswith(("base_", "int_"))
+def is_scratch(model: str) -> bool:
+    """Whether the model of that name only holds a run's work, so is no asset."""
+    return model.startswith(("base_", "int_"))
 
 
 def _common_arguments() -> list[str]:

@@ -125,3 +125,10 @@ def test_the_hourly_job_holds_all_hours_and_nothing_else(defs: dg.Definitions) -
     assert {key.to_user_string() for key in reference} == UNPARTITIONED
     assert not hourly & UNPARTITIONED
     assert {key.split("/")[0] for key in hourly} == {"external", "staging", "core", "marts", "serving"}
+
+
+def test_no_check_depends_on_what_is_no_asset(defs: dg.Definitions, nodes: Mapping[str, Any]) -> None:
+    specs = [spec for definition in defs.resolve_asset_graph().assets_defs for spec in definition.check_specs]
+    needed = {dep.asset_key.to_user_string() for spec in specs for dep in spec.additional_deps}
+    assert needed
+    assert needed <= set(nodes)

@@ -13,7 +13,7 @@ from streaming_assets.automation.jobs import checked_span, span_of, span_tags
 from streaming_assets.automation.sensors import EVENTS_PER_TICK, choose, request
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.names import HOUR
-from streaming_assets.partitions import spans
+from streaming_assets.partitions import Span, spans
 from streaming_assets_tests.graph import FIRST, hour
 
 TOPICS = [event_type.topic for event_type in LAKE_TYPES]
@@ -58,6 +58,7 @@ def test_a_request_names_the_span_and_who_asked() -> None:
     assert first.tags == {
         ASSET_PARTITION_RANGE_START_TAG: "2025-03-01-00:00",
         ASSET_PARTITION_RANGE_END_TAG: "2025-03-01-01:00",
+        "hours": "2025-03-01 00:00 to 02:00 UTC, 2 h",
     }
     assert first.run_key == "2025-03-01-00:00+2h-cursor-0"
     keys = {
@@ -106,3 +107,15 @@ def test_a_range_within_the_partitions_is_taken() -> None:
 def test_a_range_that_is_none_is_refused_by_name(start: datetime, end: datetime, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         checked_span((start, end), FIRST, NOW)
+
+
+@pytest.mark.parametrize(
+    ("span", "shown"),
+    [
+        ((hour(14), hour(16)), "2025-03-01 14:00 to 16:00 UTC, 2 h"),
+        ((hour(23), hour(24)), "2025-03-01 23:00 to 2025-03-02 00:00 UTC, 1 h"),
+        ((hour(0), hour(8760)), "2025-03-01 00:00 to 2026-03-01 00:00 UTC, 8,760 h"),
+    ],
+)
+def test_the_list_of_runs_shows_the_hours(span: Span, shown: str) -> None:
+    assert span_tags(span)["hours"] == shown
