@@ -2,8 +2,10 @@
 
 locals {
   buckets = {
-    lake = { name = local.bucket, delete_after_days = var.raw_keep_days }
-    logs = { name = "${local.bucket}-run-logs", delete_after_days = 30 }
+    # Event objects alone, whose names end with digits: BigQuery needs the empty.gz of a topic for ever, and the
+    # reference files do not come anew.
+    lake = { name = local.bucket, delete_after_days = var.raw_keep_days, suffixes = [for digit in range(10) : "${digit}.gz"] }
+    logs = { name = "${local.bucket}-run-logs", delete_after_days = 30, suffixes = [] }
   }
 }
 
@@ -53,8 +55,9 @@ resource "google_storage_bucket" "this" {
         type = "Delete"
       }
       condition {
-        age        = lifecycle_rule.value
-        with_state = "LIVE"
+        age            = lifecycle_rule.value
+        with_state     = "LIVE"
+        matches_suffix = each.value.suffixes
       }
     }
   }

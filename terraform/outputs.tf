@@ -17,6 +17,7 @@ locals {
       STREAMING_ASSETS_BIGQUERY_DATASET        = google_bigquery_dataset.this["models"].dataset_id
       STREAMING_ASSETS_BIGQUERY_LOCATION       = google_bigquery_dataset.this["models"].location
       STREAMING_ASSETS_SENSOR_INTERVAL_SECONDS = tostring(var.sensor_interval_seconds)
+      STREAMING_ASSETS_LAKE_RETENTION_DAYS     = tostring(coalesce(var.raw_keep_days, 0))
     },
     var.notifications ? {
       STREAMING_ASSETS_PUBSUB_SUBSCRIPTION = google_pubsub_subscription.lake[0].id

@@ -6,12 +6,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streaming_assets.lake.names import placeholder
+from streaming_assets.lake.names import LOCATIONS, SONGS, ObjectName, placeholder
 from streaming_assets.settings import ENV_PREFIX, PROJECT_ROOT, Settings, env_name
 from streaming_assets_tests.deploy import stand_in_provider
 from streaming_assets_tests.deploy.provider_schema import Schema
@@ -190,6 +191,17 @@ def test_no_address_and_no_door(workspace: Workspace) -> None:
     for bucket in plan.of("google_storage_bucket").values():
         assert bucket["public_access_prevention"] == "enforced"
         assert bucket["uniform_bucket_level_access"] is True
+
+
+def test_the_life_cycle_takes_event_objects_alone(workspace: Workspace) -> None:
+    plan = workspace.planned({"raw_keep_days": "90"})
+    (lake,) = [b for b in plan.of("google_storage_bucket").values() if not b["name"].endswith("-run-logs")]
+    (rule,) = [r["condition"][0] for r in lake["lifecycle_rule"] if r["condition"][0].get("age") == 90]
+    hour = datetime(2025, 3, 1, tzinfo=UTC)
+    taken = tuple(rule["matches_suffix"])
+    assert str(ObjectName("listen_events", hour, 3, 123)).endswith(taken)
+    for kept in (placeholder("listen_events"), SONGS, LOCATIONS):
+        assert not kept.endswith(taken), kept
 
 
 def test_password_reaches_no_state(workspace: Workspace) -> None:
