@@ -18,6 +18,7 @@ from streaming_assets.checks.freshness import build_freshness_checks, build_fres
 from streaming_assets.checks.hourly import FACT, build_hourly_checks
 from streaming_assets.checks.lake import build_lake_checks
 from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
+from streaming_assets.checks.snapshot import build_snapshot_check
 from streaming_assets.dashboards.tables import published_tables
 from streaming_assets.partitions import hourly_partitions
 from streaming_assets.resources.dbt import DbtRunner, without_scratch
@@ -51,7 +52,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
     freshness = build_freshness_checks([FACT])
     sink_check = build_sink_check(settings)
     lake_checks = build_lake_checks(settings)
-    jobs = build_jobs(hours, [*freshness, sink_check, lake_checks])
+    snapshot_check = build_snapshot_check(tables, settings)
+    jobs = build_jobs(hours, [*freshness, sink_check, lake_checks, snapshot_check])
     return dg.Definitions(
         assets=[
             *source_specs(),
@@ -63,7 +65,13 @@ def build_defs(settings: Settings) -> dg.Definitions:
             build_snapshot(hours, marts, tables, settings),
             *dashboard_specs(settings),
         ],
-        asset_checks=[build_hourly_checks(hours, settings), sink_check, lake_checks, *freshness],
+        asset_checks=[
+            build_hourly_checks(hours, settings),
+            sink_check,
+            lake_checks,
+            snapshot_check,
+            *freshness,
+        ],
         jobs=jobs,
         sensors=[
             build_object_sensor(settings),

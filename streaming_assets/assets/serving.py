@@ -8,12 +8,19 @@ from pathlib import Path
 import dagster as dg
 
 from streaming_assets.assets.keys import OWNERS, SNAPSHOT
-from streaming_assets.dashboards.publication import Publication
+from streaming_assets.dashboards.manifest import Manifest, SnapshotError
+from streaming_assets.dashboards.publication import Publication, is_whole
 from streaming_assets.dashboards.tables import PublishedTable, TableError
 from streaming_assets.resources.instance import WAREHOUSE_POOL
 from streaming_assets.resources.warehouse import QueryFailed, Warehouse
 from streaming_assets.settings import Settings
 
+ALL_PUBLISHED = dg.AssetCheckSpec(
+    "days_are_published",
+    asset=SNAPSHOT,
+    description="The snapshot has every day of the marts, in files that are there, and no day waits to be published.",
+)
+SHOWN = 50  # findings that the check lists; it counts them all
 DAYS_A_READ = 31  # of a table: the rows of as many days are in memory at once
 
 
@@ -46,6 +53,15 @@ def build_snapshot(
             context.log.warning(finding)
         for reason in published.refused:
             context.log.error(f"Not published, and tried again by each run: {reason}")
+        # Of the whole snapshot, not of the run's hours: so it is no part of the run.
+        context.instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=SNAPSHOT,
+                check_name=ALL_PUBLISHED.name,
+                passed=not published.refused,
+                metadata={"findings": len(published.refused), "first_findings": published.refused[:SHOWN]},
+            )
+        )
         return dg.MaterializeResult(
             metadata={
                 "days": published.days,
@@ -92,7 +108,7 @@ def bring_up_to_date(folder: Path, tables: Collection[PublishedTable], warehouse
     as_of = min(warehouse.newest_hour_end(), datetime.now(UTC))
     written: set[tuple[str, date]] = set()
     refused: set[tuple[str, date]] = set()
-    with Publication.begin(folder, tables) as publication:
+    with Publication.begin(folder, tables, warehouse.generation() or "") as publication:
         published = Published(as_of, publication.findings)
         for table in tables:
             if table.mart in missing or not warehouse.has_table(table.name):
@@ -126,6 +142,38 @@ def bring_up_to_date(folder: Path, tables: Collection[PublishedTable], warehouse
         {mart: [day for day in days if (mart, day) not in refused] for mart, days in queued.items()}
     )
     return published
+
+
+def unpublished(folder: Path, tables: Collection[PublishedTable], warehouse: Warehouse) -> list[str]:
+    """What the next publication has to do, as sentences; none where the snapshot holds what the marts hold."""
+    try:
+        manifest = Manifest.read(folder)
+    except SnapshotError as error:
+        return [str(error)]
+    if manifest.generation != (warehouse.generation() or ""):
+        return ["The snapshot is of another warehouse, or of this one before it was rebuilt."]
+    found = [
+        f"{mart} of {day} waits to be published"
+        for mart, days in warehouse.queued_days().items()
+        for day in days
+    ]
+    for table in tables:
+        if not (warehouse.has_table(table.mart) and warehouse.has_table(table.name)):
+            found.append(f"{table.name} is not in the warehouse yet")
+            continue
+        days = set(warehouse.all_days({table.mart: table.mart_day})[table.mart])
+        published = manifest.tables[table.name].days if table.name in manifest.tables else {}
+        found += [f"{table.name} of {day} is not published" for day in sorted(days - set(published))]
+        found += [
+            f"{table.name} of {day} is published, and no longer in its mart"
+            for day in sorted(set(published) - days)
+        ]
+        found += [
+            f"{folder / file.file} is gone or damaged"
+            for day, file in published.items()
+            if file and not is_whole(folder / file.file, file, by_content=False)
+        ]
+    return found
 
 
 def dashboard_specs(settings: Settings) -> list[dg.AssetSpec]:

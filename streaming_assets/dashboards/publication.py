@@ -164,7 +164,7 @@ class Publication:
         for name in [*after, *names[: len(names) - len(after)]]:
             file, path = files[name], self._folder / name
             in_turn = left > 0
-            if not _is_whole(path, file, in_turn):
+            if not is_whole(path, file, in_turn):
                 damaged.add(name)
                 self.findings.append(f"{path} is gone or damaged.")
             if in_turn:
@@ -181,7 +181,7 @@ class Publication:
         digest = hashlib.sha256(content).hexdigest()
         name = f"{table.name}/{day.isoformat()}-{digest[:16]}.parquet"
         file, path = File(file=name, size=content.size, sha256=digest), self._folder / name
-        if not _is_whole(path, file):  # a name stands for its content: what has it, and is whole, stays
+        if not is_whole(path, file):  # a name stands for its content: what has it, and is whole, stays
             path.parent.mkdir(exist_ok=True)
             _place(path, content)
         return file
@@ -202,7 +202,8 @@ def _writing(folder: Path) -> Iterator[None]:
         raise SnapshotError(f"can't publish to {folder}: {error}") from error
 
 
-def _is_whole(path: Path, file: File, by_content: bool = True) -> bool:
+def is_whole(path: Path, file: File, by_content: bool = True) -> bool:
+    """Whether the file at `path` has the size, or even the content, of the one that the manifest names."""
     try:
         if not by_content:
             return path.stat().st_size == file.size

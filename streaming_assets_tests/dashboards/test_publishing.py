@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streaming_assets.assets.serving import Published, bring_up_to_date
+from streaming_assets.assets.serving import Published, bring_up_to_date, unpublished
 from streaming_assets.dashboards.manifest import MANIFEST, Manifest
 from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.tables import TableError, published_tables
@@ -69,6 +69,9 @@ class Marts:
     def publish(self) -> Published:
         return bring_up_to_date(self.folder, list(tables().values()), self.warehouse)
 
+    def unpublished(self) -> list[str]:
+        return unpublished(self.folder, list(tables().values()), self.warehouse)
+
     def days(self, table: str) -> list[date]:
         return Snapshot.open(self.folder).days(table)
 
@@ -89,6 +92,38 @@ def test_the_first_publication_holds_all_days_of_all_marts(marts: Marts) -> None
     for name in set(tables()) - {"mart_weekly_users"}:
         assert marts.days(name) == [FIRST, SECOND], name
     assert marts.days("mart_weekly_users") == [date(2025, 2, 24)]
+
+
+def test_what_waits_to_be_published_is_told_without_publishing(marts: Marts) -> None:
+    assert "nothing has been published" in marts.unpublished()[0]
+    marts.publish()
+    assert marts.unpublished() == []
+    marts.queue(REVENUE, SECOND)
+    marts.run(f"insert into {REVENUE} values ('{THIRD}', 3, 0.3); delete from mart_daily_active_users"
+              f" where event_date = '{FIRST}'; drop view {GENRES}")  # fmt: skip
+    file = next(marts.folder.glob(f"mart_daily_state_streams/{FIRST}-*.parquet"))
+    file.unlink()
+    assert sorted(marts.unpublished()) == sorted(
+        [
+            f"{REVENUE} of {SECOND} waits to be published",
+            f"{REVENUE} of {THIRD} is not published",
+            f"mart_daily_active_users of {FIRST} is published, and no longer in its mart",
+            f"{GENRES} is not in the warehouse yet",
+            f"{file} is gone or damaged",
+        ]
+    )
+
+
+def test_the_marts_of_another_warehouse_are_published_anew(
+    marts: Marts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was removed, Dagster's home and the snapshot were kept: one hour's day must not join the old ones."""
+    marts.publish()
+    monkeypatch.setattr(marts.warehouse, "generation", lambda: "another")
+    marts.run(f"update {REVENUE} set ads_served = 50 where event_date = '{FIRST}'")  # and nothing queued
+    assert "another warehouse" in marts.unpublished()[0]
+    assert "another warehouse" in marts.publish().findings[0]
+    assert marts.ads() == {FIRST: 50, SECOND: 2}
 
 
 def test_a_publication_reads_the_days_that_are_queued_and_no_other(marts: Marts) -> None:
