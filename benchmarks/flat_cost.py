@@ -126,7 +126,8 @@ def _take_stock(warehouse: DuckDbWarehouse, lake: FolderLake, span: Span) -> dic
     begun = time.process_time()
     listing = list_topics(lake, LAKE_TOPICS, *span)
     listed = time.process_time()
-    warehouse.record_objects(span, read_rows(lake, listing.objects, warehouse.known_rows(span)))
+    known = warehouse.known_rows(span)
+    warehouse.record_objects(span, read_rows(lake, listing.objects, known, warehouse.lines_folder))
     return {"list": listed - begun, "inventory": time.process_time() - listed}
 
 

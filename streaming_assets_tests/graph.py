@@ -84,7 +84,9 @@ class Place:
         """What a run over the hours leaves: the inventory, and tables with as many rows; not `done`: it died first."""
         self.warehouse.prepare()
         objects = list_topics(self.lake, LAKE_TOPICS, *span).objects
-        self.warehouse.record_objects(span, read_rows(self.lake, objects, self.warehouse.known_rows(span)))
+        self.warehouse.record_objects(
+            span, read_rows(self.lake, objects, self.warehouse.known_rows(span), self.warehouse.lines_folder)
+        )
         if done:
             with self.warehouse.connect() as connection:
                 connection.execute(_STANDING_TABLES)

@@ -7,11 +7,14 @@
     count(*) over (partition by bucket_ingestion_datetime, {{ identity }})
 {%- endmacro %}
 
-{% macro first_copy(identity='event_id', before='') -%}
+{% macro first_copy(topic, identity='event_id', before='') -%}
+    {%- set content = content_columns(topic) if execute else [] -%}
 qualify
     row_number() over (
         partition by bucket_ingestion_datetime, {{ identity }}
-        order by {{ before }}coalesce(life, ''), kafka_partition, kafka_offset, raw_text, object_name
+        order by
+            {{ before }}coalesce(life, ''), kafka_partition, kafka_offset nulls last
+            {%- for column in content %}, {{ column }} nulls last{% endfor %}
     ) = 1
 {%- endmacro %}
 

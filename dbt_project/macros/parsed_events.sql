@@ -1,79 +1,34 @@
 {#
-    The lines of a topic's objects in the window's hours, each field as text.
-    Columns: raw_text, is_object, offset_text, object_name, kafka_partition, life, bucket_ingestion_datetime,
-    and one text column a field.
+    A topic's rows in the window's hours, typed and judged; what base models are made of.
+
+    Every field comes as text, since a mistyped one must not break a read. Each row gets what becomes of it: disposition
+    'staged', 'filtered' (declared in the contract) or 'quarantined' (then `reason` says why).
 #}
-{% macro topic_lines(topic, fields) %}{{ return(adapter.dispatch('topic_lines')(topic, fields)) }}{% endmacro %}
-
-{% macro default__topic_lines(topic, fields) %}
-    select
-        raw_text,
-        case when parsed is not null then coalesce(json_type(parsed, '$.value') = 'OBJECT', false) end as is_object,
-        json_extract_string(parsed, '$.offset') as offset_text,
-        object_name,
-        kafka_partition,
-        life,
-        bucket_ingestion_datetime,
-        {%- for field in fields %}
-        texts[{{ loop.index }}] as {{ field.column }}_text{{ ',' if not loop.last }}
-        {%- endfor %}
-    from (
-        select
-            *,
-            json_extract_string(
-                parsed, [{% for field in fields %}'$.value.{{ field.name }}'{{ ', ' if not loop.last }}{% endfor %}]
-            ) as texts
-        from ({{ lake_lines(topic) }}) as lines
-    ) as extracted
+{% macro parsed_events(source) %}
+    {%- if not execute -%}{{ return('select 1 as one') }}{%- endif -%}
+    {%- set topic = topic_of(source) -%}
+    {{ judged_events(topic, topic_lines(topic, source)) }}
 {% endmacro %}
-
-{# BigQuery drops a malformed line of an external table itself; the offsets show the gap. #}
-{% macro bigquery__topic_lines(topic, fields) %}
-    {%- set name = "regexp_extract(_file_name, r'/(\\d{10}-\\d{20}[^/]*)\\.gz$')" -%}
-    select
-        to_json_string(struct(value, `offset`, `timestamp`)) as raw_text,
-        value is not null as is_object,
-        cast(`offset` as string) as offset_text,
-        regexp_extract(_file_name, r'/(raw/[^/]+/date=[^/]+/[^/]+)$') as object_name,
-        cast(substr({{ name }}, 1, 10) as int64) as kafka_partition,
-        nullif(substr({{ name }}, 33), '') as life,
-        `date` as bucket_ingestion_datetime,
-        {%- for field in fields %}
-        value.{{ field.name }} as {{ field.column }}_text{{ ',' if not loop.last }}
-        {%- endfor %}
-    from {{ source('external', event_table(topic)) }}
-    where {{ in_window('`date`') }}
-{% endmacro %}
-
-{% macro event_table(topic) %}{{ return({'user_info': 'users_ext'}.get(topic, topic ~ '_ext')) }}{% endmacro %}
 
 {#
-    A topic's rows in the window's hours, typed, each with what becomes of it:
-    disposition 'staged', 'filtered' (declared) or 'quarantined' (then `reason` says why).
+    Columns of `lines`: raw_text, fault (what is wrong with the line as such), is_object, offset_text, object_name,
+    kafka_partition, life, bucket_ingestion_datetime; of each field its text, `<column>_text`, and of text fields
+    `<column>_is_nested`, whether it holds an object or an array instead.
 #}
-{% macro parsed_events(topic) %}
-    {%- set fields = var('event_fields')[topic] -%}
-    {%- set casts = {'integer': to_integer, 'number': to_number} -%}
-    {%- set filters_auth = topic == 'page_view_events' -%}
--- reads {{ source('external', event_table(topic)) }}
+{% macro judged_events(topic, lines) %}
+    {%- set fields = fields_of(topic) -%}
+    {%- set filter = contract_of(topic).meta.contract.filter -%}
 with lines as (
-{{ topic_lines(topic, fields) }}
+{{ lines }}
 ),
 
 typed as (
     select
-        raw_text,
-        is_object,
-        {{ to_integer('offset_text') }} as kafka_offset,
-        object_name,
-        kafka_partition,
-        life,
-        bucket_ingestion_datetime,
+        *,
         {%- for field in fields %}
-        {{ field.column }}_text,
-        {{ casts[field.type](field.column ~ '_text') if field.type in casts else field.column ~ '_text' }} as {{ field.column }},
+        {{ typed_text(field.column ~ '_text', field) }} as {{ field.column }},
         {%- endfor %}
-        1 as one
+        {{ to_integer('offset_text') }} as found_offset
     from lines
 ),
 
@@ -81,20 +36,34 @@ judged as (
     select
         *,
         case
+            when fault is not null then fault
             when is_object is null then 'malformed JSON'
             when not is_object then 'value is no object'
-            {%- if filters_auth %}
-            when auth <> '{{ var("staged_auth") }}' then 'filtered'
+            {%- if filter %}
+            {%- set field = fields | selectattr('name', 'equalto', filter.field) | first %}
+            when not {{ field.column }}_is_nested and {{ field.column }}_text not in ({% for value in filter.keep %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor %}) then 'filtered'
             {%- endif %}
             {%- for field in fields %}
             {%- if field.required %}
             when {{ field.column }}_text is null then 'missing {{ field.name }}'
             {%- endif %}
-            {%- if field.type in casts %}
+            {%- if field.type == 'string' %}
+            when {{ field.column }}_is_nested then 'mistyped {{ field.name }}'
+            {%- endif %}
+            {%- if field.type != 'string' or field.time %}
             when {{ field.column }}_text is not null and {{ field.column }} is null then 'mistyped {{ field.name }}'
+            {%- endif %}
+            {%- if field.minimum is defined %}
+            when {{ field.column }} < {{ field.minimum }} then 'impossible {{ field.name }}'
+            {%- endif %}
+            {%- if field.maximum is defined %}
+            when {{ field.column }} > {{ field.maximum }} then 'impossible {{ field.name }}'
             {%- endif %}
             {%- if field.check is defined %}
             when not ({{ field.check }}) then 'impossible {{ field.name }}'
+            {%- endif %}
+            {%- if field.time %}
+            {{ implausible_time(field) }}
             {%- endif %}
             {%- endfor %}
         end as verdict
@@ -103,7 +72,7 @@ judged as (
 
 select
     raw_text,
-    kafka_offset,
+    case when found_offset between 0 and 4611686018427387903 then found_offset end as kafka_offset,
     object_name,
     kafka_partition,
     life,
@@ -115,3 +84,27 @@ select
     case when verdict is null then 'staged' when verdict = 'filtered' then 'filtered' else 'quarantined' end as disposition
 from judged
 {% endmacro %}
+
+{# A field's text as its type, null if it is none. Moments are milliseconds since 1970, however they are written. #}
+{% macro typed_text(text, field) -%}
+    {%- if field.time == 'iso_8601' -%}{{ iso_8601_to_ms(text) }}
+    {%- elif field.type == 'integer' -%}{{ to_integer(text) }}
+    {%- elif field.type == 'number' -%}{{ to_number(text) }}
+    {%- elif field.type == 'boolean' -%}case {{ text }} when 'true' then true when 'false' then false end
+    {%- else -%}{{ text }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Branches of a case: no moment before the contract's earliest day, none long after the hour in which it arrived. #}
+{% macro implausible_time(field) -%}
+    {%- set earliest = field.earliest or '1970-01-01' -%}
+    {%- set datetime = modules.datetime.datetime -%}
+    {%- set first = (datetime.fromisoformat(earliest) - datetime(1970, 1, 1)).total_seconds() | int * 1000 -%}
+    {%- set last = '(' ~ to_ms('bucket_ingestion_datetime') ~ ' + ' ~ var('event_time_ahead_hours') * 3600000 ~ ')' -%}
+    when {{ field.column }} between {{ first // 1000 }} and {{ last }} / 1000 then '{{ field.name }} looks like seconds'
+            when {{ field.column }} < {{ first }} then '{{ field.name }} before {{ earliest }}'
+            {%- for unit, factor in (('microseconds', 1000), ('nanoseconds', 1000000)) %}
+            when {{ field.column }} > {{ last }} and {{ field.column }} between {{ first * factor }} and {{ last }} * {{ factor }} then '{{ field.name }} looks like {{ unit }}'
+            {%- endfor %}
+            when {{ field.column }} > {{ last }} then '{{ field.name }} after its ingestion hour by more than {{ var("event_time_ahead_hours") }} h'
+{%- endmacro %}

@@ -157,7 +157,7 @@ def _take_stock(
         context.log.warning(f"No event objects, so left alone: {', '.join(map(lake.uri, listing.strays))}")
     objects: list[InventoryRow] = []
     told = datetime.now(UTC)
-    for row in read_rows(lake, listing.objects, warehouse.known_rows(span)):
+    for row in read_rows(lake, listing.objects, warehouse.known_rows(span), warehouse.lines_folder):
         objects.append(row)
         if datetime.now(UTC) - told > timedelta(seconds=10):
             told = datetime.now(UTC)

@@ -10,7 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from streaming_assets.assets.charges import by_model, metadata
-from streaming_assets.assets.keys import OWNERS
+from streaming_assets.assets.keys import OWNERS, external_key
 from streaming_assets.assets.partition_metadata import add_partition_metadata
 from streaming_assets.assets.tested_hours import verdicts
 from streaming_assets.lake.names import HOUR
@@ -30,6 +30,8 @@ class Translator(DagsterDbtTranslator):
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] == "model":
             return dg.AssetKey([_layer(dbt_resource_props), dbt_resource_props["name"]])
+        if dbt_resource_props["resource_type"] == "source":
+            return external_key(dbt_resource_props["name"])
         return super().get_asset_key(dbt_resource_props)
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:

@@ -10,7 +10,6 @@ import dagster as dg
 from streaming_assets.automation.jobs import span_of
 from streaming_assets.checks.queries import LEVELS, OFFSET_GAPS, QUARANTINE, UNACCOUNTED_ROWS
 from streaming_assets.checks.verdicts import Verdict, report
-from streaming_assets.events import WAREHOUSE_TYPES
 from streaming_assets.lake.names import HOUR, hours_between
 from streaming_assets.partitions import Span, spans
 from streaming_assets.resources.instance import WAREHOUSE_POOL
@@ -72,7 +71,7 @@ def build_hourly_checks(hours: dg.PartitionsDefinition, settings: Settings) -> d
 
 
 def _checks(hours: dg.PartitionsDefinition, settings: Settings) -> Iterator[tuple[dg.AssetCheckSpec, Check]]:
-    for event_type in WAREHOUSE_TYPES:
+    for topic in STAGING:
         for name, check, description in (
             (
                 "rows_are_accounted_for",
@@ -86,9 +85,9 @@ def _checks(hours: dg.PartitionsDefinition, settings: Settings) -> Iterator[tupl
                 "unless the run holds the earlier one alone.",
             ),
         ):
-            key = dg.AssetKey(["staging", STAGING[event_type.topic]])
+            key = dg.AssetKey(["staging", STAGING[topic]])
             spec = dg.AssetCheckSpec(name, asset=key, description=description, partitions_def=hours)
-            yield spec, partial(check, topic=event_type.topic)
+            yield spec, partial(check, topic=topic)
     limit = settings.quarantine_warn_share
     yield (
         dg.AssetCheckSpec(

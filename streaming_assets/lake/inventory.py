@@ -1,26 +1,36 @@
 """What a topic's objects in a span of hours hold: their lines, and whether they can be read at all."""
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from hashlib import sha256
+from pathlib import Path
 
-from isal import igzip, igzip_lib
-
+from streaming_assets.events import DEAD_LETTERS
 from streaming_assets.lake.names import HOUR, ObjectName, hour_prefix, parse_object, placeholder, topic_prefix
+from streaming_assets.lake.reading import ObjectUnreadable, careful_lines, count_plain_lines, write_lines
 from streaming_assets.lake.store import Lake, LakeError, LakeObject, content_hash
 
 _READERS = 2  # decompression releases the GIL
-_UNREADABLE: Any = (LakeError, EOFError, OSError, igzip_lib.IsalError, UnicodeDecodeError)
+Version = tuple[str, int, int]  # uri, bytes, generation: the content of an object at a time
+
+
+@dataclass(frozen=True)
+class Found:
+    """What reading an object gave: how many lines, the hash of its bytes, and the file that holds its lines."""
+
+    rows: int
+    content: str
+    lines_uri: str | None = None
 
 
 @dataclass(frozen=True)
 class InventoryRow:
     """One event object: parts of its name, bytes, generation, and its lines (not blank) or the error.
 
-    `content` is a hash of its bytes, from the listing or, where that tells none, made when it was read.
+    `content` is a hash of its bytes, from the listing or, where that tells none, made when it was read. `lines_uri` is
+    the file that holds its lines, where the warehouse can't read the object itself.
     """
 
     name: ObjectName
@@ -30,6 +40,7 @@ class InventoryRow:
     rows: int | None = None
     error: str | None = None
     content: str | None = None
+    lines_uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,45 +87,38 @@ def sort_out(lake: Lake, topic: str, listed: Iterable[LakeObject]) -> HourListin
     return HourListing(objects, strays)
 
 
-Known = Mapping[tuple[str, int, int], tuple[int, str]]  # (uri, size, generation) -> lines, content
-
-
-def read_rows(lake: Lake, objects: list[InventoryRow], known: Known) -> Iterator[InventoryRow]:
-    """`objects` with their lines counted, in order.
+def read_rows(
+    lake: Lake,
+    objects: list[InventoryRow],
+    known: Mapping[Version, Found],
+    lines_folder: Path | None,
+) -> Iterator[InventoryRow]:
+    """`objects` looked through, in order: how many lines they hold, and by whom they are to be read.
 
     Args:
-        known: what was read before, and needs no reading again.
+        known: by version, what was found before of objects that need no reading again.
+        lines_folder: for the lines of objects that the warehouse can't read itself; None where it never needs them.
     """
     with ThreadPoolExecutor(_READERS) as pool:
-        yield from pool.map(lambda row: _count(lake, row, known), objects)
+        yield from pool.map(lambda row: _read(lake, row, known, lines_folder), objects)
 
 
-def _count(lake: Lake, row: InventoryRow, known: Known) -> InventoryRow:
-    before = known.get((row.uri, row.size, row.generation))
-    if before is not None:
-        return replace(row, rows=before[0], content=before[1])
+def _read(
+    lake: Lake, row: InventoryRow, known: Mapping[Version, Found], lines_folder: Path | None
+) -> InventoryRow:
+    found = known.get((row.uri, row.size, row.generation))
+    if found and (found.lines_uri is None or Path(found.lines_uri).exists()):
+        return replace(row, rows=found.rows, content=found.content, lines_uri=found.lines_uri)
     try:
-        compressed = lake.read(str(row.name))
-        content = row.content or content_hash(compressed)
-        return replace(row, rows=count_lines(compressed), content=content)
-    except _UNREADABLE as error:
+        data = lake.read(str(row.name))
+        row = replace(row, content=row.content or content_hash(data))
+        lines = count_plain_lines(data, of_events=row.name.topic != DEAD_LETTERS.topic)
+        if lines is not None:
+            return replace(row, rows=lines)
+        if lines_folder is None:
+            return replace(row, rows=sum(1 for _ in careful_lines(data)))
+        name = sha256(f"{row.uri} {row.size} {row.generation}".encode()).hexdigest()
+        path = lines_folder / f"{name}.parquet"
+        return replace(row, rows=write_lines(path, row.uri, careful_lines(data)), lines_uri=str(path))
+    except (LakeError, ObjectUnreadable) as error:
         return replace(row, error=f"{row.uri} can't be read: {error}")
-
-
-def count_lines(compressed: bytes) -> int:
-    """Lines of a gzip file's text that are not blank, as the warehouse reads them; an empty file has none.
-
-    A line ends at \\n, \\r\\n or \\r; blank is one of spaces and tabs.
-
-    Raises:
-        EOFError: the file is truncated.
-        igzip.BadGzipFile: the file is no gzip, or fails its check.
-        igzip_lib.IsalError: what is compressed is damaged.
-        UnicodeDecodeError: the text is not UTF-8, which the warehouse refuses.
-    """
-    if not compressed:
-        return 0
-    with igzip.IGzipFile(fileobj=io.BytesIO(compressed)) as file:
-        text = file.read()
-    text.decode()
-    return sum(1 for line in text.replace(b"\r", b"\n").split(b"\n") if line.strip(b" \t"))

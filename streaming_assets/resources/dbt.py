@@ -100,7 +100,9 @@ class DbtRunner:
         from dbt.contracts.graph.manifest import Manifest
 
         _ = self.manifest  # makes sure that both files are there and fresh
-        return Manifest.from_msgpack((self.target_path / "partial_parse.msgpack").read_bytes())
+        manifest = Manifest.from_msgpack((self.target_path / "partial_parse.msgpack").read_bytes())
+        manifest.build_flat_graph()  # `graph` in macros, which read the contracts there; dbt makes it only as it parses
+        return manifest
 
     def _invoke(self, command: str, span: Span, *options: str) -> tuple[Any, list[dict[str, Any]]]:
         from dbt.cli.main import dbtRunner

@@ -128,8 +128,27 @@ class DuckDbWarehouse(Warehouse):
                 [*map(naive, span)],
             )
             connection.register("recorded", table)
-            connection.execute("insert into lake_objects select * from recorded")
+            connection.execute("insert into lake_objects by name select * from recorded")
             connection.execute("commit")
+            self._sweep_lines(connection)
+
+    @property
+    def lines_folder(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.lines")
+
+    def _sweep_lines(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Remove files of lines that no object of the inventory has."""
+        if not self.lines_folder.is_dir():
+            return
+        used = {
+            lines
+            for (lines,) in connection.execute(
+                "select lines_uri from lake_objects where lines_uri is not null"
+            ).fetchall()
+        }
+        for path in self.lines_folder.iterdir():
+            if str(path) not in used:
+                path.unlink(missing_ok=True)
 
     def note_generations(self, objects: Iterable[InventoryRow]) -> None:
         table = pa.Table.from_pylist([inventory_row(row) for row in objects], schema=INVENTORY_SCHEMA)

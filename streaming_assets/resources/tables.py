@@ -6,16 +6,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from streaming_assets.events import DEAD_LETTERS, EventType
+from streaming_assets.events import DEAD_LETTERS, WAREHOUSE_TYPES, EventType
 from streaming_assets.lake.inventory import InventoryRow
 
 INVENTORY = """
 create table if not exists lake_objects (
     topic varchar, bucket_ingestion_datetime timestamp, object_name varchar, uri varchar,
     kafka_partition bigint, life varchar, size_bytes bigint, generation bigint, row_count bigint,
-    error varchar, is_processed boolean, content_hash varchar
+    error varchar, is_processed boolean, content_hash varchar, lines_uri varchar
 );
-alter table lake_objects add column if not exists content_hash varchar
+alter table lake_objects add column if not exists content_hash varchar;
+alter table lake_objects add column if not exists lines_uri varchar
 """
 INVENTORY_SCHEMA = pa.schema(
     [
@@ -31,16 +32,12 @@ INVENTORY_SCHEMA = pa.schema(
         ("error", pa.string()),
         ("is_processed", pa.bool_()),
         ("content_hash", pa.string()),
+        ("lines_uri", pa.string()),
     ]
 )
 
 # Where each topic's rows are staged.
-STAGING = {
-    "listen_events": "stg_listen_events",
-    "page_view_events": "stg_page_view_events",
-    "status_change_events": "stg_status_change_events",
-    "user_info": "stg_users",
-}
+STAGING = {kind.topic: kind.staging for kind in WAREHOUSE_TYPES if kind.staging}
 
 REFERENCE = {
     "songs_ext": (
@@ -108,4 +105,5 @@ def inventory_row(row: InventoryRow) -> dict[str, Any]:
         "error": row.error,
         "is_processed": False,
         "content_hash": row.content,
+        "lines_uri": row.lines_uri,
     }

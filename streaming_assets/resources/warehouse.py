@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from streaming_assets.events import EventType
-from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.lake.inventory import Found, InventoryRow, Version
 from streaming_assets.lake.names import HOUR
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
@@ -123,13 +124,18 @@ class Warehouse(ABC):
         """What the statements of each model and test since then were charged; nothing where nothing is charged."""
         return {}
 
-    def known_rows(self, span: Span) -> dict[tuple[str, int, int], tuple[int, str]]:
-        """Lines and content by (uri, size, generation) of the objects of the hours that were read before."""
+    @property
+    def lines_folder(self) -> Path | None:
+        """Where the lines of objects go that the warehouse can't read itself; None where it never needs them."""
+        return None
+
+    def known_rows(self, span: Span) -> dict[Version, Found]:
+        """What was found before in the objects of the hours, by version."""
         found = self.rows(
-            "select uri, size_bytes, generation, row_count, content_hash from lake_objects"
+            "select uri, size_bytes, generation, row_count, content_hash, lines_uri from lake_objects"
             f" where row_count is not null and content_hash is not null and {in_span(span)}"
         )
-        return {(uri, size, generation): (rows, content) for uri, size, generation, rows, content in found}
+        return {(uri, size, generation): Found(*rest) for uri, size, generation, *rest in found}
 
     @abstractmethod
     def note_generations(self, objects: Iterable[InventoryRow]) -> None:

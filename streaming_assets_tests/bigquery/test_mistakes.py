@@ -22,7 +22,7 @@ MISTAKES = {
         "Function not found: make_timestamp",
     ),
     "a wrong type": (
-        "macros/parsed_events.sql",
+        "macros/lake/topic_lines.sql",
         "cast(`offset` as string) as offset_text",
         "cast(`offset` as int64) as offset_text",
         "No matching signature for function REGEXP_CONTAINS",
@@ -34,7 +34,7 @@ MISTAKES = {
         "This model has an enforced contract that failed",
     ),
     "a missing column": (
-        "macros/parsed_events.sql",
+        "macros/lake/topic_lines.sql",
         "value.{{ field.name }} as",
         "value.{{ field.column }} as",
         "Field name user_id does not exist",

@@ -44,12 +44,12 @@ def name_of(number: int) -> ObjectName:
 
 # What can't be read, and a part of what is said of it.
 UNREADABLE = {
-    "half": (GOOD[: len(GOOD) // 2], "ended before"),
-    "without its end": (GOOD[:-8], "ended before"),
-    "header cut": (GOOD[:5], "ended before"),
-    "short text": (b"{}\n", "ended before"),
+    "half": (GOOD[: len(GOOD) // 2], "cut short"),
+    "without its end": (GOOD[:-8], "cut short"),
+    "header cut": (GOOD[:5], "cut short"),
+    "short text": (b"{}\n", "no gzip"),
     "not gzip": (in_lake(listen(hour(1)), 0).encode(), "gzip"),
-    "wrong sum": (GOOD[:-8] + bytes(8), "CRC"),
+    "wrong sum": (GOOD[:-8] + bytes(8), "damaged"),
     "garbage behind": (GOOD + b"garbage" * 9, "gzip"),
 }
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import duckdb
@@ -24,6 +25,7 @@ from dbt.mp_context import get_mp_context
 from dbt_common.clients.jinja import get_template
 
 from streaming_assets.partitions import Span
+from streaming_assets.resources.duckdb_functions import register
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.tables import naive
 from streaming_assets.resources.waiting import Wait
@@ -35,8 +37,14 @@ class MemoryWarehouse(DuckDbWarehouse):
     def __init__(self) -> None:
         super().__init__(Path(":memory:"), lock_timeout=0)
         self.database = duckdb.connect(":memory:", config={"threads": 1})
+        register(self.database)
+        self._lines = TemporaryDirectory(prefix="lines-")
         self.relations = RelationsCache()
         self.relations.update_schemas([("memory", "main")])
+
+    @property
+    def lines_folder(self) -> Path:
+        return Path(self._lines.name)
 
     def _open(self, wait: Wait) -> duckdb.DuckDBPyConnection:
         return self.database.cursor()
@@ -103,23 +111,21 @@ class _Model:
         known = warehouse.relations.get_relations("memory", "main")
         exists = any(relation.identifier == self.name for relation in known)
         (sql,) = self._rendered(self._sql)
+        self._execute("begin")
         if self._kind != "incremental":
             self._execute(f"create or replace {self._kind} {self._this} as {sql}")
+        elif not exists:
+            columns = ", ".join(f"{name} {kind}" for name, kind in self._columns.items())
+            self._execute(f"create table {self._this} ({columns})")
+            self._execute(f"insert into {self._this} select {', '.join(self._columns)} from ({sql})")
         else:
-            self._execute("begin")
-            names = ", ".join(self._columns)
-            if not exists:
-                columns = ", ".join(f"{name} {kind}" for name, kind in self._columns.items())
-                self._execute(f"create table {self._this} ({columns})")
-                self._execute(f"insert into {self._this} select {names} from ({sql})")
-            else:
-                self._execute(f"create or replace temp table given as {sql}")
-                for predicate in self._rendered(self._replaces):
-                    self._execute(f"delete from {self._this} as replaced where {predicate}")
-                self._execute(f"insert into {self._this} select {names} from given")
-            for hook in self._rendered(self._post):
-                self._execute(hook)
-            self._execute("commit")
+            self._execute(f"create or replace temp table given as {sql}")
+            for predicate in self._rendered(self._replaces):
+                self._execute(f"delete from {self._this} as replaced where {predicate}")
+            self._execute(f"insert into {self._this} select {', '.join(self._columns)} from given")
+        for hook in self._rendered(self._post):
+            self._execute(hook)
+        self._execute("commit")
         if not exists:
             kind = "view" if self._kind == "view" else "table"
             warehouse.relations.add(self._this.incorporate(type=kind))
@@ -154,6 +160,7 @@ def _parse(project: Path) -> Manifest:
     result = dbtRunner().invoke(["parse", "--quiet", *folders, "--log-level-file", "none"])
     if not isinstance(result.result, Manifest):
         raise RuntimeError(f"dbt can't parse {project}: {result.exception}")
+    result.result.build_flat_graph()  # macros read the contracts in it
     return result.result
 
 

@@ -10,18 +10,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from streaming_assets.text import fold
 from streaming_assets_tests.properties.reference_staging import (
     EPOCH,
     MILLISECOND,
+    NAMED,
     VARS,
     Line,
     Row,
     Tables,
-    clean_title,
     expected_staging,
     hundredths,
-    state_or_none,
+    postal_code,
+    state_code_or_none,
     surrogate_key,
+    trimmed,
 )
 
 CATEGORY_OF = {page: category for category, pages in VARS["page_categories"].items() for page in pages}
@@ -36,8 +39,9 @@ def expected_tables(lines: Iterable[Line], songs: list[Row], locations: list[Row
     tables["dim_users"] = _users(
         tables["stg_users"], _earliest(tables["stg_status_change_events"]), listens + views
     )
-    tables["dim_songs"] = _songs(songs, listens)
-    tables["dim_locations"] = _locations(locations, listens + views)
+    named = tables.pop(NAMED)
+    tables["dim_songs"] = _songs(songs, [row for row in named if row["topic"] == "listen_events"])
+    tables["dim_locations"] = _locations(locations, named)
     tables["dim_pages"] = _pages(views)
     in_force = _user_rows(tables["dim_users"])
     tables["fact_listen_events"] = [_listen_fact(row, in_force) for row in _earliest(listens)]
@@ -113,58 +117,72 @@ def _user_rows(users: list[Row]) -> Callable[[int, datetime], str]:
     return in_force
 
 
-def _song_key(artist: str, title: str, duration: Decimal) -> str:
-    return surrogate_key(_clean_artist(artist), title, int(duration * 100))
+def _song_key(artist: str | None, title: str | None, duration: Decimal) -> str:
+    return surrogate_key(_fold(artist), _fold(title), int(duration * 100))
 
 
-def _clean_artist(artist: str) -> str:
-    return clean_title(artist) or artist
+def _fold(text: str | None) -> str | None:
+    return None if text is None else fold(text)
 
 
 def _songs(reference: list[Row], listens: list[Row]) -> list[Row]:
     rows: dict[str, Row] = {}
     for song in sorted(
         reference,
-        key=lambda song: (song["genre"] is None, song["genre"] or "", song["artist"], song["track_id"]),
+        key=lambda song: (
+            song["genre"] is None,
+            song["genre"] or "",
+            song["artist"],
+            song["title"],
+            song["track_id"],
+        ),
     ):
-        title, duration = clean_title(song["title"]), hundredths(Decimal(str(song["duration"])))
-        key = _song_key(song["artist"], title, duration)
-        row = {"artist": song["artist"], "title": title, "duration": duration, "genre": song["genre"]}
+        duration = hundredths(Decimal(str(song["duration"])))
+        key = _song_key(song["artist"], song["title"], duration)
+        row = {"artist": song["artist"], "title": song["title"], "duration": duration, "genre": song["genre"]}
         rows.setdefault(key, {"pk_song": key, **row, "is_inferred": False})
     for listen in listens:
-        key = _song_key(listen["artist"], listen["song"], listen["duration"])
-        row = {
-            "artist": _clean_artist(listen["artist"]),
-            "title": listen["song"],
-            "duration": listen["duration"],
-            "genre": None,
-        }
-        rows.setdefault(key, {"pk_song": key, **row, "is_inferred": True})
+        duration = hundredths(listen["duration"])
+        key = _song_key(listen["artist"], listen["song"], duration)
+        row = {"artist": listen["artist"], "title": listen["song"], "duration": duration, "genre": None}
+        member = rows.setdefault(key, {"pk_song": key, **row, "is_inferred": True})
+        _lessen(member, row, "artist", "title")
     return list(rows.values())
+
+
+def _lessen(member: Row, row: Row, *names: str) -> None:
+    """Of several spellings of an inferred member the least stands for it."""
+    for name in names if member["is_inferred"] else ():
+        spellings = [text for text in (member[name], row[name]) if text is not None]
+        member[name] = min(spellings, default=None)
 
 
 def _locations(reference: list[Row], events: list[Row]) -> list[Row]:
     rows: dict[str, Row] = {}
 
-    def add(country: str, postal: str | None, city: str, state: str, state_code: str, inferred: bool) -> None:
-        key = surrogate_key(country, postal, city, state_code)
-        standard = postal.rjust(5, "0") if postal is not None and country == "US" else postal
-        row = {"country_code": country, "standardised_postal_code": standard, "raw_postal_code": postal}
-        named = {"city": city, "state": state, "state_code": state_code, "is_inferred": inferred}
-        rows.setdefault(key, {"pk_location": key, **row, **named})
+    def add(
+        country: str, raw: str | None, city: str | None, state: str | None, code: str, inferred: bool
+    ) -> None:
+        standard = postal_code(raw, country)
+        named = {"raw_postal_code": raw, "city": trimmed(city) or "NO CITY"}
+        key = surrogate_key(country, standard, _fold(named["city"]), code)
+        row = {"country_code": country, "standardised_postal_code": standard, "state_code": code, **named}
+        row |= {"pk_location": key, "state": trimmed(state) or "NO STATE", "is_inferred": inferred}
+        _lessen(rows.setdefault(key, row), named, "raw_postal_code", "city")
 
-    for place in sorted(reference, key=lambda place: place["state"] or "NO STATE"):
-        add(
-            place["country_code"],
-            place["postal_code"],
-            "NO CITY" if place["city"] is None else place["city"],
-            state_or_none(place["state"]),
-            state_or_none(place["state_code"]),
-            False,
-        )
+    for place in sorted(
+        reference,
+        key=lambda place: (
+            trimmed(place["state"]) or "NO STATE",
+            trimmed(place["city"]) or "NO CITY",
+            (place["postal_code"] is None, place["postal_code"] or ""),
+        ),
+    ):
+        code = state_code_or_none(place["state_code"])
+        add(place["country_code"], place["postal_code"], place["city"], place["state"], code, False)
     for event in events:
-        state = VARS["us_states"].get(event["state"], event["state"])
-        add("US", event["postal_code"], event["city"], state, event["state"], True)
+        code = state_code_or_none(event["state"])
+        add("US", event["zip"], event["city"], VARS["us_states"].get(code, code), code, True)
     return list(rows.values())
 
 
@@ -184,7 +202,7 @@ def _pages(views: list[Row]) -> list[Row]:
 
 
 def _place_key(row: Row) -> str:
-    return surrogate_key("US", row["postal_code"], row["city"], row["state"])
+    return surrogate_key("US", row["postal_code"], fold(row["city"]), row["state"])
 
 
 def _listen_fact(row: Row, in_force: Callable[[int, datetime], str]) -> Row:

@@ -1,6 +1,7 @@
 """What staging must hold, from the lake's lines: judged, typed, and copies within an hour folded into one."""
 
 import json
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -16,17 +17,21 @@ import yaml
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
-PROJECT = Path(__file__).resolve().parents[2] / "dbt_project" / "dbt_project.yml"
-VARS = yaml.safe_load(PROJECT.read_text())["vars"]
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+VARS = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
+NAMED = "staged"  # not a table: the rows, copies among them, that name songs and places
 EPOCH = datetime(1970, 1, 1)
 MILLISECOND = timedelta(milliseconds=1)
 _WHOLE = re.compile(r"-?[0-9]+")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_BLANKS = " \t\n\r"
+GREATEST_OFFSET = 2**62 - 1
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of an object and where it lies; `hour` is naive UTC."""
+    """A line of an object and where it lies; `hour` is naive UTC, `fault` what is wrong with it as a line."""
 
     topic: str
     hour: datetime
@@ -34,6 +39,7 @@ class Line:
     partition: int
     life: str | None
     text: str
+    fault: str | None = None
 
 
 def expected_staging(lines: Iterable[Line]) -> Tables:
@@ -46,6 +52,7 @@ def expected_staging(lines: Iterable[Line]) -> Tables:
         for topic, rows in judged.items()
     }
     return {
+        NAMED: staged.get("listen_events", []) + staged.get("page_view_events", []),
         "stg_listen_events": _folded(staged.get("listen_events", []), _listen),
         "stg_page_view_events": _folded(staged.get("page_view_events", []), _view),
         "stg_status_change_events": _folded(staged.get("status_change_events", []), _change),
@@ -58,6 +65,35 @@ def expected_staging(lines: Iterable[Line]) -> Tables:
         ),
         "stg_offset_ranges": _offset_ranges(row for rows in judged.values() for row in rows),
     }
+
+
+# Contracts, as their files say it
+
+
+def _contracts() -> dict[str, Row]:
+    found = {}
+    for path in sorted((PROJECT / "models" / "sources").glob("*.yml")):
+        for source in yaml.safe_load(path.read_text())["sources"]:
+            for table in source["tables"]:
+                contract = table.get("config", {}).get("meta", {}).get("contract")
+                if contract:
+                    columns = [
+                        {"name": c["name"], "type": c["data_type"]} | c.get("config", {}).get("meta", {})
+                        for c in table["columns"]
+                    ]
+                    found[contract["topic"]] = contract | {"fields": [c for c in columns if "column" in c]}
+    return found
+
+
+CONTRACTS = _contracts()
+
+
+def _columns(topic: str, of_identity: bool) -> list[str]:
+    contract = CONTRACTS[topic]
+    names = contract["identity"]
+    if of_identity:
+        return [field["column"] for name in names for field in contract["fields"] if field["name"] == name]
+    return [field["column"] for field in contract["fields"] if field["name"] not in names]
 
 
 # Lines to typed rows
@@ -75,33 +111,89 @@ def _judge(line: Line) -> Row:
         "verdict": None,
         "filtered": False,
     }
-    try:
-        record = json.loads(line.text)
-    except ValueError:
-        return row | {"verdict": "malformed JSON"}
+    record = MALFORMED if line.fault else _parsed(line.text)
+    if record is MALFORMED:
+        shown = re.findall(r'"offset"\s*:\s*(-?[0-9]{1,19})\b', line.text)
+        offset = _offset(shown[0] if len(shown) == 1 else None)
+        return row | {"verdict": line.fault or "malformed JSON", "kafka_offset": offset}
     value = None
     if isinstance(record, dict):
         value = record.get("value")
-        row["kafka_offset"] = _integer(_text(record.get("offset")))
+        row["kafka_offset"] = _offset(_text(record.get("offset")))
     if not isinstance(value, dict):
         return row | {"verdict": "value is no object"}
-    texts = {field["column"]: _text(value.get(field["name"])) for field in VARS["event_fields"][line.topic]}
-    if line.topic == "page_view_events" and texts["auth"] not in (None, VARS["staged_auth"]):
-        return row | {"filtered": True, "auth": texts["auth"]}
-    for field in VARS["event_fields"][line.topic]:
-        column, text = field["column"], texts[field["column"]]
-        row[column] = (
-            {"integer": _integer, "number": _number, "string": str}[field["type"]](text)
-            if text is not None
-            else None
-        )
-        if text is None and field.get("required"):
-            return row | {"verdict": f"missing {field['name']}"}
-        if text is not None and row[column] is None:
-            return row | {"verdict": f"mistyped {field['name']}"}
-        if row[column] is not None and not _possible(column, row[column]):
-            return row | {"verdict": f"impossible {field['name']}"}
-    return row
+    contract = CONTRACTS[line.topic]
+    values = {field["column"]: value.get(field["name"]) for field in contract["fields"]}
+    texts = {column: _text(found) for column, found in values.items()}
+    declared = contract.get("filter")
+    if declared:
+        column = next(f["column"] for f in contract["fields"] if f["name"] == declared["field"])
+        if not isinstance(values[column], dict | list) and texts[column] not in (None, *declared["keep"]):
+            return row | {"filtered": True, column: texts[column]}
+    verdicts = [
+        _field_verdict(row, field, values[field["column"]], texts[field["column"]])
+        for field in contract["fields"]
+    ]
+    return row | {"verdict": next((verdict for verdict in verdicts if verdict), None)}
+
+
+MALFORMED = object()
+
+
+def _parsed(text: str) -> Any:
+    """A line of RFC 8259, of a key that comes twice the first value counts."""
+
+    def first(pairs: list[tuple[str, Any]]) -> Row:
+        found: Row = {}
+        for key, value in pairs:
+            json.dumps([key, value], ensure_ascii=False).encode()  # a lone surrogate is no character
+            found.setdefault(key, value)
+        return found
+
+    def number(text: str) -> float | str:
+        return float(text) if math.isfinite(float(text)) else text
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(constant)
+
+    try:
+        record = json.loads(text, object_pairs_hook=first, parse_constant=refuse, parse_float=number)
+        json.dumps(record, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return MALFORMED
+    return record
+
+
+def _field_verdict(row: Row, field: Row, value: Any, text: str | None) -> str | None:
+    name, column = field["name"], field["column"]
+    row[column] = None
+    if text is None:
+        return f"missing {name}" if field.get("required") else None
+    if field["type"] == "string" and isinstance(value, dict | list):
+        return f"mistyped {name}"
+    typed = _CASTS[field["type"]](text)
+    row[column] = typed
+    if typed is None:
+        return f"mistyped {name}"
+    if not field.get("minimum", typed) <= typed <= field.get("maximum", typed) or not _possible(
+        column, typed
+    ):
+        return f"impossible {name}"
+    return _implausible(row, field, typed) if field.get("time") else None
+
+
+def _implausible(row: Row, field: Row, ms: int) -> str | None:
+    name, ahead = field["name"], VARS["event_time_ahead_hours"]
+    first = (datetime.fromisoformat(field["earliest"]) - EPOCH) // MILLISECOND
+    last = (row["hour"] - EPOCH) // MILLISECOND + ahead * HOUR_MS
+    if first <= ms <= last:
+        return None
+    for unit, one in (("seconds", Decimal("0.001")), ("microseconds", 1000), ("nanoseconds", 1_000_000)):
+        if first * one <= ms <= last * one:
+            return f"{name} looks like {unit}"
+    if ms < first:
+        return f"{name} before {field['earliest']}"
+    return f"{name} after its ingestion hour by more than {ahead} h"
 
 
 def _text(value: Any) -> str | None:
@@ -116,20 +208,26 @@ def _integer(text: str | None) -> int | None:
     return int(text) if -(2**63) <= int(text) < 2**63 else None
 
 
+def _offset(text: str | None) -> int | None:
+    found = _integer(text)
+    return found if found is not None and 0 <= found <= GREATEST_OFFSET else None
+
+
 def _number(text: str) -> Decimal | None:
     if not _NUMBER.fullmatch(text):
         return None
-    number = Decimal(text).quantize(Decimal("0.000001"), ROUND_HALF_UP)
+    number = Decimal(text)
+    if number.adjusted() > 12:  # quantize refuses what no decimal(18, 6) could hold
+        return None
+    number = number.quantize(Decimal("0.000001"), ROUND_HALF_UP)
     return number if abs(number) < 10**12 else None
 
 
 def _possible(column: str, value: Any) -> bool:
+    """The contracts' conditions, told once more in Python."""
     checks: dict[str, Callable[[Any], bool]] = {
-        "ts": lambda ms: 0 <= ms <= 4102444799999,
-        "registration": lambda ms: 0 <= ms <= 4102444799999,
         "level": lambda level: level.lower() in ("free", "paid"),
         "duration": lambda seconds: hundredths(seconds) > 0,
-        "ad_revenue": lambda usd: usd >= 0,
     }
     return checks[column](value) if column in checks else True
 
@@ -145,12 +243,9 @@ def _moment(milliseconds: int) -> datetime:
     return EPOCH + milliseconds * MILLISECOND
 
 
-def clean_title(text: str) -> str:
-    return re.sub(r'[^\x00-\x7f]|"', "", text)
-
-
 def surrogate_key(*values: Any) -> str:
-    return md5("\x1f".join("\x1e" if value is None else str(value) for value in values).encode()).hexdigest()
+    parts = ("-" if value is None else f"{len(str(value))}:{value}" for value in values)
+    return md5("".join(parts).encode()).hexdigest()
 
 
 # Staging
@@ -201,42 +296,32 @@ def _offset_ranges(rows: Iterable[Row]) -> list[Row]:
 def _folded(rows: list[Row], build: Callable[[Row], Row], by_user: bool = False) -> list[Row]:
     """One row an hour and event, of user_info an hour and user, built from the first copy.
 
-    The first is that with the lowest coordinates; of a user's records that with the earliest time.
+    The first is that with the lowest coordinates, of one place with the least content; of a user's records that with
+    the earliest time.
     """
     copies = defaultdict(list)
     for row in rows:
-        identity = (
-            [row["user_id"]]
-            if by_user
-            else [row["user_id"], row["session_id"], row["item_in_session"], row["ts"]]
-        )
-        copies[row["hour"], *identity].append(row)
+        identity = ["user_id"] if by_user else _columns(row["topic"], of_identity=True)
+        copies[row["hour"], *(row[column] for column in identity)].append(row)
 
     def order(row: Row) -> tuple:
         coordinates = (row["life"] or "", row["kafka_partition"], _nulls_last(row["kafka_offset"]))
-        return (row["ts"] if by_user else 0, *coordinates, row["raw_text"], row["object_name"])
+        content = [
+            (row[column] is None, row[column] or 0) for column in _columns(row["topic"], of_identity=False)
+        ]
+        return (row["ts"] if by_user else 0, *coordinates, *content)
 
     folded = []
     for same in copies.values():
         first = min(same, key=order)
-        identity = (
-            ("user_info", first["user_id"], first["ts"])
-            if by_user
-            else (
-                first["topic"],
-                first["user_id"],
-                first["session_id"],
-                first["item_in_session"],
-                first["ts"],
-            )
-        )
+        identity = [first[column] for column in _columns(first["topic"], of_identity=True)]
         folded.append(
             build(first)
             | {
                 "event_datetime": _moment(first["ts"]),
                 "bucket_ingestion_datetime": first["hour"],
                 "user_id": first["user_id"],
-                "event_id": surrogate_key(*identity),
+                "event_id": surrogate_key(first["topic"], *identity),
                 "life": first["life"],
                 "kafka_partition": first["kafka_partition"],
                 "kafka_offset": first["kafka_offset"],
@@ -250,8 +335,24 @@ def _nulls_last(value: int | None) -> tuple[bool, int]:
     return (value is None, value or 0)
 
 
-def state_or_none(state: str | None) -> str:
-    return "NO STATE" if state in (None, "ALL") else str(state)
+def trimmed(text: str | None) -> str | None:
+    return (text or "").strip(_BLANKS) or None
+
+
+def state_code_or_none(state: str | None) -> str:
+    codes = {name.upper(): code for code, name in VARS["us_states"].items()}
+    clean = upper(trimmed(state))
+    clean = codes.get(clean or "", clean)
+    return "NO STATE" if clean in (None, "ALL") else str(clean)
+
+
+def postal_code(text: str | None, country: str | None = "US") -> str | None:
+    clean = upper(trimmed(text))
+    return clean.rjust(5, "0") if clean and country == "US" and re.fullmatch("[0-9]{1,4}", clean) else clean
+
+
+def upper(text: str | None) -> str | None:
+    return text.upper() if text and text.isascii() else text
 
 
 def _in_session(row: Row) -> Row:
@@ -260,16 +361,16 @@ def _in_session(row: Row) -> Row:
 
 def _place(row: Row) -> Row:
     return {
-        "postal_code": row["zip"] or None,
-        "city": "NO CITY" if row["city"] is None else row["city"],
-        "state": state_or_none(row["state"]),
+        "postal_code": postal_code(row["zip"]),
+        "city": trimmed(row["city"]) or "NO CITY",
+        "state": state_code_or_none(row["state"]),
         "level": row["level"].lower(),
     }
 
 
 def _listen(row: Row) -> Row:
     song = {
-        "song": clean_title(row["song"]),
+        "song": row["song"],
         "artist": row["artist"],
         "duration": hundredths(row["duration"]),
     }

@@ -95,11 +95,16 @@ class World:
 
     def put(self, name: ObjectName, texts: list[str]) -> None:
         """Write an object of these lines."""
+        # Without a newline after the last line, as the sink writes.
+        self.put_bytes(name, gzip.compress("\n".join(texts).encode(), 1))
         self.objects[name] = texts
+
+    def put_bytes(self, name: ObjectName, data: bytes) -> None:
+        """Write an object of these bytes, without the sync that a real lake's writer does."""
+        self.objects[name] = []
         path = self.lake.root / str(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Without a newline after the last line, as the sink writes; without the sync that a real lake's writer does.
-        path.write_bytes(gzip.compress("\n".join(texts).encode(), 1))
+        path.write_bytes(data)
 
 
 def take_stock(world: World, warehouse: DuckDbWarehouse, span: Span) -> None:
@@ -108,7 +113,9 @@ def take_stock(world: World, warehouse: DuckDbWarehouse, span: Span) -> None:
         warehouse.create_reference_table(table, world.lake, file, print)
     warehouse.prepare()
     objects = list_topics(world.lake, LAKE_TOPICS, *span).objects
-    warehouse.record_objects(span, read_rows(world.lake, objects, warehouse.known_rows(span)))
+    warehouse.record_objects(
+        span, read_rows(world.lake, objects, warehouse.known_rows(span), warehouse.lines_folder)
+    )
 
 
 def whole_span(world: World) -> Span:

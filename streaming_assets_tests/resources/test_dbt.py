@@ -12,38 +12,14 @@ from typing import Any
 
 import duckdb
 import pytest
-import yaml
 from dbt.cli.main import dbtRunner
 
-from streaming_assets.events import WAREHOUSE_TYPES
 from streaming_assets.resources import dbt as dbt_module
 from streaming_assets.resources.dbt import PROJECT_DIR, DbtError, DbtRunner, without_scratch
 from streaming_assets.settings import Settings
 from streaming_assets_tests.graph import hour
 
 TABLE = "{{ config(materialized='table') }}"
-VARS = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text())["vars"]
-
-
-def test_the_project_reads_the_topics_of_the_warehouse() -> None:
-    assert list(VARS["event_fields"]) == [event_type.topic for event_type in WAREHOUSE_TYPES]
-
-
-@pytest.mark.parametrize("event_type", WAREHOUSE_TYPES, ids=lambda event_type: event_type.topic)
-def test_the_fields_that_it_reads_are_those_of_the_events(event_type) -> None:
-    known = {field.name: (field.kind, field.required) for field in event_type.fields}
-    read = {f["name"]: (f["type"], f.get("required", False)) for f in VARS["event_fields"][event_type.topic]}
-    assert read == {name: known[name] for name in read}
-    assert {field.name for field in event_type.fields if field.required} <= set(read)
-    assert set(event_type.identity) <= set(read)
-
-
-def test_columns_are_the_fields_in_snake_case() -> None:
-    for fields in VARS["event_fields"].values():
-        for field in fields:
-            snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in field["name"])
-            assert field["column"] == snake
-        assert len({field["column"] for field in fields}) == len(fields)
 
 
 def node(name: str, *needs: str, kind: str = "model") -> dict:

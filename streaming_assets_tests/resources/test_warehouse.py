@@ -17,7 +17,7 @@ import pytest
 
 from streaming_assets.events import BY_TOPIC, DEAD_LETTERS
 from streaming_assets.lake.folder import FolderLake
-from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.lake.inventory import Found, InventoryRow
 from streaming_assets.lake.names import SONGS, ObjectName
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.holding import held_objects
@@ -136,7 +136,7 @@ def stocked(warehouse: DuckDbWarehouse) -> DuckDbWarehouse:
 
 def test_lines_are_known_by_address_size_and_generation(stocked: DuckDbWarehouse) -> None:
     row = found("listen_events", 1, 1)
-    assert stocked.known_rows((hour(1), hour(2))) == {(row.uri, 10, 1): (3, "blake2b:1")}
+    assert stocked.known_rows((hour(1), hour(2))) == {(row.uri, 10, 1): Found(3, "blake2b:1")}
 
 
 def test_an_unreadable_object_is_not_known(stocked: DuckDbWarehouse) -> None:

@@ -13,22 +13,26 @@
 {% macro default__week_of(moment) -%}cast(date_trunc('week', {{ moment }}) as date){%- endmacro %}
 {% macro bigquery__week_of(moment) -%}date_trunc(cast({{ moment }} as date), isoweek){%- endmacro %}
 
-{% macro strip_pattern(text, pattern) %}{{ return(adapter.dispatch('strip_pattern')(text, pattern)) }}{% endmacro %}
-{% macro default__strip_pattern(text, pattern) -%}regexp_replace({{ text }}, '{{ pattern }}', '', 'g'){%- endmacro %}
-{% macro bigquery__strip_pattern(text, pattern) -%}regexp_replace({{ text }}, r'{{ pattern }}', ''){%- endmacro %}
-
 {% macro matches(text, pattern) %}{{ return(adapter.dispatch('matches')(text, pattern)) }}{% endmacro %}
 {% macro default__matches(text, pattern) -%}regexp_matches({{ text }}, '{{ pattern }}'){%- endmacro %}
 {% macro bigquery__matches(text, pattern) -%}regexp_contains({{ text }}, r'{{ pattern }}'){%- endmacro %}
 
-{# The hash of values that together name a row; a null counts as a value of its own. #}
+{#
+    The hash of values that together name a row. Each value goes in with its length before it, so that no two rows of values
+    make one text, whatever characters they hold; a null is a value of its own.
+#}
 {% macro surrogate_key(values) %}{{ return(adapter.dispatch('surrogate_key')(values)) }}{% endmacro %}
 {% macro default__surrogate_key(values) -%}
-    md5(concat({% for value in values %}coalesce(cast({{ value }} as varchar), chr(30)){% if not loop.last %}, chr(31), {% endif %}{% endfor %}))
+    md5({% for value in values %}{% set text = 'cast(' ~ value ~ ' as varchar)' %}coalesce(length({{ text }}) || ':' || {{ text }}, '-'){{ ' || ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 {% macro bigquery__surrogate_key(values) -%}
-    to_hex(md5(concat({% for value in values %}coalesce(cast({{ value }} as string), '\x1e'){% if not loop.last %}, '\x1f', {% endif %}{% endfor %})))
+    to_hex(md5(concat({% for value in values %}{% set text = 'cast(' ~ value ~ ' as string)' %}coalesce(concat(length({{ text }}), ':', {{ text }}), '-'){{ ', ' if not loop.last }}{% endfor %})))
 {%- endmacro %}
+
+{# Blanks, as the second argument of trim. #}
+{% macro blanks() %}{{ return(adapter.dispatch('blanks')()) }}{% endmacro %}
+{% macro default__blanks() -%}' ' || chr(9) || chr(10) || chr(13){%- endmacro %}
+{% macro bigquery__blanks() -%}' \t\n\r'{%- endmacro %}
 
 {# dbt-duckdb refuses a mapping as partition_by. #}
 {% macro partitions(field, data_type, granularity) %}{{ return(adapter.dispatch('partitions')(field, data_type, granularity)) }}{% endmacro %}

@@ -14,8 +14,24 @@
 {%- endmacro %}
 
 {% macro to_number(text) %}{{ return(adapter.dispatch('to_number')(text)) }}{% endmacro %}
-{% macro default__to_number(text) -%}try_cast({{ text }} as decimal(18, 6)){%- endmacro %}
-{% macro bigquery__to_number(text) -%}safe_cast({{ text }} as numeric){%- endmacro %}
+{% macro default__to_number(text) -%}
+    case when regexp_matches({{ text }}, '^-?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?$') then try_cast({{ text }} as decimal(18, 6)) end
+{%- endmacro %}
+{% macro bigquery__to_number(text) -%}
+    case when regexp_contains({{ text }}, r'^-?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?$') then safe_cast({{ text }} as numeric) end
+{%- endmacro %}
+
+{# A moment of ISO 8601, of UTC unless it says otherwise, as milliseconds since 1970. #}
+{% macro iso_8601_to_ms(text) %}{{ return(adapter.dispatch('iso_8601_to_ms')(text)) }}{% endmacro %}
+{% macro default__iso_8601_to_ms(text) -%}
+    case when regexp_matches({{ text }}, '{{ iso_8601_pattern() }}') then epoch_ms(try_cast({{ text }} as timestamp)) end
+{%- endmacro %}
+{% macro bigquery__iso_8601_to_ms(text) -%}
+    case when regexp_contains({{ text }}, r'{{ iso_8601_pattern() }}') then unix_millis(safe_cast({{ text }} as timestamp)) end
+{%- endmacro %}
+{% macro iso_8601_pattern() -%}
+    ^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}(:[0-9]{2})?)?$
+{%- endmacro %}
 
 {% macro to_timestamp_ms(milliseconds) %}{{ return(adapter.dispatch('to_timestamp_ms')(milliseconds)) }}{% endmacro %}
 {% macro default__to_timestamp_ms(milliseconds) -%}make_timestamp({{ milliseconds }} * 1000){%- endmacro %}

@@ -19,11 +19,11 @@ select
     {{ to_timestamp_ms('ts') }} as event_datetime,
     bucket_ingestion_datetime,
     user_id,
-    nullif(zip, '') as postal_code,
+    {{ standardise_postal_code('zip', "'US'") }} as postal_code,
     {{ city_or_none('city') }} as city,
-    {{ state_or_none('state') }} as state,
+    {{ state_code_or_none('state') }} as state,
     lower(level) as level,
-    {{ clean_title('song') }} as song,
+    song,
     artist,
     {{ clean_duration('duration') }} as duration,
     session_id,
@@ -34,4 +34,4 @@ select
     kafka_offset,
     {{ copies() }} as copies
 from keyed
-{{ first_copy() }}
+{{ first_copy('listen_events') }}

@@ -8,14 +8,14 @@
 
 -- The contiguous runs of Kafka offsets that an hour's objects hold. Offsets compare within one life of a topic.
 with rows_read as (
-    {% for topic, model in base_models() %}
+    {% for topic in var('event_types') %}
     select
         '{{ topic }}' as topic,
         bucket_ingestion_datetime,
         life,
         kafka_partition,
         kafka_offset
-    from {{ ref(model) }}
+    from {{ ref('base_' ~ topic) }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),

@@ -19,9 +19,9 @@ select
     {{ to_timestamp_ms('ts') }} as event_datetime,
     bucket_ingestion_datetime,
     user_id,
-    nullif(zip, '') as postal_code,
+    {{ standardise_postal_code('zip', "'US'") }} as postal_code,
     {{ city_or_none('city') }} as city,
-    {{ state_or_none('state') }} as state,
+    {{ state_code_or_none('state') }} as state,
     lower(level) as level,
     session_id,
     item_in_session,
@@ -34,4 +34,4 @@ select
     kafka_offset,
     {{ copies() }} as copies
 from keyed
-{{ first_copy() }}
+{{ first_copy('page_view_events') }}

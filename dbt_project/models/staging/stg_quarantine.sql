@@ -7,7 +7,7 @@
 ) }}
 
 -- Rows that no staging table can hold, and records that the sink could not write, with the reason and the bytes.
-{% for topic, model in base_models() %}
+{% for topic in var('event_types') %}
 select
     '{{ topic }}' as topic,
     bucket_ingestion_datetime,
@@ -18,12 +18,12 @@ select
     object_name,
     reason,
     raw_text
-from {{ ref(model) }}
+from {{ ref('base_' ~ topic) }}
 where disposition = 'quarantined'
 union all
 {% endfor %}
 select
-    coalesce(topic, '{{ var("dead_letter_topic") }}') as topic,
+    coalesce(topic, '{{ dead_letter_topic() }}') as topic,
     bucket_ingestion_datetime,
     life,
     kafka_partition,

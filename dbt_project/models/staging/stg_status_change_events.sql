@@ -27,4 +27,4 @@ select
     kafka_offset,
     {{ copies() }} as copies
 from keyed
-{{ first_copy() }}
+{{ first_copy('status_change_events') }}

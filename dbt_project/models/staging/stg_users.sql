@@ -10,8 +10,8 @@
 with keyed as (
     select
         *,
-        {{ surrogate_key(["'user_info'", 'user_id', 'ts']) }} as event_id
-    from {{ ref('base_users') }}
+        {{ event_key('user_info') }} as event_id
+    from {{ ref('base_user_info') }}
     where disposition = 'staged'
 )
 
@@ -30,4 +30,4 @@ select
     kafka_offset,
     {{ copies('user_id') }} as copies
 from keyed
-{{ first_copy('user_id', 'ts, ') }}
+{{ first_copy('user_info', 'user_id', 'ts, ') }}

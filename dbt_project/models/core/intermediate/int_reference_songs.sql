@@ -1,10 +1,11 @@
 {{ config(materialized='table') }}
 
--- The reference catalogue, keyed as events are; songs that clean to the same key are one.
-with cleaned as (
+-- The reference catalogue, keyed as events are; songs whose names fold to the same key are one.
+with keyed as (
     select
+        {{ song_key('artist', 'title', clean_duration('duration')) }} as pk_song,
         artist,
-        {{ clean_title('title') }} as title,
+        title,
         {{ clean_duration('duration') }} as duration,
         genre,
         is_retired,
@@ -13,14 +14,14 @@ with cleaned as (
 )
 
 select
-    {{ song_key('artist', 'title', 'duration') }} as pk_song,
+    pk_song,
     artist,
     title,
     duration,
     genre
-from cleaned
+from keyed
 qualify
     row_number() over (
         partition by pk_song
-        order by is_retired, case when genre is null then 1 else 0 end, genre, artist, track_id
+        order by is_retired, case when genre is null then 1 else 0 end, genre, artist, title, track_id
     ) = 1

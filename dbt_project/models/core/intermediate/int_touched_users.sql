@@ -47,7 +47,7 @@ records as (
         user_id,
         min(registration) as lowest_registration,
         max(registration) as highest_registration
-    from {{ ref('base_users') }}
+    from {{ ref('base_user_info') }}
     where disposition = 'staged'
     group by user_id
 ),

@@ -1,3 +1,1 @@
-{{ config(materialized='table') }}
--- reads {{ source('external', 'dead_letters_ext') }}
-{{ dead_letters() }}
+{{ dead_letters(source('external', 'dead_letters_ext')) }}

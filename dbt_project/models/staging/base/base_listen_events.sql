@@ -1,2 +1,1 @@
-{{ config(materialized='table') }}
-{{ parsed_events('listen_events') }}
+{{ parsed_events(source('external', 'listen_events_ext')) }}

@@ -1,2 +1,1 @@
-{{ config(materialized='table') }}
-{{ parsed_events('page_view_events') }}
+{{ parsed_events(source('external', 'page_view_events_ext')) }}

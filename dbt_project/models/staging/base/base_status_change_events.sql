@@ -1,2 +1,1 @@
-{{ config(materialized='table') }}
-{{ parsed_events('status_change_events') }}
+{{ parsed_events(source('external', 'status_change_events_ext')) }}

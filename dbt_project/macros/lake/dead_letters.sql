@@ -3,9 +3,13 @@
     Columns: topic, kafka_partition, kafka_offset, life (of the source), reason, raw_text, dead_letter_offset, object_name,
     bucket_ingestion_datetime.
 #}
-{% macro dead_letters() %}{{ return(adapter.dispatch('dead_letters')()) }}{% endmacro %}
+{% macro dead_letters(letters) %}{{ return(adapter.dispatch('dead_letters')(letters)) }}{% endmacro %}
 
-{% macro default__dead_letters() %}
+{% macro default__dead_letters(letters) %}
+    {%- if not execute -%}{{ return('select 1 as one') }}{%- endif -%}
+    {%- set topic = dead_letter_topic() -%}
+    {%- set some = set_variable(topic ~ '_suspects', 'uri', readable_objects(topic) ~ ' and lines_uri is null') -%}
+    {%- set careful = set_variable(topic ~ '_careful', 'lines_uri', readable_objects(topic) ~ ' and lines_uri is not null') -%}
     {%- set header = "list_filter(headers, lambda header: header.key = '__connect.errors.%s')[1].value" -%}
     select
         {{ header % 'topic' }} as topic,
@@ -24,11 +28,11 @@
             json_extract_string(parsed, '$.value') as value,
             from_json(json_extract(parsed, '$.headers'), '[{"key": "VARCHAR", "value": "VARCHAR"}]') as headers,
             {{ to_integer("json_extract_string(parsed, '$.offset')") }} as dead_letter_offset
-        from ({{ lake_lines(var('dead_letter_topic')) }}) as lines
+        from ({{ careful_lines(topic, some, careful) }}) as lines
     ) as letters
 {% endmacro %}
 
-{% macro bigquery__dead_letters() %}
+{% macro bigquery__dead_letters(letters) %}
     {%- set header = "(select header.value from unnest(headers) as header where header.key = '__connect.errors.%s' limit 1)" -%}
     select
         {{ header % 'topic' }} as topic,
@@ -40,6 +44,6 @@
         cast(`offset` as int64) as dead_letter_offset,
         regexp_extract(_file_name, r'/(raw/[^/]+/date=[^/]+/[^/]+)$') as object_name,
         `date` as bucket_ingestion_datetime
-    from {{ source('external', 'dead_letters_ext') }}
+    from {{ letters }}
     where {{ in_window('`date`') }}
 {% endmacro %}

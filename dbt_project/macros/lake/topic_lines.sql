@@ -1,0 +1,204 @@
+{#
+    The lines of a topic's objects in the window's hours, as `judged_events` takes them.
+
+    DuckDB reads objects in two ways that give the same rows. `fast_lines` has it parse each line into the contract's fields.
+    It keeps no line's text, and takes an object whole or not at all; so a row that will be quarantined, whose bytes must be
+    kept, has its whole object read once more by `careful_lines`, line by line (`read_carefully`, the post-hook of base models).
+    Objects that only the project's own reader can read come from the file that it left of them (lake/reading.py).
+    The inventory names the objects of the window's hours: no folder of another hour is opened, however long the history.
+#}
+{% macro topic_lines(topic, source) %}{{ return(adapter.dispatch('topic_lines')(topic, source)) }}{% endmacro %}
+
+{% macro default__topic_lines(topic, source) %}
+    {%- set fields = fields_of(topic) -%}
+    {%- set found = set_variable(topic ~ '_objects', 'uri', readable_objects(topic) ~ ' and lines_uri is null') -%}
+    select
+        cast(null as varchar) as raw_text,
+        cast(null as varchar) as fault,
+        case when lines.value is not null then true end as is_object,
+        lines.offset_text,
+        objects.object_name,
+        objects.kafka_partition,
+        objects.life,
+        objects.bucket_ingestion_datetime
+        {%- for field in fields %},
+        lines.value."{{ field.name | replace('.', '"."') }}" as {{ field.column }}_text
+        {%- if field.type == 'string' %},
+        coalesce(
+            regexp_matches({{ field.column }}_text, '^[{\[]') and json_valid({{ field.column }}_text), false
+        ) as {{ field.column }}_is_nested
+        {%- endif %}
+        {%- endfor %}
+    from {% if found -%}
+    read_json(
+        getvariable('{{ topic }}_objects'),
+        columns = {'value': '{{ struct_of(fields | map(attribute="name") | list) }}', 'offset': 'VARCHAR'},
+        format = 'newline_delimited', compression = 'gzip', ignore_errors = true, filename = true, hive_partitioning = false
+    ) as lines (value, offset_text, filename)
+    {%- else -%}
+    (
+        select
+            cast(null as {{ struct_of(fields | map(attribute="name") | list) }}) as value,
+            cast(null as varchar) as offset_text,
+            cast(null as varchar) as filename
+        where false
+    ) as lines
+    {%- endif %}
+    inner join {{ table('lake_objects') }} as objects on lines.filename = objects.uri
+    where {{ in_window('objects.bucket_ingestion_datetime') }}
+{% endmacro %}
+
+{# BigQuery drops a malformed line of an external table itself; the offsets show the gap. #}
+{% macro bigquery__topic_lines(topic, source) %}
+    {%- set fields = fields_of(topic) -%}
+    {%- set name = "regexp_extract(_file_name, r'/(\\d{10}-\\d{20}[^/]*)\\.gz$')" -%}
+    select
+        to_json_string(struct(value, `offset`, `timestamp`)) as raw_text,
+        cast(null as string) as fault,
+        value is not null as is_object,
+        cast(`offset` as string) as offset_text,
+        regexp_extract(_file_name, r'/(raw/[^/]+/date=[^/]+/[^/]+)$') as object_name,
+        cast(substr({{ name }}, 1, 10) as int64) as kafka_partition,
+        nullif(substr({{ name }}, 33), '') as life,
+        `date` as bucket_ingestion_datetime
+        {%- for field in fields %},
+        value.{{ field.name }} as {{ field.column }}_text
+        {%- if field.type == 'string' %},
+        false as {{ field.column }}_is_nested
+        {%- endif %}
+        {%- endfor %}
+    from {{ source }}
+    where {{ in_window('`date`') }}
+{% endmacro %}
+
+{#
+    Post-hook of base models: objects with a row in quarantine, and those that the fast way can't read, are read carefully,
+    and their rows take the place of what was read of them. Nothing to do in most runs.
+#}
+{% macro read_carefully() %}{{ return(adapter.dispatch('read_carefully')()) }}{% endmacro %}
+{% macro bigquery__read_carefully() %}{{ return('') }}{% endmacro %}
+{% macro default__read_carefully() %}
+    {%- if not execute -%}{{ return('') }}{%- endif -%}
+    {%- set topic = this.identifier | replace('base_', '', 1) -%}
+    {%- if topic not in var('event_types') -%}{{ return('') }}{%- endif -%}
+    {%- set suspects -%}
+        {{ readable_objects(topic) }} and lines_uri is null
+        and object_name in (select object_name from {{ this }} where disposition = 'quarantined')
+    {%- endset -%}
+    {%- set some = set_variable(topic ~ '_suspects', 'uri', suspects) -%}
+    {%- set careful = set_variable(topic ~ '_careful', 'lines_uri', readable_objects(topic) ~ ' and lines_uri is not null') -%}
+    {%- if not some and not careful -%}{{ return('') }}{%- endif -%}
+    {%- if some %}
+    delete from {{ this }}
+    where object_name in (select object_name from {{ this }} where disposition = 'quarantined');
+    {%- endif %}
+    insert into {{ this }}
+    {{ judged_events(topic, extracted_lines(topic, careful_lines(topic, some, careful))) }}
+{% endmacro %}
+
+{# The fields' texts of lines that `careful_lines` gives. #}
+{% macro extracted_lines(topic, lines) %}
+    {%- set fields = fields_of(topic) -%}
+    {%- set paths = [] -%}
+    {%- for field in fields %}{% do paths.append("'$.value.\"" ~ field.name | replace('.', '"."') ~ "\"'") %}{% endfor -%}
+    select
+        raw_text,
+        fault,
+        case when parsed is not null then coalesce(json_type(parsed, '$.value') = 'OBJECT', false) end as is_object,
+        coalesce(json_extract_string(parsed, '$.offset'), offset_text) as offset_text,
+        object_name,
+        kafka_partition,
+        life,
+        bucket_ingestion_datetime
+        {%- for field in fields %},
+        texts[{{ loop.index }}] as {{ field.column }}_text
+        {%- if field.type == 'string' %},
+        coalesce(kinds[{{ loop.index }}] in ('OBJECT', 'ARRAY'), false) as {{ field.column }}_is_nested
+        {%- endif %}
+        {%- endfor %}
+    from (
+        select
+            *,
+            json_extract_string(parsed, [{{ paths | join(', ') }}]) as texts,
+            json_type(parsed, [{{ paths | join(', ') }}]) as kinds
+        from ({{ lines }}) as lines
+    ) as extracted
+{% endmacro %}
+
+{#
+    Lines as text and as JSON (null if malformed), of the objects in the variable `<topic>_suspects` and of the files that the
+    project's reader left, in `<topic>_careful`. Columns: raw_text, fault, offset_text (of a line that is no JSON), parsed,
+    object_name, kafka_partition, life, bucket_ingestion_datetime.
+
+    Objects are read as lines of text. No column ends within a line: what separates columns is nothing that JSON can hold.
+#}
+{% macro careful_lines(topic, suspects, careful) %}
+    select
+        lines.line as raw_text,
+        lines.fault,
+        lines.offset_text,
+        case when lines.fault is null and json_valid(lines.line) then cast(lines.line as json) end as parsed,
+        objects.object_name,
+        objects.kafka_partition,
+        objects.life,
+        objects.bucket_ingestion_datetime
+    from (
+        {%- if suspects %}
+        select filename as uri, line, cast(null as varchar) as fault, cast(null as varchar) as offset_text
+        from read_csv(
+            getvariable('{{ topic }}_suspects'),
+            columns = {'line': 'VARCHAR'},
+            auto_detect = false, header = false, delim = chr(2) || chr(0) || chr(3) || chr(1), quote = '', escape = '',
+            compression = 'gzip', new_line = '\n', strict_mode = false, max_line_size = 16777216, filename = true, hive_partitioning = false
+        )
+        {%- endif %}
+        {%- if suspects and careful %}
+        union all
+        {%- endif %}
+        {%- if careful %}
+        select uri, line, fault, offset_text
+        from read_parquet(getvariable('{{ topic }}_careful'), hive_partitioning = false)
+        {%- endif %}
+        {%- if not suspects and not careful %}
+        select
+            cast(null as varchar) as uri,
+            cast(null as varchar) as line,
+            cast(null as varchar) as fault,
+            cast(null as varchar) as offset_text
+        where false
+        {%- endif %}
+    ) as lines
+    inner join {{ table('lake_objects') }} as objects on lines.uri = objects.uri
+    where {{ in_window('objects.bucket_ingestion_datetime') }}
+{% endmacro %}
+
+{# The inventory's objects of a topic and the window's hours that hold rows. #}
+{% macro readable_objects(topic) -%}
+    from {{ table('lake_objects') }}
+    where topic = '{{ topic }}' and row_count > 0 and {{ in_window('bucket_ingestion_datetime') }}
+{%- endmacro %}
+
+{#
+    Sets a variable of the session to a column's addresses, in order; whether there are any. Without a warehouse there are.
+    Addresses are read as patterns: what would be a wildcard stands for itself.
+#}
+{% macro set_variable(name, column, rows) %}
+    {% if var('event_days', none) is not none %}{{ return(true) }}{% endif %}
+    {% if run_query('select count(*) ' ~ rows).rows[0][0] == 0 %}{{ return(false) }}{% endif %}
+    {% set address = 'regexp_replace(' ~ column ~ ", '([*?[])', '[\\1]', 'g')" %}
+    {% do run_query('set variable ' ~ name ~ ' = (select list(distinct ' ~ address ~ ' order by ' ~ address ~ ') ' ~ rows ~ ')') %}
+    {{ return(true) }}
+{% endmacro %}
+
+{# DuckDB's type of an object of texts; a dot in a name leads into a nested one. #}
+{% macro struct_of(names) -%}
+    struct(
+    {%- set heads = [] -%}
+    {%- for name in names %}{% if name.split('.')[0] not in heads %}{% do heads.append(name.split('.')[0]) %}{% endif %}{% endfor -%}
+    {%- for head in heads -%}
+        {%- set inner = [] -%}
+        {%- for name in names if name.startswith(head ~ '.') %}{% do inner.append(name[head | length + 1:]) %}{% endfor -%}
+        "{{ head }}" {% if inner %}{{ struct_of(inner) }}{% else %}varchar{% endif %}{{ ', ' if not loop.last }}
+    {%- endfor -%}
+    )
+{%- endmacro %}

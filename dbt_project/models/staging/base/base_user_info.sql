@@ -1,0 +1,1 @@
+{{ parsed_events(source('external', 'users_ext')) }}

@@ -1,2 +1,0 @@
-{{ config(materialized='table') }}
-{{ parsed_events('user_info') }}

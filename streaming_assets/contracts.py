@@ -1,0 +1,318 @@
+"""Contracts of event types, read from dbt's sources: what a topic's events must be like, declared once.
+
+A contract is a table of the dbt source `external` in a file of `dbt_project/models/sources/`, with the event's fields
+as columns; what dbt has no word for stands under `meta`. docs/contracts.md describes it. Those in
+`streaming_assets/simulator/contracts/` are of events that the simulator can write and no model reads.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent / "dbt_project"
+SOURCES = "models/sources"
+UNREAD = Path(__file__).resolve().parent / "simulator" / "contracts"
+
+Kind = Literal["string", "integer", "number", "boolean"]
+TimeFormat = Literal["epoch_ms", "iso_8601"]
+KINDS: tuple[str, ...] = get_args(Kind)
+TIME_KINDS = {"epoch_ms": "integer", "iso_8601": "string"}
+_LINE = "__line__"
+_EVENT_META = {"topic", "staging", "simulated", "identity", "event_time", "filter"}
+_FIELD_META = {
+    "column",
+    "required",
+    "minimum",
+    "maximum",
+    "check",
+    "time",
+    "earliest",
+    "personal",
+}
+
+
+class ContractError(ValueError):
+    """A contract does not hold together; the message names its file, the line and what is allowed."""
+
+
+@dataclass(frozen=True)
+class EventField:
+    """One field of an event.
+
+    Attributes:
+        name: in the event's JSON; a dot leads into a nested object.
+        kind: type of a valid value.
+        description: in a sentence.
+        column: in staging; None if no model reads it.
+        required: whether a valid row must have it.
+        minimum, maximum: bounds of a number, inclusive.
+        check: condition, in SQL over columns, that a valid row meets.
+        time: how it tells a moment; None if it tells none.
+        earliest: day (UTC) before which no moment of it is believed.
+        personal: whether it says something of a person.
+    """
+
+    name: str
+    kind: Kind
+    description: str = ""
+    column: str | None = None
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    check: str | None = None
+    time: TimeFormat | None = None
+    earliest: date | None = None
+    personal: bool = False
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What is staged, declared: rows whose field has another value are counted and left out."""
+
+    field: str
+    keep: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EventType:
+    """One kind of event.
+
+    Attributes:
+        topic: Kafka topic, lake folder and file stem.
+        fields: all fields, in the producer's order.
+        identity: the fields that together name an event; copies that agree on them are one event.
+        event_time: the field that says when it happened.
+        external_table: the external table over its lake folder; None if the warehouse does not read it.
+        staging: the model that holds its valid rows; None likewise.
+        by_default: whether the simulator writes it unless asked for all topics.
+        filter: which rows are staged; None for all.
+        description: in a sentence.
+    """
+
+    topic: str
+    fields: tuple[EventField, ...]
+    identity: tuple[str, ...]
+    event_time: str | None = None
+    external_table: str | None = None
+    staging: str | None = None
+    by_default: bool = False
+    filter: Filter | None = None
+    description: str = ""
+
+
+def read_contracts(project: Path = PROJECT_DIR, unread: Path = UNREAD) -> tuple[EventType, ...]:
+    """All event types: those that the project lists in its var `event_types`, in that order, then the unread ones.
+
+    Raises:
+        ContractError: a contract does not hold together, or the list and the files differ.
+    """
+    folder = project / SOURCES
+    adopted = {kind.topic: kind for kind in _read_folder(folder)}
+    others = {kind.topic: _unread(kind) for kind in _read_folder(unread)}
+    listed = _listed(project / "dbt_project.yml")
+    for topic in listed:
+        if topic not in adopted:
+            raise ContractError(
+                f"dbt_project.yml lists {topic!r} in event_types, but {folder} has no contract of it"
+            )
+    for topic in adopted:
+        if topic not in listed:
+            raise ContractError(
+                f"{folder}: topic {topic!r} has a contract; to have it read, add it to event_types in dbt_project.yml"
+            )
+    return tuple([adopted[topic] for topic in listed] + [k for t, k in others.items() if t not in adopted])
+
+
+def read_dead_letters(project: Path = PROJECT_DIR) -> EventType:
+    """The records that the sink could not write: their bytes in base64, and headers that say where they came from.
+
+    Raises:
+        ContractError: no source is declared as theirs, or more than one.
+    """
+    found = [
+        EventType(
+            topic=_meta(table)["dead_letters"]["topic"],
+            fields=tuple(EventField(c["name"], c["data_type"], c["description"]) for c in table["columns"]),
+            identity=(),
+            external_table=table["name"],
+            description=table["description"],
+        )
+        for _, table in _tables(project / SOURCES)
+        if "dead_letters" in _meta(table)
+    ]
+    if len(found) != 1:
+        raise ContractError(f"{project / SOURCES}: {len(found)} sources have meta.dead_letters, not one")
+    return found[0]
+
+
+def parse_contract(path: Path, table: Mapping[str, Any]) -> EventType:
+    """The event type that a table of a source declares.
+
+    Raises:
+        ContractError: a key or type is unknown, or the identity or the event's time names no field.
+    """
+    contract = _meta(table)["contract"]
+    _known(path, contract, _EVENT_META, "contract")
+    for key in ("topic", "identity"):
+        if key not in contract:
+            raise _error(path, contract, f"the contract has no {key}")
+    fields = tuple(_field(path, column) for column in table.get("columns") or [])
+    by_name = {field.name: field for field in fields}
+    if len(by_name) < len(fields):
+        raise _error(path, table, f"{table['name']} names a field twice")
+    columns = [field.column for field in fields if field.column]
+    if len(set(columns)) < len(columns):
+        raise _error(path, table, f"two fields of {table['name']} have one column")
+    identity = tuple(contract["identity"])
+    _named(path, contract, "identity", identity, by_name)
+    optional = [name for name in identity if not by_name[name].required and by_name[name].column]
+    if optional and contract.get("staging"):
+        raise _error(
+            path,
+            contract,
+            f"identity has {optional[0]}, which is not required: a row without it has no identity",
+        )
+    event_time = contract.get("event_time")
+    if event_time is not None:
+        _named(path, contract, "event_time", [event_time], by_name)
+        if not by_name[event_time].time:
+            raise _error(
+                path, contract, f"event_time is {event_time}, whose column lacks time: {_one_of(TIME_KINDS)}"
+            )
+    told = contract.get("filter")
+    if told is not None:
+        _known(path, told, {"field", "keep"}, "filter")
+        _named(path, told, "filter", [told.get("field")], by_name)
+    return EventType(
+        topic=contract["topic"],
+        fields=fields,
+        identity=identity,
+        event_time=event_time,
+        external_table=table["name"],
+        staging=contract.get("staging"),
+        by_default=contract.get("simulated", True),
+        filter=Filter(told["field"], tuple(map(str, told["keep"]))) if told else None,
+        description=table.get("description", ""),
+    )
+
+
+def earliest_ms(field: EventField) -> int:
+    """The first moment, ms since 1970, that is believed of a field."""
+    first = field.earliest or date(1970, 1, 1)
+    return int(datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp() * 1000)
+
+
+def _field(path: Path, column: Mapping[str, Any]) -> EventField:
+    meta = _meta(column)
+    _known(path, meta, _FIELD_META, f"column {column.get('name')}")
+    kind, time = column.get("data_type"), meta.get("time")
+    if kind not in KINDS:
+        raise _error(path, column, f"{column.get('name')} is of type {kind!r}; types are {_one_of(KINDS)}")
+    if time is not None and TIME_KINDS.get(time) != kind:
+        raise _error(
+            path,
+            column,
+            f"{column['name']} has time {time!r} and type {kind!r}; times are "
+            + ", ".join(f"{name} (of type {of})" for name, of in TIME_KINDS.items()),
+        )
+    for bound in ("minimum", "maximum"):
+        if bound in meta and (kind not in ("integer", "number") or not isinstance(meta[bound], int | float)):
+            raise _error(
+                path, column, f"{column['name']} has a {bound}, which takes a number and a numeric type"
+            )
+    earliest = meta.get("earliest")
+    if earliest is not None:
+        try:
+            earliest = date.fromisoformat(str(earliest))
+        except ValueError:
+            raise _error(
+                path, column, f"earliest of {column['name']} is {earliest!r}, no day such as 2000-01-01"
+            ) from None
+    return EventField(
+        name=column["name"],
+        kind=kind,
+        description=column.get("description", ""),
+        column=meta.get("column"),
+        required=meta.get("required", False),
+        minimum=meta.get("minimum"),
+        maximum=meta.get("maximum"),
+        check=meta.get("check"),
+        time=time,
+        earliest=earliest,
+        personal=meta.get("personal", False),
+    )
+
+
+def _unread(kind: EventType) -> EventType:
+    return replace(kind, external_table=None, staging=None)
+
+
+def _read_folder(folder: Path) -> Iterator[EventType]:
+    for path, table in _tables(folder):
+        if "contract" in _meta(table):
+            yield parse_contract(path, table)
+
+
+def _tables(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    for path in sorted(folder.glob("*.yml")):
+        try:
+            content = yaml.load(path.read_bytes(), _LineLoader)
+        except yaml.YAMLError as error:
+            raise ContractError(f"{path} is no YAML: {error}") from None
+        for source in (content or {}).get("sources") or []:
+            for table in source.get("tables") or []:
+                yield path, table
+
+
+def _listed(path: Path) -> list[str]:
+    content = yaml.load(path.read_bytes(), _Loader)
+    return list((content.get("vars") or {}).get("event_types") or [])
+
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one, where PyYAML has it
+
+
+class _LineLoader(_Loader):
+    """Keeps each mapping's line."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        return super().construct_mapping(node, deep) | {_LINE: node.start_mark.line + 1}
+
+
+def _construct(loader: Any, node: Any) -> dict:
+    return loader.construct_mapping(node, deep=True)
+
+
+_LineLoader.add_constructor("tag:yaml.org,2002:map", _construct)
+
+
+def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (node.get("config") or {}).get("meta") or {}
+
+
+def _known(path: Path, node: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+    for key in node:
+        if key != _LINE and key not in known:
+            raise _error(path, node, f"{what} has {key!r}; it may have {_one_of(sorted(known))}")
+
+
+def _named(
+    path: Path, node: Mapping[str, Any], what: str, names: Iterable[Any], fields: Mapping[str, Any]
+) -> None:
+    for name in names:
+        if name not in fields:
+            raise _error(
+                path, node, f"{what} names {name!r}, which is no field; fields are {', '.join(fields)}"
+            )
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _error(path: Path, node: Mapping[str, Any], message: str) -> ContractError:
+    return ContractError(f"{path}, line {node.get(_LINE, '?')}: {message}")
