@@ -6,6 +6,7 @@ import sys
 import threading
 from contextlib import suppress
 from datetime import timedelta
+from importlib import import_module
 
 from waitress.server import create_server
 
@@ -30,6 +31,8 @@ def serve(settings: Settings) -> None:
     Raises:
         PortTaken: the port is in use.
     """
+    # pyarrow imports it when first needed, and Dash looks into it half imported, if that is in another thread.
+    import_module("pandas")
     site = Site(
         SnapshotReader(settings.published_dir),
         settings.subscription_price_usd,
