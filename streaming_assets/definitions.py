@@ -12,6 +12,7 @@ from streaming_assets.assets.serving import build_snapshot, dashboard_specs
 from streaming_assets.assets.source import source_specs
 from streaming_assets.assets.warehouse import build_warehouse_models
 from streaming_assets.automation.jobs import build_jobs
+from streaming_assets.automation.retention import build_retention_sensor
 from streaming_assets.automation.schedules import build_reconcile_schedule, build_reference_schedule
 from streaming_assets.automation.sensors import build_failed_run_sensor, build_object_sensor
 from streaming_assets.checks.freshness import build_freshness_checks, build_freshness_sensor
@@ -78,6 +79,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             build_failed_run_sensor(jobs[0]),
             build_freshness_sensor(freshness),
             build_sink_sensor(settings),
+            build_retention_sensor(settings),
         ],
         schedules=[build_reconcile_schedule(settings), build_reference_schedule()],
         resources={

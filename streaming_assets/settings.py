@@ -160,6 +160,12 @@ class Settings(BaseSettings):
     sensor_interval_seconds: int = Field(
         5, ge=5, description="Least time, s, between two looks of the object sensor"
     )
+    event_retention_hours: float | None = Field(
+        None,
+        gt=0,
+        description="Age, h, at which Dagster's log loses runs' details and what newer events supersede; empty means "
+        "2 on target local, 720 (30 days) on gcp",
+    )
     quarantine_warn_share: float = Field(
         0.01, ge=0, le=1, description="Share of an hour's rows in quarantine above which a check warns"
     )
@@ -197,6 +203,8 @@ class Settings(BaseSettings):
     def _fill_and_check(self) -> "Settings":
         if self.warehouse_path is None:
             self.warehouse_path = self.home / "warehouse.duckdb"
+        if self.event_retention_hours is None:
+            self.event_retention_hours = 2 if self.target == "local" else 720
         if "first_hour" not in self.model_fields_set:
             self.first_hour = start_of_history(self.dev_state_file) or self.first_hour
         for name, path in (("HOME", self.home), ("WAREHOUSE_PATH", self.warehouse_path)):

@@ -1,4 +1,4 @@
-"""deploy/dagster.yaml through Dagster's own schema, and on a real PostgreSQL: tables, runs, drain, pruning."""
+"""deploy/dagster.yaml through Dagster's own schema, and on a real PostgreSQL: tables, runs, drain."""
 
 import os
 import socket
@@ -8,7 +8,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from runpy import run_path
 from typing import Any
@@ -19,7 +18,6 @@ import yaml
 from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from sqlalchemy.engine import make_url
 
 from streaming_assets.resources.instance import WAREHOUSE_POOL
@@ -28,21 +26,8 @@ from streaming_assets.settings import PROJECT_ROOT
 DEPLOY = PROJECT_ROOT / "deploy"
 drain = run_path(str(DEPLOY / "image" / "drain.py"))["drain"]
 loaded_problems = run_path(str(DEPLOY / "image" / "loaded.py"))["problems"]
-prune = run_path(str(DEPLOY / "image" / "prune.py"))["prune"]
 CONFIG: dict[str, Any] = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
 STORAGES = ("run_storage", "event_log_storage", "schedule_storage")
-
-days = dg.DailyPartitionsDefinition("2025-01-01")
-
-
-@dg.asset(partitions_def=days)
-def counted() -> dg.MaterializeResult:
-    return dg.MaterializeResult(metadata={"rows": 1})
-
-
-@dg.asset_check(asset=counted)
-def positive() -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=True)
 
 
 @pytest.fixture
@@ -167,40 +152,6 @@ def test_tables_are_made_with_the_pool_limited_and_may_be_there_already(
     assert instance.event_log_storage.get_concurrency_info(WAREHOUSE_POOL).slot_count == 1
     again = script("migrate.py", home)
     assert again.returncode == 0, again.stderr
-
-
-@pytest.mark.integration
-@pytest.mark.xdist_group("postgres")
-def test_pruning_keeps_what_is_known_of_hours_checks_and_runs(
-    home: Path, instance: dg.DagsterInstance
-) -> None:
-    keys = ["2025-01-01", "2025-01-02"]
-    storage = instance.event_log_storage
-    assert isinstance(storage, SqlEventLogStorage)
-
-    def known() -> dict[str, Any]:
-        records = storage.fetch_materializations(counted.key, limit=10).records
-        (check,) = storage.get_asset_check_execution_history(positive.check_key, limit=1)
-        runs = [(run.run_id, run.status, instance.get_run_stats(run.run_id)) for run in instance.get_runs()]
-        return {
-            "partitions": sorted(instance.get_materialized_partitions(counted.key)),
-            "records": [record.event_log_entry for record in records],
-            "check": check.status,
-            "runs": [(run_id, status, stats.start_time, stats.end_time) for run_id, status, stats in runs],
-        }
-
-    for key in keys:
-        assert dg.materialize([counted, positive], partition_key=key, instance=instance).success
-    before = known()
-    events = sum(len(instance.all_logs(run.run_id)) for run in instance.get_runs())
-    assert before["partitions"] == keys
-
-    now = datetime.now(UTC)
-    assert prune(storage, before=now - timedelta(days=1)) == 0
-    assert events / 2 < prune(storage, before=now + timedelta(minutes=1)) < events
-    assert known() == before
-    done = script("prune.py", home, "1")
-    assert done.stdout.startswith("0 events"), done.stderr
 
 
 @pytest.mark.integration

@@ -148,7 +148,7 @@ def test_secrets_are_files(services: dict[str, dict[str, Any]]) -> None:
         for name, service in services.items()
     }
     assert [name for name, secrets in readers.items() if "postgres_password" in secrets] == [
-        "code", "daemon", "migrate", "postgres", "prune", "webserver"
+        "code", "daemon", "migrate", "postgres", "webserver"
     ]  # fmt: skip
     for service in services.values():
         names = {name for name in service.get("environment", {}) if "PASSWORD" in name}
@@ -170,8 +170,8 @@ def test_brokers_are_those_of_the_laptop(services: dict[str, dict[str, Any]]) ->
     [
         ("ingestion,brokers", {"kafka-1", "kafka-2", "kafka-3", *INGESTION}),
         ("ingestion", INGESTION),
-        ("dagster", {"migrate", "code", "webserver", "daemon", "prune", "dashboards"}),
-        ("dagster,postgres", {"migrate", "code", "webserver", "daemon", "prune", "dashboards", "postgres"}),
+        ("dagster", {"migrate", "code", "webserver", "daemon", "dashboards"}),
+        ("dagster,postgres", {"migrate", "code", "webserver", "daemon", "dashboards", "postgres"}),
     ],
 )
 def test_each_half_stands_alone(tmp_path: Path, profiles: str, running: set[str]) -> None:
