@@ -37,7 +37,12 @@ def test_two_graphs_of_one_process_have_their_own_hours(make_graph: Callable) ->
     early = first_partitions(make_graph("early", first_hour=FIRST).defs)
     late = first_partitions(make_graph("late", first_hour=datetime(2025, 6, 1, 7, tzinfo=UTC)).defs)
     assert early.keys() == late.keys()
-    assert {"hourly", "lake/listen_events", "core/dim_users", "serving/dashboard_snapshot"} <= early.keys()
+    assert {
+        "hourly",
+        "lake/listen_events_objects",
+        "core/dim_users",
+        "serving/dashboard_snapshot",
+    } <= early.keys()
     assert set(early.values()) == {"2025-03-01-00:00"}
     assert set(late.values()) == {"2025-06-01-07:00"}
 

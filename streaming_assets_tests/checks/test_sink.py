@@ -156,7 +156,9 @@ def test_the_sensor_sees_a_real_broker_and_its_sink(tmp_path: Path, monkeypatch:
                 for event in result.asset_events
             }
 
-        wait_until(lambda: look()["listen_events"].metadata["lag"].value == 0, "all is in the lake", every=1)
+        wait_until(
+            lambda: look()["listen_events_topic"].metadata["lag"].value == 0, "all is in the lake", every=1
+        )
         seen = look()
-        assert seen["listen_events"].metadata["end_offsets"].value == 25
+        assert seen["listen_events_topic"].metadata["end_offsets"].value == 25
         assert seen[CHECK].passed

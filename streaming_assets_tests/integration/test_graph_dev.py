@@ -264,7 +264,7 @@ def test_an_object_that_arrives_is_soon_in_the_facts(system: System) -> None:
         counted = "select count(*) from fact_listen_events where user_id = 900001"
         assert system.place.warehouse.rows(counted) == [(1,)]
     for path in (
-        ["lake", "listen_events"],
+        ["lake", "listen_events_objects"],
         ["external", "listen_events_ext"],
         ["serving", "dashboard_snapshot"],
     ):
