@@ -18,7 +18,6 @@ from streaming_assets.partitions import Span, key_of
 from streaming_assets.resources.instance import WAREHOUSE_POOL
 from streaming_assets.resources.warehouse import Warehouse
 
-BAD_HOURS = "unreadable_hours"  # metadata of the failure: keys of the hours that must be left out
 REFERENCE_TABLES = {"songs_ext": SONGS_FILE, "locations_ext": LOCATIONS_FILE}
 
 
@@ -72,7 +71,6 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetsDe
                         f"{lake.uri(file)} is missing: all that events name becomes inferred members, "
                         "until the reference assets are materialised"
                     )
-        _refuse_unreadable([row for row in objects if row.error])
         counts = {
             external_key(event_type.external_table or ""): _by_hour(
                 context.partition_keys, [row for row in objects if row.name.topic == event_type.topic]
@@ -136,19 +134,6 @@ def build_reference_tables(kind: str, published: Iterable[PublishedTable]) -> dg
     return reference_tables
 
 
-def _refuse_unreadable(unreadable: list[InventoryRow]) -> None:
-    if unreadable:
-        raise dg.Failure(
-            "Objects that can't be read; their hours fail, replace or remove them and run these hours again: "
-            + "; ".join(sorted(row.error or "" for row in unreadable)),
-            metadata={
-                BAD_HOURS: sorted({key_of(row.name.hour) for row in unreadable}),
-                "objects": sorted(row.uri for row in unreadable),
-            },
-            allow_retries=False,
-        )
-
-
 def _take_stock(
     context: dg.AssetExecutionContext, lake: Lake, warehouse: Warehouse, span: Span
 ) -> list[InventoryRow]:
@@ -163,6 +148,9 @@ def _take_stock(
             told = datetime.now(UTC)
             context.log.info(f"{len(objects):,} of {len(listing.objects):,} objects read")
     warehouse.record_objects(span, objects)
+    for row in objects:
+        if row.error:
+            context.log.error(f"Left out, and the rest of its hour goes on: {row.error}")
     return objects
 
 

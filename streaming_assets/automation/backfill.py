@@ -13,7 +13,7 @@ from dagster._core.events import RunFailureReason
 
 from streaming_assets.assets.external_tables import REFERENCE_TABLES
 from streaming_assets.automation.comparison import Comparison, compare
-from streaming_assets.automation.failures import Cause, Outcome, failure_of, work_off
+from streaming_assets.automation.failures import Outcome, failure_of, work_off
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, checked_span, span_tags
 from streaming_assets.automation.sensors import runs_in_flight
 from streaming_assets.checks.lake import report
@@ -43,7 +43,8 @@ def backfill(start: datetime, end: datetime, settings: Settings, build_defs: Bui
         build_defs: makes the graph of settings.
 
     Returns:
-        What failed, in words, and which hours are wholly in quarantine; empty if nothing did.
+        What failed, in words, which objects no reader could read, and which hours are wholly in quarantine; empty if
+        nothing did.
 
     Raises:
         ValueError: the range is empty, not of whole hours, or has hours that are no partitions; or the target has
@@ -59,10 +60,11 @@ def backfill(start: datetime, end: datetime, settings: Settings, build_defs: Bui
 
 
 def _unusable(warehouse: Warehouse, span: Span) -> list[str]:
-    """The topics' hours of which every row is in quarantine, in words."""
+    """Objects that could not be read, and topics' hours of which every row is in quarantine, in words."""
     with warehouse.exclusive():
         found = wholly_quarantined(rows_by_hour(warehouse, warehouse.tables(), span))
-    return [
+        unreadable = warehouse.unreadable_objects(span)
+    return [error for *_, error in unreadable] + [
         f"{topic} of {hour:%Y-%m-%dT%H:%MZ}: all its rows, {rows:,}, are in quarantine"
         for (topic, hour), rows in found.items()
     ]
@@ -113,7 +115,7 @@ class _Graph:
     def materialise(self, span: Span) -> list[str]:
         """Run the hours of `span`, around bad ones if there are some; what failed for good, in words."""
         return [
-            said if outcome.failure and outcome.failure.cause is Cause.HOURS else f"{_named(part)}: {said}"
+            f"{_named(part)}: {said}"
             for part, outcome in work_off(span, self._attempt)
             for said in outcome.said
         ]

@@ -1,22 +1,20 @@
 """Why a run over hours failed, and which of its hours to try next: pure functions over its events and spans.
 
-One bad hour must not keep its neighbours from the tables, whatever is bad about it. Where a failure names no hour, the
-span is divided until single hours are left.
+One bad hour must not keep its neighbours from the tables, whatever is bad about it: the span is divided until single
+hours are left.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum, auto
 
 import dagster as dg
 from dagster._core.execution.plan.objects import ErrorSource
 from dagster_shared.error import SerializableErrorInfo
 
-from streaming_assets.assets.external_tables import BAD_HOURS
-from streaming_assets.lake.names import HOUR, hours_between
-from streaming_assets.partitions import Span, hour_of, spans
+from streaming_assets.lake.names import HOUR
+from streaming_assets.partitions import Span
 from streaming_assets.resources.warehouse import WarehouseLocked
 
 # Failures of one span's parts, and not one success, after which it is no matter of hours: more than two days give,
@@ -56,7 +54,6 @@ _SURROUNDINGS = (
 class Cause(Enum):
     """What a run failed of."""
 
-    HOURS = auto()  # it named them
     LOCKED = auto()  # somebody else held the warehouse
     SURROUNDINGS = auto()  # disk, network, access: no hour's fault
     DIED = auto()  # its process, without a word or told to end, as with its container
@@ -64,37 +61,27 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Why a run failed; `hours` are those that it named."""
-
-    cause: Cause
-    hours: frozenset[datetime] = frozenset()
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How an attempt at a span ended: `failure` is None after a success; `said` tells of it, in words."""
 
-    failure: Failure | None = None
+    failure: Cause | None = None
     said: tuple[str, ...] = ()
 
 
-def failure_of(events: Iterable[dg.DagsterEvent]) -> Failure:
-    """The failure that a run's step failures tell of."""
+def failure_of(events: Iterable[dg.DagsterEvent]) -> Cause:
+    """The cause that a run's step failures tell of."""
     failed = [event for event in events if event.is_step_failure]
     if any(event.step_failure_data.error_source is ErrorSource.INTERRUPT for event in failed):
-        return Failure(Cause.DIED)
-    if hours := frozenset(hour for event in failed for hour in _named_hours(event)):
-        return Failure(Cause.HOURS, hours)
+        return Cause.DIED
     errors = [error for event in failed for error in _errors(event.step_failure_data.error)]
     if any(error.cls_name == WarehouseLocked.__name__ for error in errors):
-        return Failure(Cause.LOCKED)
+        return Cause.LOCKED
     if any(sign in f"{error.cls_name}: {error.message}" for error in errors for sign in _SURROUNDINGS):
-        return Failure(Cause.SURROUNDINGS)
-    return Failure(Cause.UNKNOWN if failed else Cause.DIED)
+        return Cause.SURROUNDINGS
+    return Cause.UNKNOWN if failed else Cause.DIED
 
 
-def to_try_next(span: Span, failure: Failure, *, is_repeat: bool) -> list[Span]:
+def to_try_next(span: Span, failure: Cause, *, is_repeat: bool) -> list[Span]:
     """The spans that a run over `span`, which failed so, leaves to be tried.
 
     Args:
@@ -102,11 +89,9 @@ def to_try_next(span: Span, failure: Failure, *, is_repeat: bool) -> list[Span]:
         failure: why it failed.
         is_repeat: whether it repeated a run whose process had died.
     """
-    if failure.cause is Cause.HOURS:
-        return spans(hour for hour in hours_between(*span) if hour not in failure.hours)
-    if failure.cause is Cause.LOCKED or (failure.cause is Cause.DIED and not is_repeat):
+    if failure is Cause.LOCKED or (failure is Cause.DIED and not is_repeat):
         return [span]
-    if failure.cause is Cause.SURROUNDINGS:
+    if failure is Cause.SURROUNDINGS:
         return []
     return halves(span)
 
@@ -134,24 +119,17 @@ def work_off(span: Span, attempt: Callable[[Span], Outcome]) -> Iterator[tuple[S
             succeeded = True
             continue
         failed += 1
-        is_hopeless = outcome.failure.cause in (Cause.LOCKED, Cause.SURROUNDINGS) or (
+        is_hopeless = outcome.failure in (Cause.LOCKED, Cause.SURROUNDINGS) or (
             failed >= MOST_WITHOUT_SUCCESS and not succeeded
         )
         rest = [] if is_hopeless else to_try_next(part, outcome.failure, is_repeat=True)
-        if not rest or outcome.failure.cause is Cause.HOURS:
+        if not rest:
             yield part, outcome
         if is_hopeless:
             for other in waiting:
                 yield other, Outcome(outcome.failure, ("not tried, since that would fail as well",))
             return
         waiting.extend(rest)
-
-
-def _named_hours(event: dg.DagsterEvent) -> Iterator[datetime]:
-    failure = event.step_failure_data.user_failure_data
-    listed = failure.metadata[BAD_HOURS].value if failure and BAD_HOURS in failure.metadata else []
-    if isinstance(listed, list):
-        yield from (hour_of(str(key)) for key in listed)
 
 
 def _errors(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:

@@ -113,10 +113,9 @@ def build_failed_run_sensor(hourly: UnresolvedAssetJobDefinition) -> dg.SensorDe
         monitored_jobs=[hourly],
         request_job=hourly,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="After a failure, asks for the hours around those that it names; if it names none, for the two "
-        "halves of its hours, until single ones are left. A run whose process died is repeated once before, and one "
-        "that found the warehouse in use as long as it takes. A fault of the surroundings (disk, network, access) "
-        "divides nothing.",
+        description="After a failure, asks for the two halves of its hours, until single ones are left. A run whose "
+        "process died is repeated once before, and one that found the warehouse in use as long as it takes. A fault of "
+        "the surroundings (disk, network, access) divides nothing.",
     )
     def failed_hours(context: dg.RunFailureSensorContext) -> Iterator[dg.RunRequest]:
         run = context.dagster_run
@@ -126,12 +125,12 @@ def build_failed_run_sensor(hourly: UnresolvedAssetJobDefinition) -> dg.SensorDe
         failure = failure_of(context.get_step_failure_events())
         hours = f"{key_of(span[0])} to {key_of(span[1])}"
         root = run.tags.get(DIVIDED_TAG, run.run_id)
-        if failure.cause is Cause.SURROUNDINGS:
+        if failure is Cause.SURROUNDINGS:
             context.log.error(
                 f"{hours}: a fault of the surroundings, not of an hour; not tried again by itself"
             )
             return
-        if failure.cause is not Cause.LOCKED and is_hopeless(context.instance, root):
+        if failure is not Cause.LOCKED and is_hopeless(context.instance, root):
             context.log.error(
                 f"{hours}: all its parts failed so far; what is left is not divided any further"
             )

@@ -7,9 +7,11 @@ from typing import Any
 
 import dagster as dg
 
+from streaming_assets.assets.keys import external_key
 from streaming_assets.automation.jobs import span_of
 from streaming_assets.checks.queries import LEVELS, OFFSET_GAPS, QUARANTINE, UNACCOUNTED_ROWS
 from streaming_assets.checks.verdicts import Verdict, report
+from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.names import HOUR, hours_between
 from streaming_assets.partitions import Span, spans
 from streaming_assets.resources.instance import WAREHOUSE_POOL
@@ -71,6 +73,17 @@ def build_hourly_checks(hours: dg.PartitionsDefinition, settings: Settings) -> d
 
 
 def _checks(hours: dg.PartitionsDefinition, settings: Settings) -> Iterator[tuple[dg.AssetCheckSpec, Check]]:
+    for event_type in LAKE_TYPES:
+        yield (
+            dg.AssetCheckSpec(
+                "objects_are_readable",
+                asset=external_key(event_type.external_table or ""),
+                description="Each object of the hour could be read. One that could not is left out alone: replace it, "
+                "or remove it, and the hour is run again.",
+                partitions_def=hours,
+            ),
+            partial(_unreadable, topic=event_type.topic),
+        )
     for topic in STAGING:
         for name, check, description in (
             (
@@ -116,6 +129,14 @@ def _nothing_to_check(missing: list[str]) -> Verdict:
         description="Nothing to look at: materialise these hours first. The warehouse lacks the tables "
         + ", ".join(missing),
     )
+
+
+def _unreadable(warehouse: Warehouse, span: Span, topic: str) -> Verdicts:
+    bad: dict[datetime, list[tuple]] = {}
+    for hour, of, name, error in warehouse.unreadable_objects(span):
+        if of == topic:
+            bad.setdefault(hour, []).append((name, error))
+    return {hour: Verdict(False, _findings(("object", "why"), found)) for hour, found in bad.items()}
 
 
 def _rows(warehouse: Warehouse, span: Span, topic: str) -> Verdicts:

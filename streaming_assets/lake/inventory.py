@@ -29,7 +29,8 @@ class Found:
 class InventoryRow:
     """One event object: parts of its name, bytes, generation, and its lines (not blank) or the error.
 
-    `content` is a hash of its bytes, from the listing or, where that tells none, made when it was read. `lines_uri` is
+    `content` is a hash of its bytes, from the listing or, where that tells none, made when it was read; none of an
+    object that could not be fetched. `lines_uri` is
     the file that holds its lines, where the warehouse can't read the object itself.
     """
 
@@ -120,5 +121,7 @@ def _read(
         name = sha256(f"{row.uri} {row.size} {row.generation}".encode()).hexdigest()
         path = lines_folder / f"{name}.parquet"
         return replace(row, rows=write_lines(path, row.uri, careful_lines(data)), lines_uri=str(path))
-    except (LakeError, ObjectUnreadable) as error:
+    except ObjectUnreadable as error:
         return replace(row, error=f"{row.uri} can't be read: {error}")
+    except LakeError as error:  # it may be there another time
+        return replace(row, content=None, error=str(error))

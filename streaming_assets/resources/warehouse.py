@@ -142,8 +142,21 @@ class Warehouse(ABC):
         """Note that objects were written anew with the same content, where that had to be read to be known."""
 
     def mark_processed(self, span: Span) -> None:
-        """Note that the hours' objects, as last listed, are in the tables."""
-        self.execute(f"update lake_objects set is_processed = true where {in_span(span)}")
+        """Note that the hours' objects, as last listed, are in the tables, but for those that could not be fetched."""
+        self.execute(
+            "update lake_objects set is_processed = true"
+            f" where (row_count is not null or content_hash is not null) and {in_span(span)}"
+        )
+
+    def unreadable_objects(self, span: Span) -> list[tuple[datetime, str, str, str]]:
+        """(hour, topic, object, what is wrong) of the hours' objects whose rows are in no table."""
+        if not self.has_table("lake_objects"):
+            return []
+        found = self.rows(
+            "select bucket_ingestion_datetime, topic, object_name, error from lake_objects"
+            f" where error is not null and {in_span(span)} order by object_name"
+        )
+        return [(as_utc(hour), *rest) for hour, *rest in found]
 
     def was_taken_in(self, hour: datetime) -> bool:
         """Whether the inventory has an object of the hour, of whatever topic."""

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from streaming_assets.automation.failures import (
     MOST_WITHOUT_SUCCESS,
     Cause,
-    Failure,
     Outcome,
     halves,
     to_try_next,
@@ -34,8 +33,7 @@ class Runs:
         self.tried.append(span)
         hours = set(hours_between(*span))
         if hours & self.bad:
-            named = frozenset(hours & self.bad) if self.cause is Cause.HOURS else frozenset()
-            return Outcome(Failure(self.cause, named), ("failed",))
+            return Outcome(self.cause, ("failed",))
         self.done |= hours
         return Outcome()
 
@@ -65,15 +63,6 @@ def test_one_bad_hour_of_many_takes_two_attempts_a_halving(hours: int, bad: int)
     assert len(runs.done) == hours - 1
 
 
-@given(_cases)
-def test_named_hours_are_left_out_at_once(case: tuple[int, set[int]]) -> None:
-    hours, bad = case
-    runs = Runs(bad, Cause.HOURS)
-    list(work_off((hour(0), hour(hours)), runs))
-    assert runs.done == {hour(number) for number in range(hours)} - runs.bad
-    assert len(runs.tried) <= len(bad) + 2
-
-
 def test_what_is_no_matter_of_hours_is_not_divided_for_ever() -> None:
     for cause, attempts in [
         (Cause.SURROUNDINGS, 1),
@@ -95,7 +84,7 @@ def test_halves_are_whole_hours_and_cover_the_span() -> None:
 
 def test_who_died_is_tried_once_more_before_it_is_divided() -> None:
     span = (hour(0), hour(4))
-    assert to_try_next(span, Failure(Cause.DIED), is_repeat=False) == [span]
-    assert to_try_next(span, Failure(Cause.DIED), is_repeat=True) == halves(span)
-    assert to_try_next(span, Failure(Cause.LOCKED), is_repeat=True) == [span]
-    assert to_try_next(span, Failure(Cause.SURROUNDINGS), is_repeat=True) == []
+    assert to_try_next(span, Cause.DIED, is_repeat=False) == [span]
+    assert to_try_next(span, Cause.DIED, is_repeat=True) == halves(span)
+    assert to_try_next(span, Cause.LOCKED, is_repeat=True) == [span]
+    assert to_try_next(span, Cause.SURROUNDINGS, is_repeat=True) == []

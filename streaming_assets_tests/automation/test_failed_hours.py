@@ -5,11 +5,10 @@ from collections.abc import Iterable
 import dagster as dg
 import pytest
 
-from streaming_assets.assets.external_tables import BAD_HOURS
 from streaming_assets.automation.failures import MOST_WITHOUT_SUCCESS
 from streaming_assets.automation.jobs import build_jobs, span_of, span_tags
 from streaming_assets.automation.sensors import AGAIN_TAG, DIVIDED_TAG, build_failed_run_sensor
-from streaming_assets.partitions import Span, hourly_partitions, key_of
+from streaming_assets.partitions import Span, hourly_partitions
 from streaming_assets.resources.warehouse import WarehouseLocked
 from streaming_assets_tests.graph import FIRST, hour
 
@@ -52,19 +51,12 @@ def asked(requests: Iterable[dg.RunRequest]) -> list[Span | None]:
     return [span_of(dg.DagsterRun(job_name="hourly", run_id="1", tags=asked.tags)) for asked in requests]
 
 
-def unreadable(*hours: int) -> dg.Failure:
-    return dg.Failure("Objects that can't be read", metadata={BAD_HOURS: [key_of(hour(h)) for h in hours]})
-
-
 HALVES = [(hour(0), hour(2)), (hour(2), hour(5))]
 
 
 @pytest.mark.parametrize(
     ("failure", "again"),
     [
-        (unreadable(2), [(hour(0), hour(2)), (hour(3), hour(5))]),
-        (unreadable(0, 1), [(hour(2), hour(5))]),
-        (unreadable(0, 1, 2, 3, 4), []),
         (dg.Failure("something else", metadata={"other": 1}), HALVES),
         (ValueError("a model failed"), HALVES),
         (OSError(28, "No space left on device"), []),
@@ -93,10 +85,9 @@ def test_a_run_whose_process_died_twice_is_divided() -> None:
         assert asked(build_failed_run_sensor(HOURLY)(context) or []) == HALVES
 
 
-@pytest.mark.parametrize("failure", [ValueError("a model failed"), unreadable(3)])
-def test_a_single_hour_that_fails_is_not_tried_again(failure: Exception) -> None:
+def test_a_single_hour_that_fails_is_not_tried_again() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        context = failed_run(instance, span_tags((hour(3), hour(4))), failure)
+        context = failed_run(instance, span_tags((hour(3), hour(4))), ValueError("a model failed"))
         assert not list(build_failed_run_sensor(HOURLY)(context) or [])
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from streaming_assets.assets.external_tables import BAD_HOURS
 from streaming_assets.assets.keys import external_key
-from streaming_assets.automation.failures import Cause, Failure, failure_of
+from streaming_assets.automation.failures import Cause, failure_of
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import list_hours
 from streaming_assets.lake.names import ObjectName
 from streaming_assets.partitions import key_of
+from streaming_assets.resources.tables import naive
 from streaming_assets_tests.graph import Graph, failures, hour, in_lake, listen
 
 pytestmark = pytest.mark.integration
@@ -54,35 +54,46 @@ UNREADABLE = {
 }
 
 
-def test_unreadable_objects_fail_with_their_names_and_hours(graph: Graph) -> None:
-    hours = dict(zip(UNREADABLE, range(10, 10 + len(UNREADABLE)), strict=True))
+def test_an_unreadable_object_is_bad_alone_and_named(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its hour goes on without it, and a check of that hour says so."""
+    hours = dict(zip(UNREADABLE, range(4, 4 + len(UNREADABLE)), strict=True))
     for kind, (data, _) in UNREADABLE.items():
         graph.put_bytes(name_of(hours[kind]), data)
-    result = external_tables(graph, 0, 20)
-    assert not result.success
-    (failure,) = [event for event in result.all_events if event.is_step_failure]
-    told = failure.step_failure_data.user_failure_data
-    assert told is not None
-    assert told.metadata[BAD_HOURS].value == [key_of(hour(number)) for number in hours.values()]
-    uris = [graph.lake.uri(str(name_of(number))) for number in hours.values()]
-    assert told.metadata["objects"].value == uris
-    reasons = (told.description or "").split(": ", 1)[1].split("; ")
-    for reason, uri, (_, why) in zip(reasons, uris, UNREADABLE.values(), strict=True):
-        assert reason.startswith(f"{uri} can't be read: ")
-        assert why in reason
-    assert "replace or remove them and run these hours again" in (told.description or "")
+        graph.put("listen_events", hour(hours[kind]), [listen(hour(hours[kind]))], offset=1000)
+    result = graph.run(0, 4 + len(UNREADABLE))
+    assert result.success, failures(result)
+    staged = graph.rows(
+        "select bucket_ingestion_datetime, count(*) from stg_listen_events group by 1 order by 1"
+    )
+    assert staged == [(naive(hour(number)), 1) for number in range(4 + len(UNREADABLE))]
+    verdicts = {
+        e.partition: e
+        for e in result.get_asset_check_evaluations()
+        if (e.check_name, e.asset_key) == ("objects_are_readable", external_key("listen_events_ext"))
+    }
+    assert {at for at, e in verdicts.items() if not e.passed} == {key_of(hour(n)) for n in hours.values()}
+    said = capfd.readouterr().err
+    for kind, (_, why) in UNREADABLE.items():
+        table = verdicts[key_of(hour(hours[kind]))].metadata["first_findings"]
+        assert isinstance(table, dg.TableMetadataValue)
+        (found,) = [record.data for record in table.records]
+        assert found["object"] == str(name_of(hours[kind]))
+        assert why in str(found["why"])
+        assert f"{graph.lake.uri(str(name_of(hours[kind])))} can't be read: " in said
 
 
-def test_good_hours_around_an_unreadable_one_go_on_and_it_follows_when_replaced(graph: Graph) -> None:
+def test_an_unreadable_object_follows_when_it_is_replaced(graph: Graph) -> None:
     graph.put_bytes(name_of(1), GOOD[:-8])
-    assert not external_tables(graph, 0, 4).success
-    assert external_tables(graph, 0, 1).success
-    assert external_tables(graph, 2, 4).success
+    assert graph.run(0, 4).success
+    processed = "select is_processed from lake_objects where error is not null"
+    assert graph.rows(processed) == [(True,)], "it is not asked for again as long as it stays as it is"
     graph.put_bytes(name_of(1), GOOD)
-    assert external_tables(graph, 1, 2).success
+    assert graph.run(1, 2).success
+    assert graph.rows("select count(*) from stg_listen_events") == [(203,)], "one of them is a copy"
+    assert graph.rows(processed) == []
 
 
-def test_an_object_that_goes_between_listing_and_reading_fails_its_hour_by_name(
+def test_an_object_that_goes_between_listing_and_reading_is_told_and_looked_at_again(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is taken for empty that was listed: the next look at the lake tells whether it is gone."""
@@ -98,9 +109,10 @@ def test_an_object_that_goes_between_listing_and_reading_fails_its_hour_by_name(
 
     with monkeypatch.context() as patch:
         patch.setattr(FolderLake, "read", read)
-        result = external_tables(graph, 0, 4)
-    assert not result.success
-    assert f"can't read {path}: No such file or directory" in failures(result)
+        assert graph.run(0, 4).success
+    ((error, processed),) = graph.rows("select error, is_processed from lake_objects where error is not null")
+    assert error == f"can't read {path}: No such file or directory"
+    assert not processed, "its hour is not held"
     assert external_tables(graph, 0, 4).success
     assert graph.rows("select count(*) from lake_objects where error is not null") == [(0,)]
 
@@ -174,7 +186,7 @@ def test_a_warehouse_in_use_fails_the_run_with_whoever_holds_it(make_graph: Call
     message = failures(result)
     assert f"{graph.warehouse.path} is in use: process {os.getpid()} (" in message
     assert "). End what holds it" in message
-    assert failure_of(result.all_events) == Failure(Cause.LOCKED), "so the sensor asks again"
+    assert failure_of(result.all_events) is Cause.LOCKED, "so the sensor asks again"
     assert external_tables(graph, 0, 1).success
 
 
