@@ -1,11 +1,14 @@
 """The fold of text: what is the same song, artist or place."""
 
 import unicodedata
+from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streaming_assets.resources.duckdb_functions import register
 from streaming_assets.text import fold
 
 SAME = [
@@ -55,3 +58,12 @@ def test_a_fold_folds_to_itself(text: str) -> None:
 @given(_texts)
 def test_composed_and_decomposed_are_one(text: str) -> None:
     assert fold(unicodedata.normalize("NFC", text)) == fold(unicodedata.normalize("NFD", text))
+
+
+def test_a_database_that_knows_the_fold_already_is_no_error(tmp_path: Path) -> None:
+    """dbt opens the file while the run holds it open: both are one database of this process."""
+    file = str(tmp_path / "warehouse.duckdb")
+    with duckdb.connect(file) as first, duckdb.connect(file) as second:
+        register(first)
+        register(second)
+        assert second.execute("select fold('ZÜRICH')").fetchall() == [("zürich",)]

@@ -1,5 +1,7 @@
 """Functions of the project that its SQL calls on DuckDB; dbt-duckdb loads this module as a plugin (profiles.yml)."""
 
+from contextlib import suppress
+
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
@@ -8,7 +10,9 @@ from streaming_assets.text import fold
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the functions known to a connection and those that share its database: `fold(varchar) -> varchar`."""
-    connection.create_function("fold", fold, ["VARCHAR"], "VARCHAR")
+    # A database that another connection of this process holds open knows it already.
+    with suppress(duckdb.CatalogException):
+        connection.create_function("fold", fold, ["VARCHAR"], "VARCHAR")
 
 
 class Plugin(BasePlugin):
