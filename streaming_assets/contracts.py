@@ -1,7 +1,7 @@
 """Contracts of event types, read from dbt's sources: what a topic's events must be like, declared once.
 
 A contract is a table of the dbt source `external` in a file of `dbt_project/models/sources/`, with the event's fields
-as columns; what dbt has no word for stands under `meta`. docs/contracts.md describes it. Those in
+as columns; what dbt has no word for stands under `meta`. docs/add-an-event-type.md describes it. Those in
 `streaming_assets/simulator/contracts/` are of events that the simulator can write and no model reads.
 """
 
@@ -19,7 +19,9 @@ UNREAD = Path(__file__).resolve().parent / "simulator" / "contracts"
 
 Kind = Literal["string", "integer", "number", "boolean"]
 TimeFormat = Literal["epoch_ms", "iso_8601"]
+Simulated = Literal["by_default", "on_request"]
 KINDS: tuple[str, ...] = get_args(Kind)
+SIMULATED: tuple[str, ...] = get_args(Simulated)
 TIME_KINDS = {"epoch_ms": "integer", "iso_8601": "string"}
 _LINE = "__line__"
 _EVENT_META = {"topic", "staging", "simulated", "identity", "event_time", "filter"}
@@ -87,8 +89,8 @@ class EventType:
         identity: the fields that together name an event; copies that agree on them are one event.
         event_time: the field that says when it happened.
         external_table: the external table over its lake folder; None if the warehouse does not read it.
-        staging: the model that holds its valid rows; None likewise.
-        by_default: whether the simulator writes it unless asked for all topics.
+        staging: the model that holds its valid rows, `stg_<topic>` unless the contract names another; None likewise.
+        simulated: whether the simulator writes it by default, or only on request (`--all-topics`); None if it can't.
         filter: which rows are staged; None for all.
         description: in a sentence.
     """
@@ -99,7 +101,7 @@ class EventType:
     event_time: str | None = None
     external_table: str | None = None
     staging: str | None = None
-    by_default: bool = False
+    simulated: Simulated | None = None
     filter: Filter | None = None
     description: str = ""
 
@@ -169,13 +171,20 @@ def parse_contract(path: Path, table: Mapping[str, Any]) -> EventType:
         raise _error(path, table, f"two fields of {table['name']} have one column")
     identity = tuple(contract["identity"])
     _named(path, contract, "identity", identity, by_name)
-    optional = [name for name in identity if not by_name[name].required and by_name[name].column]
-    if optional and contract.get("staging"):
-        raise _error(
-            path,
-            contract,
-            f"identity has {optional[0]}, which is not required: a row without it has no identity",
-        )
+    for name in identity:
+        if not by_name[name].column:
+            raise _error(
+                path, contract, f"identity has {name}, which has no column: keys are made of columns"
+            )
+        if not by_name[name].required:
+            raise _error(
+                path,
+                contract,
+                f"identity has {name}, which is not required: a row without it has no identity",
+            )
+    simulated = contract.get("simulated")
+    if simulated is not None and simulated not in SIMULATED:
+        raise _error(path, contract, f"simulated is {simulated!r}; it may be {_one_of(SIMULATED)}, or absent")
     event_time = contract.get("event_time")
     if event_time is not None:
         _named(path, contract, "event_time", [event_time], by_name)
@@ -193,8 +202,8 @@ def parse_contract(path: Path, table: Mapping[str, Any]) -> EventType:
         identity=identity,
         event_time=event_time,
         external_table=table["name"],
-        staging=contract.get("staging"),
-        by_default=contract.get("simulated", True),
+        staging=contract.get("staging", f"stg_{contract['topic']}"),
+        simulated=simulated,
         filter=Filter(told["field"], tuple(map(str, told["keep"]))) if told else None,
         description=table.get("description", ""),
     )

@@ -12,7 +12,8 @@ DEAD_LETTERS: EventType = read_dead_letters()
 
 BY_TOPIC: dict[str, EventType] = {event_type.topic: event_type for event_type in EVENT_TYPES}
 TOPICS: tuple[str, ...] = tuple(BY_TOPIC)
-DEFAULT_TOPICS: tuple[str, ...] = tuple(e.topic for e in EVENT_TYPES if e.by_default)
+SIMULATED_TOPICS: tuple[str, ...] = tuple(e.topic for e in EVENT_TYPES if e.simulated)
+DEFAULT_TOPICS: tuple[str, ...] = tuple(e.topic for e in EVENT_TYPES if e.simulated == "by_default")
 WAREHOUSE_TYPES: tuple[EventType, ...] = tuple(e for e in EVENT_TYPES if e.external_table)
 # What the warehouse reads of the lake by the hour.
 LAKE_TYPES: tuple[EventType, ...] = (*WAREHOUSE_TYPES, DEAD_LETTERS)

@@ -64,6 +64,8 @@ MISTAKES = {
     "an event time of no field": ("event_time: ts", "event_time: at", "event_time names 'at'"),
     "an event time that tells none": ("event_time: ts", "event_time: userId", "whose column lacks time"),
     "an optional identity": ("column: session_id, required: true", "column: session_id", "which is not required"),
+    "an identity that no model reads": ("{column: session_id, required: true, ", "{", "sessionId, which has no column"),
+    "an unknown way to simulate": ("simulated: by_default", "simulated: true", "simulated is True; it may be"),
     "an unknown key": ("minimum: 0, maximum: 86400", "min: 0", "column duration has 'min'; it may have"),
     "an unknown key of the contract": ("event_time: ts", "event-time: ts", "contract has 'event-time'"),
     "a bound that is no number": ("maximum: 86400", "maximum: long", "duration has a maximum, which takes a number"),

@@ -14,10 +14,11 @@
     {{ return(days | sort) }}
 {% endmacro %}
 
-{# Event days of the listens that the window's hours hold. #}
-{% macro listen_days() %}
-    {{ return(days_of('select distinct cast(event_datetime as date) as event_date from ' ~ table('stg_listen_events') ~ ' where ' ~ in_window('bucket_ingestion_datetime'))) }}
+{# Days of the events that a staging model has in the window's hours. #}
+{% macro event_days(staging) %}
+    {{ return(days_of('select distinct cast(event_datetime as date) as event_date from ' ~ table(staging) ~ ' where ' ~ in_window('bucket_ingestion_datetime'))) }}
 {% endmacro %}
+{% macro listen_days() %}{{ return(event_days('stg_listen_events')) }}{% endmacro %}
 
 {# Days on which the sessions that the window touches start, or started before it. #}
 {% macro session_days() %}

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from streaming_assets.assets.keys import OWNERS, SIMULATOR, topic_key
-from streaming_assets.events import LAKE_TYPES, EventType
+from streaming_assets.events import DEAD_LETTERS, LAKE_TYPES, EventType
 
 
 def event_columns(event_type: EventType) -> dg.TableSchema:
@@ -31,7 +31,7 @@ def source_specs() -> list[dg.AssetSpec]:
     topics = [
         dg.AssetSpec(
             topic_key(event_type.topic),
-            deps=[SIMULATOR],
+            deps=[SIMULATOR] if event_type.simulated or event_type is DEAD_LETTERS else [],
             description=f"Kafka topic {event_type.topic}: JSON events, stamped with the broker's append time.",
             group_name="source",
             kinds={"kafka"},

@@ -90,7 +90,7 @@ def replay(
     to: Annotated[
         Literal["kafka", "lake"],
         typer.Option(
-            help="kafka: send each line as it is; lake: write it under the hour of its ts, as if ingested "
+            help="kafka: send each line as it is; lake: write it under the hour of its time, as if ingested "
             "then."
         ),
     ],

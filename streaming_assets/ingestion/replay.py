@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
 
-from streaming_assets.events import BY_TOPIC
+from streaming_assets.events import BY_TOPIC, EventType
 from streaming_assets.ingestion.buffer import HOUR_MS, Buffer, Slot, last_hour
 from streaming_assets.ingestion.lines import data_line, dead_letter_line, fault
 from streaming_assets.ingestion.packing import DAMAGED, compress, unpacked
@@ -165,9 +165,9 @@ def replay_to_lake(
     dead_letter_topic: str,
     counts: ReplayCounts,
 ) -> None:
-    """Write each line under the hour of its `ts`, as if ingested then, but not before `not_before`.
+    """Write each line under the hour of its event's time, as if ingested then, but not before `not_before`.
 
-    A line without a usable `ts`, or with one later than the next hour, goes where the line before it went. One that is
+    A line without a usable time, or with one later than the next hour, goes where the line before it went. One that is
     no JSON object is a dead letter, as it would be for the sink. Offsets count lines. The same lines and life give
     the same objects, so a repetition changes nothing.
 
@@ -189,7 +189,7 @@ def replay_to_lake(
     try:
         for offset, line in enumerate(lines):
             reason = fault(line)
-            event_ms = None if reason else event_time(line)
+            event_ms = None if reason else event_time(line, BY_TOPIC[topic])
             if event_ms is not None and event_ms // HOUR_MS <= last_hour():
                 timestamp_ms = max(event_ms, floor_ms)
             counts.count(reason, moved=timestamp_ms != event_ms)
@@ -205,7 +205,25 @@ def replay_to_lake(
         write()
 
 
-def event_time(line: bytes) -> int | None:
-    """Field `ts` of a JSON object, ms since 1970; None if it is no such number."""
-    ts = orjson.loads(line).get("ts")
-    return ts if type(ts) is int and ts >= 0 else None
+def event_time(line: bytes, event_type: EventType) -> int | None:
+    """When an event, a JSON object, happened, ms since 1970, by its contract; None if it does not tell."""
+    told = next((field for field in event_type.fields if field.name == event_type.event_time), None)
+    if told is None:
+        return None
+    value = orjson.loads(line)
+    for name in told.name.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if told.time == "iso_8601":
+        value = _iso_8601_to_ms(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def _iso_8601_to_ms(text: object) -> int | None:
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from streaming_assets.events import TOPICS
 from streaming_assets.ingestion.client_errors import LastError
 from streaming_assets.ingestion.kafka_files import Environment, KafkaSetupError, filled, read_yaml
 from streaming_assets.settings import Settings
@@ -55,15 +56,15 @@ class Change:
 
 
 def wanted_topics(environment: Environment, settings: Settings) -> list[Topic]:
-    """The topics of an environment, in the file's order.
+    """The topics of an environment: one of each event type, and what the file has beside these.
 
     Raises:
         KafkaSetupError: the file names something that has no value.
     """
     data = filled(read_yaml("topics.yaml"), {"dead_letter_topic": settings.dead_letter_topic})
     topics = []
-    for name, own in data["topics"].items():
-        config = {**data["environments"][environment], **data["defaults"], **own}
+    for name in dict.fromkeys((*TOPICS, *data["topics"])):
+        config = {**data["environments"][environment], **data["defaults"], **data["topics"].get(name, {})}
         partitions, replicas = config.pop("partitions"), config.pop("replicas")
         topics.append(Topic(name, partitions, replicas, {key: str(value) for key, value in config.items()}))
     return topics

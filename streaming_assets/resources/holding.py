@@ -15,7 +15,8 @@ from streaming_assets.resources.warehouse import Warehouse, as_utc, in_span
 TopicHour = tuple[str, datetime]
 
 FACT, SESSIONS = "fact_listen_events", "fact_session_events"
-# Models that have rows whenever the staging table has some.
+# Models that have rows whenever the staging table has some. Named, since that is what these models mean: a topic whose
+# models are not here is held to its objects and to staging.
 FOLLOWERS = {
     STAGING["listen_events"]: ("dim_users", "dim_songs", "dim_locations", FACT, "mart_daily_streams"),
     STAGING["page_view_events"]: ("dim_pages", SESSIONS, "mart_daily_active_users", "mart_weekly_users"),

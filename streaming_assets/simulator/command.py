@@ -85,7 +85,7 @@ def simulate(
         ),
     ] = None,
     all_topics: Annotated[
-        bool, typer.Option("--all-topics", help="Also auth_events and session_start_end_events.")
+        bool, typer.Option("--all-topics", help="Also the topics that are simulated on request.")
     ] = False,
     topics: Annotated[
         str | None, typer.Option(help="Just these topics, separated by commas, instead of the default ones.")
@@ -145,7 +145,7 @@ def simulate(
     ] = False,
 ) -> None:
     """Simulate the site's users and write their events, as eventsim does."""
-    from streaming_assets.events import DEFAULT_TOPICS, TOPICS
+    from streaming_assets.events import DEFAULT_TOPICS, SIMULATED_TOPICS
     from streaming_assets.simulator.catalogue import CatalogueError, Files
     from streaming_assets.simulator.config import DEFAULT_CONFIG, ConfigError, read_config
     from streaming_assets.simulator.delivery import Target, deliver
@@ -195,7 +195,7 @@ def simulate(
     until = None if endless else moment(end, settings_of.end, "1d", "end")
     if until is not None and until <= plan.start:
         _fail("--end must be later than --start")
-    wanted = _topics(topics, TOPICS if all_topics else DEFAULT_TOPICS, TOPICS)
+    wanted = _topics(topics, SIMULATED_TOPICS if all_topics else DEFAULT_TOPICS, SIMULATED_TOPICS)
     span = Span(
         start=plan.start_second,
         deliver_from=plan.second(
@@ -231,7 +231,7 @@ def _topics(text: str | None, otherwise: tuple[str, ...], known: tuple[str, ...]
     chosen = tuple(name.strip() for name in text.split(","))
     for name in chosen:
         if name not in known:
-            _fail(f"--topics: {name!r} is no topic; there are {', '.join(known)}")
+            _fail(f"--topics: {name!r} is no topic that the simulator writes; there are {', '.join(known)}")
     return chosen
 
 

@@ -151,6 +151,7 @@ _PARTS: dict[str, Callable[[Renderer, "_Event"], list[Any]]] = {
     "session_start_end_events": Renderer._session,
     "user_info": Renderer._user_info,
 }
+WRITTEN = tuple(_PARTS)  # topics; contracts say the same, but how an event is made only this module knows
 
 
 class _Crowd:

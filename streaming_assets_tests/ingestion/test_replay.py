@@ -6,17 +6,20 @@ import json
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from streaming_assets.events import EventField, EventType
 from streaming_assets.ingestion import replay as replay_module
 from streaming_assets.ingestion.replay import (
     Recording,
     ReplayCounts,
     ReplayError,
     check_topic,
+    event_time,
     replay_life,
     replay_to_lake,
 )
@@ -67,6 +70,23 @@ def test_events_go_under_the_hour_of_their_time(lake: FolderLake) -> None:
     }
     assert (counts.records, counts.faulty, counts.moved, counts.objects) == (2, 0, 0, 2)
     assert {parse_object(entry.name).life for entry in lake.list("raw/")} == {"replay-1"}  # type: ignore[union-attr]
+
+
+def test_the_time_is_the_one_that_the_contract_names() -> None:
+    at = EventField("meta.at", "string", column="at", required=True, time="iso_8601")
+    order = EventType("orders", (at,), identity=("meta.at",), event_time="meta.at")
+    told = {
+        b'{"meta": {"at": "2025-04-01T06:30:00Z"}}': ms(NOT_BEFORE),
+        b'{"meta": {"at": "2025-04-01T08:30:00.5+02:00"}}': ms(NOT_BEFORE) + 500,
+        b'{"meta": {"at": "2025-04-01 06:30"}}': ms(NOT_BEFORE),
+        b'{"meta": {"at": 1743489000000}, "ts": 1}': None,
+        b'{"meta": {"at": "soon"}}': None,
+        b'{"meta": "2025-04-01T06:30:00Z"}': None,
+        b"{}": None,
+    }
+    assert {line: event_time(line, order) for line in told} == told
+    timeless = replace(order, event_time=None)
+    assert event_time(b'{"ts": 1743489000000}', timeless) is None
 
 
 def test_earlier_events_and_those_without_a_time_lose_nothing(lake: FolderLake) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from streaming_assets.events import BY_TOPIC, TOPICS, EventType
+from streaming_assets.events import BY_TOPIC, SIMULATED_TOPICS, EventType
+from streaming_assets.simulator.render import WRITTEN
 from streaming_assets_tests.simulator.runs import Output, plan, run
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -20,7 +21,11 @@ def tagged() -> Output:
     return run(plan(users=1500, growth=20.0, tag="blue"))
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+def test_the_simulator_writes_what_contracts_say_it_does() -> None:
+    assert set(WRITTEN) == set(SIMULATED_TOPICS)
+
+
+@pytest.mark.parametrize("topic", SIMULATED_TOPICS)
 def test_fields_in_order(tagged: Output, topic: str) -> None:
     events = tagged.events(topic)
     assert events
@@ -56,4 +61,4 @@ def _check_types(event_type: EventType, event: dict[str, Any]) -> None:
 
 def test_no_tag_no_field() -> None:
     output = run(plan(users=50))
-    assert not any("tag" in event for topic in TOPICS for event in output.events(topic))
+    assert not any("tag" in event for topic in SIMULATED_TOPICS for event in output.events(topic))

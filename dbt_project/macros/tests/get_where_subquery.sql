@@ -3,8 +3,9 @@
     {%- set scope = config.get('where') -%}
     {%- if not scope or not execute -%}{{ return(relation) }}{%- endif -%}
     {%- if scope == 'window' -%}{%- set predicate = in_window('bucket_ingestion_datetime') -%}
-    {%- elif scope == 'listens' -%}
-        {%- set predicate = in_days('event_datetime', listen_days()) ~ ' and ' ~ in_window('bucket_ingestion_datetime') -%}
+    {%- elif scope.startswith('events of ') -%}
+        {%- set days = event_days(scope | replace('events of ', '')) -%}
+        {%- set predicate = in_days('event_datetime', days) ~ ' and ' ~ in_window('bucket_ingestion_datetime') -%}
     {%- elif scope == 'session_days' -%}{%- set predicate = in_days('session_start_datetime', session_days()) -%}
     {%- elif scope == 'session_mart_days' -%}{%- set predicate = in_days('event_date', session_days(), 'date') -%}
     {%- elif scope == 'session_mart_weeks' -%}{%- set predicate = in_days('week_start', session_weeks(), 'date') -%}

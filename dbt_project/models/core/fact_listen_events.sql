@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy=replacing('rows'),
-    replaces="{{ replaced_listens() }}",
+    replaces="{{ replaced_events('stg_listen_events') }}",
     partition_by=partitions('event_datetime', 'timestamp', 'day'),
     cluster_by=['user_id'],
     post_hook="{{ rekey_users('event_datetime') }}"
