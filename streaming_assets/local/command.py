@@ -20,6 +20,7 @@ from typing import NoReturn
 import typer
 
 from streaming_assets.home import check_home
+from streaming_assets.local.definitions_server import keep_loaded
 from streaming_assets.local.plan import Service, services
 from streaming_assets.local.state import LocalState, StateMismatch
 from streaming_assets.settings import Settings, env_name, get_settings
@@ -92,6 +93,7 @@ def _run(settings: Settings, scratch: str) -> int:
     stop = threading.Event()
     threading.Thread(target=_beat, args=(state, path, stop), daemon=True).start()
     threading.Thread(target=_announce, args=(settings, planned, stop), daemon=True).start()
+    threading.Thread(target=keep_loaded, args=(settings, stop, _say), daemon=True).start()
     try:
         return ServiceManager(settings.logs_dir, environment, _say).run(planned)
     finally:

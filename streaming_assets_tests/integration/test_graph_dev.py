@@ -26,7 +26,7 @@ from streaming_assets.partitions import key_of
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.graph import Place, listen
 from streaming_assets_tests.integration.sink_processes import wait_until
-from streaming_assets_tests.marked import MARK, end_marked, marked
+from streaming_assets_tests.marked import MARK, end_marked, kill, marked
 
 # One system serves all tests of the module, so they stay on one worker.
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("graph_dev")]
@@ -282,6 +282,24 @@ def test_events_of_the_running_simulator_reach_the_facts(system: System) -> None
         return False
 
     wait_until(has_live_events, "the hour of live events is materialised", PATIENCE)
+
+
+def test_the_definitions_are_loaded_again_when_their_process_dies(system: System) -> None:
+    (gone,) = marked(system.marker, r"dagster api grpc")
+    kill(gone)
+    wait_until(lambda: "they are loaded again" in system.output, "it is noticed", 90)
+    hour = datetime.fromisoformat(system.state["start"]) + HOUR  # nothing else comes there
+    before = time.time()
+
+    def is_shown() -> bool:
+        found = system.ask(MATERIALISED, path=FACT, keys=[key_of(hour)])
+        return "assetMaterializations" in found["assetNodeOrError"]
+
+    wait_until(is_shown, "the pages have the asset again", PATIENCE)
+    system.place.put("listen_events", hour, [listen(hour, user=900_003)], life="dropped")
+    wait_until(
+        lambda: max(system.materialised(FACT, hour), default=0) > before, "it is materialised", PATIENCE
+    )
 
 
 def test_a_second_one_with_the_same_home_is_told_who_runs(system: System) -> None:

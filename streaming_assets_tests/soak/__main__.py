@@ -18,7 +18,7 @@ import typer
 
 from streaming_assets.lake.names import HOUR, floor_hour
 from streaming_assets.settings import PROJECT_ROOT
-from streaming_assets_tests.soak.kills import Kill, Killer, victims
+from streaming_assets_tests.soak.kills import HEALED_SECONDS, Kill, Killer, victims
 from streaming_assets_tests.soak.reckoning import FACTS, SHOWN, Reckoning, reckon
 from streaming_assets_tests.soak.system import System
 from streaming_assets_tests.soak.traffic import read_record
@@ -54,7 +54,7 @@ def main(
         system.stop()
     print("\n".join(lines))
     (folder / "report.md").write_text("\n".join(lines) + "\n")
-    if reckoning.differences:
+    if reckoning.differences or any((kill.healed or 0) > HEALED_SECONDS for kill in done):
         raise typer.Exit(1)
 
 
@@ -78,7 +78,8 @@ def _soak(system: System, kills: int, seed: int, rate: float) -> tuple[list[Kill
             continue
         waiting.pop(0)
         done.append(killed)
-        _say(f"{len(done)}/{kills} killed: {killed.victim} {killed.step}".rstrip())
+        healed = "" if killed.healed is None else f", healed after {killed.healed:.0f} s"
+        _say(f"{len(done)}/{kills} killed: {killed.victim} {killed.step}".rstrip() + healed)
     _say("no more kills; the traffic ends")
     traffic.send_signal(signal.SIGTERM)
     if traffic.wait(300):
@@ -100,6 +101,7 @@ def _report(
         "|---|---|",
         f"| kills | {len(done)}: {_counted(by_victim)} |",
         f"| runs' processes were killed in | {_counted(by_step)} |",
+        f"| longest until healed, s | {_healing(done)} |",
         f"| runs | {_counted(runs)} |",
         f"| events acknowledged | {reckoning.acknowledged:,}, of them {reckoning.faulty:,} no JSON |",
     ]
@@ -121,6 +123,14 @@ def _told(system: System) -> int:
     """Records that sink.json lists as lost."""
     ranges = json.loads((system.home / "sink.json").read_text())["lost_ranges"]
     return sum(lost["last"] - lost["first"] + 1 for lost in ranges)
+
+
+def _healing(done: list[Kill]) -> str:
+    longest: dict[str, float] = {}
+    for kill in done:
+        if kill.healed is not None:
+            longest[kill.victim] = max(kill.healed, longest.get(kill.victim, 0))
+    return ", ".join(f"{victim} {seconds:.0f}" for victim, seconds in sorted(longest.items()))
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -4,10 +4,14 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import dagster as dg
 
+from streaming_assets.lake.names import HOUR, floor_hour
+from streaming_assets.local.plan import program
+from streaming_assets.resources.signs_of_life import folder_of_signs, sign_of
 from streaming_assets_tests.marked import kill
 from streaming_assets_tests.soak.system import System
 
@@ -19,6 +23,8 @@ SHARES = {
     "run worker": 3,
     "dbt": 4,
     "publisher": 3,
+    "code server": 3,
+    "shell": 2,
 }
 STEPS = {"dbt": "warehouse_models", "publisher": "serving__dashboard_snapshot"}
 # How long after its step began a run's process is killed, s, at most: about as long as the step takes.
@@ -29,16 +35,23 @@ LOOK_SECONDS = 0.05
 WAIT_SECONDS = 120.0
 WORKER = r"multiprocessing\.spawn"
 DAEMON = r"-m dagster\._daemon"
+CODE_SERVER = r"dagster api grpc"
+# Within this, s, what a kill left is put right: the process is there again, the run that it executed is ended.
+HEALED_SECONDS = 90.0
 
 Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: the victim, and of a run's process the step that it was in."""
+    """One kill: the victim, of a run's process the step that it was in, and after how long it was healed, s.
+
+    That is told for the code server and the daemon (there is another one), and for a shell (its run is ended).
+    """
 
     victim: str
     step: str = ""
+    healed: float | None = None
 
 
 def victims(kills: int, chance: random.Random) -> list[str]:
@@ -64,11 +77,45 @@ class Killer:
         time.sleep(self._chance.uniform(*PAUSE_SECONDS))
         if victim in STEPS or victim == "run worker":
             return self._kill_run(victim)
+        if victim == "shell":
+            return self._kill_shell()
         pid = _wait(lambda: self._pid(victim))
         if pid is None:
             return None
         self._kill(pid)
+        if victim in ("daemon", "code server"):
+            return Kill(victim, healed=_seconds_until(lambda: self._pid(victim)))
         return Kill(victim)
+
+    def _kill_shell(self) -> Kill | None:
+        """A backfill of the present hour, killed while its run goes on."""
+        hour = floor_hour(datetime.now(UTC))
+        bounds = (hour.isoformat(), (hour + HOUR).isoformat())
+        shell = self._system.spawn("backfill", program("streaming-assets", "backfill", *bounds))
+        folder = folder_of_signs(self._system.instance.root_directory)
+
+        def its_run() -> str | None:
+            # Its sign names its process.
+            signs = {path.name: sign_of(folder, path.name)[1] for path in folder.glob("[!.]*")}
+            runs = [name for name, said in signs.items() if said.startswith(f"process {shell.pid} ")]
+            begun = [
+                r for r in runs if (run := self._system.instance.get_run_by_id(r)) and not run.is_finished
+            ]
+            return begun[0] if begun else None
+
+        run_id = _wait(its_run)
+        if run_id is None:
+            return None
+        time.sleep(self._chance.uniform(0, DELAYS["dbt"]))
+        step = self._step(run_id)
+        self._kill(shell.pid)
+        shell.wait()
+
+        def is_ended() -> bool | None:
+            run = self._system.instance.get_run_by_id(run_id)
+            return True if run and run.is_finished else None
+
+        return Kill("shell", step, _seconds_until(is_ended))
 
     def _kill_run(self, victim: str) -> Kill | None:
         step, delay = STEPS.get(victim), self._chance.uniform(0, DELAYS.get(victim, RUN_SECONDS))
@@ -106,6 +153,8 @@ class Killer:
     def _pid(self, victim: str) -> int | None:
         if victim == "daemon":
             return max(set(self._system.processes(DAEMON)) - self._killed, default=None)
+        if victim == "code server":
+            return max(set(self._system.processes(CODE_SERVER)) - self._killed, default=None)
         if victim == "broker" and self._system.kafka:
             return self._system.kafka.pid
         process = self._system.services[victim].process
@@ -114,6 +163,11 @@ class Killer:
     def _kill(self, pid: int) -> None:
         self._killed.add(pid)
         kill(pid)
+
+
+def _seconds_until(look: Callable[[], Found | None]) -> float:
+    begun = time.monotonic()
+    return time.monotonic() - begun if _wait(look) is not None else float("inf")
 
 
 def _wait(look: Callable[[], Found | None]) -> Found | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import dagster as dg
 
 from streaming_assets.lake.folder import FolderLake
+from streaming_assets.local.definitions_server import keep_loaded
 from streaming_assets.local.plan import program, services
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
@@ -148,6 +149,11 @@ class System:
             self._watch(service.is_down, lambda service=service: self._start(service))
         if kafka := self.kafka:
             self._watch(lambda: kafka.pid is None, kafka.up)
+        keeper = threading.Thread(
+            target=keep_loaded, args=(self.settings, self._stopping, self.problems.append), daemon=True
+        )
+        keeper.start()
+        self._supervisors.append(keeper)
 
     def run(self, *command: str, seconds: float = 600) -> str:
         """Run a command of the project to its end; its output."""
