@@ -1,11 +1,12 @@
-"""`streaming-assets backfill` and `reconcile`: the thin edge over backfill.py.
+"""`streaming-assets backfill`, `reconcile` and `rebuild`: the thin edge over backfill.py.
 
 The context's object is the function that makes the graph of settings.
 """
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -14,6 +15,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("backfill")(backfill_command)
     app.command("reconcile")(reconcile_command)
+    app.command("rebuild")(rebuild_command)
 
 
 def backfill_command(
@@ -50,30 +52,46 @@ def reconcile_command(context: typer.Context) -> None:
     these. Hours whose rows the lake lost are named and left alone.
     """
     from streaming_assets.automation.backfill import reconcile
+
+    _reconciled("reconcile", reconcile, context.obj)
+
+
+def rebuild_command(context: typer.Context) -> None:
+    """Drop all tables and materialise them anew from the lake, as after an upgrade by which keys or columns differ.
+
+    Dashboards show the published snapshot meanwhile. Hours that the lake no longer has are gone afterwards.
+    """
+    from streaming_assets.automation.backfill import rebuild
+
+    _reconciled("rebuild", rebuild, context.obj)
+
+
+def _reconciled(command: str, act: Callable[..., Any], build_defs: Any) -> None:
+    """Do it, and say what was found, run and left."""
     from streaming_assets.automation.schedules import tell
     from streaming_assets.lake.store import LakeError
     from streaming_assets.resources.warehouse import WarehouseLocked
     from streaming_assets.settings import get_settings
 
     try:
-        found = reconcile(get_settings(), context.obj)
+        found = act(get_settings(), build_defs)
     except ValueError as error:
-        print(f"reconcile: {error}", file=sys.stderr)
+        print(f"{command}: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     except (LakeError, WarehouseLocked) as error:
-        print(f"reconcile: {error}", file=sys.stderr)
+        print(f"{command}: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        _end_cancelled("reconcile")
-    tell(lambda line: print(f"reconcile: {line}", file=sys.stderr), found.after)
+        _end_cancelled(command)
+    tell(lambda line: print(f"{command}: {line}", file=sys.stderr), found.after)
     for failure in found.failed:
-        print(f"reconcile: {failure}", file=sys.stderr)
+        print(f"{command}: {failure}", file=sys.stderr)
     for start, end in found.ran:
         print(
-            f"reconcile: {start:%Y-%m-%dT%H:%MZ} to {end:%Y-%m-%dT%H:%MZ} run: {found.before.why((start, end))}"
+            f"{command}: {start:%Y-%m-%dT%H:%MZ} to {end:%Y-%m-%dT%H:%MZ} run: {found.before.why((start, end))}"
         )
     for line in found.after.summary():
-        print(f"reconcile: {line}")
+        print(f"{command}: {line}")
     if found.failed or found.after.to_run or found.after.lost:
         raise typer.Exit(1)
 

@@ -48,6 +48,7 @@ _SURROUNDINGS = (
     "Not found: Dataset",
     "can't open gs://",
     "can't list ",
+    "WarehouseOutdated",
 )
 
 

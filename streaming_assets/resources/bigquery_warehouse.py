@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 from google.api_core.exceptions import BadRequest, GoogleAPIError, NotFound
@@ -26,8 +25,15 @@ from streaming_assets.resources.bigquery_tables import (
     must_be_made_anew,
     reference_table,
 )
-from streaming_assets.resources.tables import INVENTORY_SCHEMA, inventory_row
-from streaming_assets.resources.warehouse import Cost, QueryFailed, Tell, Warehouse, in_span
+from streaming_assets.resources.tables import INVENTORY_SCHEMA, inventory_row, is_outdated, new_generation
+from streaming_assets.resources.warehouse import (
+    Cost,
+    QueryFailed,
+    Tell,
+    Warehouse,
+    WarehouseOutdated,
+    in_span,
+)
 
 _EMPTY = gzip.compress(b"", mtime=0)
 _GENERATION = "generation"  # label of the inventory
@@ -86,12 +92,20 @@ class BigQueryWarehouse(Warehouse):
         )
         table.clustering_fields = ["topic"]
         table.description = "The lake's event objects as last listed, and whether the tables hold them."
-        table.labels = LABELS | {_GENERATION: uuid4().hex}
+        table.labels = LABELS | {_GENERATION: new_generation()}
         with self._explained():
             found = self._client.create_table(table, exists_ok=True)
-            if _GENERATION not in found.labels or len(found.schema) < len(_INVENTORY_COLUMNS):
-                table.labels |= found.labels
-                self._client.update_table(table, ["labels", "schema"])
+            if is_outdated(found.labels.get(_GENERATION)):
+                self.reset()
+            if len(found.schema) < len(_INVENTORY_COLUMNS):
+                self._client.update_table(table, ["schema"])
+
+    def reset(self) -> None:
+        raise WarehouseOutdated(
+            f"{self._dataset.project}.{self._dataset.dataset_id}: its tables are to be made anew. Make another dataset "
+            "beside it and name that with STREAMING_ASSETS_BIGQUERY_DATASET: the sensor and `reconcile` fill it from "
+            "the lake, while readers keep this one"
+        )
 
     def generation(self) -> str | None:
         found = self._find(self._dataset.table("lake_objects"))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -23,11 +22,13 @@ from streaming_assets.resources.tables import (
     REFERENCE,
     glob_literal,
     inventory_row,
+    is_outdated,
     naive,
+    new_generation,
     view_columns,
 )
 from streaming_assets.resources.waiting import Wait, described, holder_of
-from streaming_assets.resources.warehouse import QueryFailed, Tell, Warehouse
+from streaming_assets.resources.warehouse import QueryFailed, Tell, Warehouse, WarehouseOutdated
 
 # Below a topic's folder. A stray's folder must not match: one whose name is no hour would make the view unreadable.
 _DIGIT = "[0-9]"
@@ -83,10 +84,25 @@ class DuckDbWarehouse(Warehouse):
         return self.path.exists()
 
     def prepare(self) -> None:
+        is_new = not self.has_table("lake_objects")
         with self.connect() as connection:
             connection.execute(INVENTORY)
-            if not _generation(connection):
-                connection.execute(f"comment on table lake_objects is '{uuid4().hex}'")
+            if is_new:
+                connection.execute(f"comment on table lake_objects is '{new_generation()}'")
+            elif is_outdated(_generation(connection)):
+                raise WarehouseOutdated(
+                    f"{self.path}: its tables were made by another version of this project, by which keys or columns "
+                    "differ; `streaming-assets rebuild` makes them anew from the lake"
+                )
+
+    def reset(self) -> None:
+        with self.connect() as connection:
+            found = connection.execute(
+                "select table_type, table_name from information_schema.tables where table_schema = 'main'"
+                " order by table_type desc"  # views first
+            ).fetchall()
+            for kind, name in found:
+                connection.execute(f'drop {"view" if kind == "VIEW" else "table"} if exists "{name}" cascade')
 
     def generation(self) -> str | None:
         with self.connect() as connection:

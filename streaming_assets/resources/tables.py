@@ -3,11 +3,15 @@
 import re
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 
 from streaming_assets.events import DEAD_LETTERS, WAREHOUSE_TYPES, EventType
 from streaming_assets.lake.inventory import InventoryRow
+
+# Of what the tables hold: to be raised when keys or columns of models change, so that no run mixes old rows with new.
+TABLES_VERSION = 2
 
 INVENTORY = """
 create table if not exists lake_objects (
@@ -57,6 +61,16 @@ REFERENCE = {
         ("is_retired", "boolean"),
     ),
 }
+
+
+def new_generation() -> str:
+    """The id of a warehouse that is made now: the version of its tables, and what no other has."""
+    return f"{TABLES_VERSION}-{uuid4().hex}"
+
+
+def is_outdated(generation: str | None) -> bool:
+    """Whether a warehouse that was there before has tables of another version."""
+    return generation is None or not generation.startswith(f"{TABLES_VERSION}-")
 
 
 def naive(moment: datetime) -> datetime:

@@ -24,6 +24,10 @@ class WarehouseLocked(Exception):
     """Another process holds the warehouse; the message names the file, the process and the way out."""
 
 
+class WarehouseOutdated(Exception):
+    """The tables are of another version of the project: keys or columns differ; the message says the way out."""
+
+
 class QueryFailed(Exception):
     """The warehouse can't answer a query over its tables as they stand; the message says why."""
 
@@ -62,7 +66,19 @@ class Warehouse(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make the inventory of objects, unless it is there; with it the warehouse gets its generation."""
+        """Make the inventory of objects, unless it is there; with it the warehouse gets its generation.
+
+        Raises:
+            WarehouseOutdated: the tables are of another version.
+        """
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Drop all tables, for a rebuild from the lake. To be called under `exclusive()`.
+
+        Raises:
+            WarehouseOutdated: this warehouse is rebuilt in another way, which the message says.
+        """
 
     @abstractmethod
     def generation(self) -> str | None:

@@ -15,7 +15,7 @@ from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.lake.names import SONGS, ObjectName, placeholder
 from streaming_assets.resources.bigquery_warehouse import BigQueryWarehouse, WarehouseError
-from streaming_assets.resources.warehouse import Cost
+from streaming_assets.resources.warehouse import Cost, WarehouseOutdated
 from streaming_assets_tests.google_rest import Recorder, Sent
 from streaming_assets_tests.graph import hour
 
@@ -238,7 +238,7 @@ def test_the_inventory_of_a_span_is_replaced_in_one_statement(
     )
 
 
-def test_an_inventory_of_an_earlier_version_gets_its_generation_and_what_it_lacks(
+def test_an_inventory_gets_the_columns_that_it_lacks_and_keeps_its_generation(
     google: BigQuery, warehouse: BigQueryWarehouse
 ) -> None:
     assert warehouse.generation() is warehouse.stamp() is None
@@ -247,15 +247,24 @@ def test_an_inventory_of_an_earlier_version_gets_its_generation_and_what_it_lack
     assert generation
     assert (warehouse.stamp() or "").startswith(generation)
     table = google.tables["site.lake_objects"]
-    del table["labels"]["generation"]
-    table["schema"]["fields"].pop()
+    lacking = table["schema"]["fields"].pop()
     warehouse.prepare()
-    assert warehouse.generation() not in (None, generation)
+    assert warehouse.generation() == generation
     assert google.tables["site.lake_objects"]["labels"]["application"] == "streaming-assets"
-    assert google.tables["site.lake_objects"]["schema"]["fields"][-1]["name"] == "content_hash"
-    later = warehouse.generation()
+    assert google.tables["site.lake_objects"]["schema"]["fields"][-1]["name"] == lacking["name"]
+
+
+@pytest.mark.parametrize("generation", [None, "1-0", "0123456789abcdef"])
+def test_tables_of_another_version_are_refused_with_the_way_out(
+    google: BigQuery, warehouse: BigQueryWarehouse, generation: str | None
+) -> None:
     warehouse.prepare()
-    assert warehouse.generation() == later
+    labels = google.tables["site.lake_objects"]["labels"]
+    del labels["generation"]
+    if generation:
+        labels["generation"] = generation
+    with pytest.raises(WarehouseOutdated, match="name that with STREAMING_ASSETS_BIGQUERY_DATASET"):
+        warehouse.prepare()
 
 
 def test_queries_are_limited_labelled_and_of_the_dataset(

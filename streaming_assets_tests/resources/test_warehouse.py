@@ -21,7 +21,7 @@ from streaming_assets.lake.inventory import Found, InventoryRow
 from streaming_assets.lake.names import SONGS, ObjectName
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.holding import held_objects
-from streaming_assets.resources.warehouse import WarehouseLocked
+from streaming_assets.resources.warehouse import WarehouseLocked, WarehouseOutdated
 from streaming_assets_tests.graph import Place, hour, listen
 
 EXCLUSIVE = """
@@ -188,6 +188,20 @@ def test_a_warehouse_has_a_generation_of_its_own_from_its_making_on(
     assert warehouse.stamp() is None
     warehouse.prepare()
     assert warehouse.generation() not in (None, generation)
+
+
+@pytest.mark.parametrize("comment", ["null", "'0123456789abcdef'", "'1-0'"])
+def test_tables_of_another_version_are_refused_with_the_way_out(
+    stocked: DuckDbWarehouse, comment: str
+) -> None:
+    stocked.execute("create view v as select * from lake_objects")
+    stocked.execute(f"comment on table lake_objects is {comment}")
+    with pytest.raises(WarehouseOutdated, match="`streaming-assets rebuild` makes them anew from the lake"):
+        stocked.prepare()
+    stocked.reset()
+    assert stocked.tables() == set()
+    stocked.prepare()
+    assert stocked.known_rows(SPAN) == {}
 
 
 def test_an_inventory_of_an_earlier_version_gets_what_it_lacks(warehouse: DuckDbWarehouse) -> None:
