@@ -34,11 +34,28 @@ _FIELD_META = {
     "time",
     "earliest",
     "personal",
+    "values",
+    "usual",
 }
 
 
 class ContractError(ValueError):
     """A contract does not hold together; the message names its file, the line and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What an hour's rows of a field are like, as a rule; a check tells the hours that depart from it.
+
+    Attributes:
+        nulls: the share of rows that may lack it.
+        mean: bounds of the mean of its numbers, inclusive.
+        where: of which rows, a condition in SQL over columns; None for all.
+    """
+
+    nulls: float | None = None
+    mean: tuple[float, float] | None = None
+    where: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,8 @@ class EventField:
         time: how it tells a moment; None if it tells none.
         earliest: day (UTC) before which no moment of it is believed.
         personal: whether it says something of a person.
+        values: the known ones; None if any will do. A row with another one is staged, and a check tells of it.
+        usual: what an hour's rows are like; None if nothing is expected.
     """
 
     name: str
@@ -69,6 +88,8 @@ class EventField:
     time: TimeFormat | None = None
     earliest: date | None = None
     personal: bool = False
+    values: tuple[str, ...] | None = None
+    usual: Usual | None = None
 
 
 @dataclass(frozen=True)
@@ -253,7 +274,48 @@ def _field(path: Path, column: Mapping[str, Any]) -> EventField:
         time=time,
         earliest=earliest,
         personal=meta.get("personal", False),
+        values=_values(path, column, meta.get("values")),
+        usual=_usual(path, column, meta.get("usual")),
     )
+
+
+def _values(path: Path, column: Mapping[str, Any], told: Any) -> tuple[str, ...] | None:
+    """The values of a list, or those that a var of the project lists by category."""
+    if told is None:
+        return None
+    if column["data_type"] != "string" or not _meta(column).get("column"):
+        raise _error(path, column, f"{column['name']} has values, which take a string with a column")
+    if isinstance(told, list) and told:
+        return tuple(map(str, told))
+    project = path.parents[2] / "dbt_project.yml"
+    listed = _vars(project).get(told) if isinstance(told, str) else None
+    if not isinstance(listed, dict) or not all(isinstance(values, list) for values in listed.values()):
+        raise _error(
+            path,
+            column,
+            f"values of {column['name']} are {told!r}: neither a list nor a var of {project.name} with lists",
+        )
+    return tuple(str(value) for values in listed.values() for value in values)
+
+
+def _usual(path: Path, column: Mapping[str, Any], told: Any) -> Usual | None:
+    if told is None:
+        return None
+    name = column["name"]
+    _known(path, told, {"nulls", "mean", "where"}, f"usual of {name}")
+    nulls, mean = told.get("nulls"), told.get("mean")
+    if not _meta(column).get("column"):
+        raise _error(path, column, f"{name} has usual, but no column: no model reads it")
+    if nulls is not None and not (isinstance(nulls, int | float) and 0 <= nulls <= 1):
+        raise _error(path, column, f"usual nulls of {name} are {nulls!r}, no share between 0 and 1")
+    if mean is not None and (
+        column["data_type"] != "number"
+        or not isinstance(mean, list)
+        or len(mean) != 2
+        or not all(isinstance(bound, int | float) for bound in mean)
+    ):
+        raise _error(path, column, f"usual mean of {name} is {mean!r}, which takes a number and two bounds")
+    return Usual(nulls, tuple(mean) if mean else None, told.get("where"))
 
 
 def _unread(kind: EventType) -> EventType:
@@ -278,8 +340,11 @@ def _tables(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
 
 
 def _listed(path: Path) -> list[str]:
-    content = yaml.load(path.read_bytes(), _Loader)
-    return list((content.get("vars") or {}).get("event_types") or [])
+    return list(_vars(path).get("event_types") or [])
+
+
+def _vars(path: Path) -> Mapping[str, Any]:
+    return yaml.load(path.read_bytes(), _Loader).get("vars") or {}
 
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one, where PyYAML has it

@@ -52,6 +52,14 @@ def test_a_contract_says_what_is_staged() -> None:
     assert {"firstName", "lastName"} <= names
 
 
+def test_known_values_are_listed_once() -> None:
+    views = next(kind for kind in EVENT_TYPES if kind.topic == "page_view_events")
+    by_name = {field.name: field for field in views.fields}
+    assert by_name["auth"].values == ("Logged In", "Logged Out", "Guest", "Cancelled")
+    assert {"PlayAd", "NextSong", "Submit Downgrade"} <= set(by_name["page"].values or ()), "of page_categories"
+    assert by_name["city"].values is None
+
+
 def test_every_field_says_what_it_is() -> None:
     assert [
         f"{kind.topic}.{field.name}" for kind in EVENT_TYPES for field in kind.fields if not field.description
@@ -72,6 +80,11 @@ MISTAKES = {
     "no day": ('earliest: "2000-01-01"', "earliest: soon", "earliest of ts is 'soon'"),
     "a time of another type": ("time: epoch_ms", "time: iso_8601", "ts has time 'iso_8601' and type 'integer'"),
     "one column twice": ("column: song,", "column: artist,", "two fields of listen_events_ext have one column"),
+    "values of a number": ("maximum: 86400", "values: [1]", "duration has values, which take a string"),
+    "values of no var": ("column: artist", "values: artists, column: artist", "'artists': neither a list nor a var"),
+    "a share beyond 1": ("{nulls: 0.2}", "{nulls: 20}", "usual nulls of city are 20, no share"),
+    "an unknown habit": ("{nulls: 0.2}", "{nil: 0.2}", "usual of city has 'nil'; it may have mean, nulls, where"),
+    "a mean with one bound": ("[30, 1800]", "[30]", r"usual mean of duration is \[30\], which takes"),
     "no YAML": ("version: 2", "version: [2", "is no YAML"),
 }  # fmt: skip
 

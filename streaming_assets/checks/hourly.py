@@ -9,7 +9,14 @@ import dagster as dg
 
 from streaming_assets.assets.keys import external_key
 from streaming_assets.automation.jobs import span_of
-from streaming_assets.checks.queries import LEVELS, OFFSET_GAPS, QUARANTINE, UNACCOUNTED_ROWS
+from streaming_assets.checks.queries import (
+    LEVELS,
+    OFFSET_GAPS,
+    QUARANTINE,
+    UNACCOUNTED_ROWS,
+    UNUSUAL_FIELDS,
+    limits_of_fields,
+)
 from streaming_assets.checks.verdicts import Verdict, report
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.names import HOUR, hours_between
@@ -30,12 +37,14 @@ Check = Callable[[Warehouse, Span], Verdicts]  # hours that it does not name pas
 
 FACT = dg.AssetKey(["core", "fact_listen_events"])
 QUARANTINE_TABLE = dg.AssetKey(["staging", "stg_quarantine"])
+PROFILE = dg.AssetKey(["staging", "stg_field_profile"])
 READ = (
     "lake_objects",
     *STAGING.values(),
     "stg_quarantine",
     "stg_filtered_rows",
     "stg_offset_ranges",
+    "stg_field_profile",
     "fact_listen_events",
     "dim_users",
 )
@@ -120,6 +129,15 @@ def _checks(hours: dg.PartitionsDefinition, settings: Settings) -> Iterator[tupl
         ),
         _levels,
     )
+    yield (
+        dg.AssetCheckSpec(
+            "fields_are_as_usual",
+            asset=PROFILE,
+            description="The contracts' fields are there, with values that they know and means within their bounds.",
+            partitions_def=hours,
+        ),
+        _fields,
+    )
 
 
 def _nothing_to_check(missing: list[str]) -> Verdict:
@@ -201,6 +219,25 @@ def _levels(warehouse: Warehouse, span: Span) -> Verdicts:
             dg.AssetCheckSeverity.WARN,
         )
         for hour, listens, disagreeing in warehouse.rows(LEVELS.format(**_bounds(span)))
+    }
+
+
+def _fields(warehouse: Warehouse, span: Span) -> Verdicts:
+    told: dict[datetime, list[tuple]] = {}
+    for at, topic, field, rows, absent, is_often_absent, unknown, value, mean, is_out_of_range in warehouse.rows(
+        UNUSUAL_FIELDS.format(limits=limits_of_fields(), **_bounds(span))
+    ):
+        found = told.setdefault(as_utc(at), [])
+        if is_often_absent:
+            found.append((at, topic, field, "absent", "", absent, rows))
+        if unknown:
+            found.append((at, topic, field, "unknown value", value, unknown, rows))
+        if is_out_of_range:
+            found.append((at, topic, field, "mean out of bounds", f"{mean:f}", rows, rows))
+    columns = ("hour", "topic", "field", "what", "value", "rows", "of")
+    return {
+        hour: Verdict(False, _findings(columns, found), dg.AssetCheckSeverity.WARN)
+        for hour, found in told.items()
     }
 
 

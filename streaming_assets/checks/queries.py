@@ -3,6 +3,11 @@
 `{start}`, `{end}` are timestamp literals; `{topic}`, `{staging}` name a topic and its staging table.
 """
 
+from streaming_assets.contracts import EventField, EventType
+from streaming_assets.events import WAREHOUSE_TYPES
+
+_ANY = 10**12  # beyond every number that a field may have
+
 # Hours in which the rows of the objects are not all staged (repeats included), quarantined or filtered.
 UNACCOUNTED_ROWS = """
 with objects as (
@@ -128,3 +133,52 @@ inner join dim_users as users on listens.pk_user = users.pk_user
 where listens.bucket_ingestion_datetime >= {start} and listens.bucket_ingestion_datetime < {end}
 group by listens.bucket_ingestion_datetime
 """
+
+# Fields whose rows of an hour are not what the contract says they usually are: too many lack it, a value is not among the
+# known ones, or the mean of its numbers is out of bounds. `{limits}` are these bounds by topic and field.
+UNUSUAL_FIELDS = """
+with limits as (
+    {limits}
+)
+select
+    profile.bucket_ingestion_datetime as hour,
+    profile.topic,
+    profile.field,
+    profile.row_count,
+    profile.null_count,
+    profile.null_count > limits.nulls * profile.row_count as is_often_absent,
+    profile.unknown_count,
+    profile.unknown_value,
+    profile.mean,
+    coalesce(profile.mean < limits.least_mean or profile.mean > limits.greatest_mean, false) as is_out_of_range
+from stg_field_profile as profile
+inner join limits on profile.topic = limits.topic and profile.field = limits.field
+where profile.bucket_ingestion_datetime >= {start} and profile.bucket_ingestion_datetime < {end}
+    and (
+        profile.null_count > limits.nulls * profile.row_count
+        or profile.unknown_count > 0
+        or profile.mean < limits.least_mean
+        or profile.mean > limits.greatest_mean
+    )
+order by profile.bucket_ingestion_datetime, profile.topic, profile.field
+"""
+
+
+def limits_of_fields() -> str:
+    """The rows of `{limits}`: what the contracts say of the fields that models read."""
+    return " union all ".join(
+        _limits(kind, field)
+        for kind in WAREHOUSE_TYPES
+        for field in kind.fields
+        if field.usual or field.values
+    )
+
+
+def _limits(kind: EventType, field: EventField) -> str:
+    usual = field.usual
+    nulls = 1 if usual is None or usual.nulls is None else usual.nulls
+    least, greatest = (usual and usual.mean) or (-_ANY, _ANY)
+    return (
+        f"select '{kind.topic}' as topic, '{field.name}' as field, {nulls:f} as nulls,"
+        f" {least:f} as least_mean, {greatest:f} as greatest_mean"
+    )

@@ -16,7 +16,14 @@ import pytest
 pytest.importorskip("zetasql", reason="the GoogleSQL analyser `zetasql` needs Python 3.11")
 
 from streaming_assets.checks.hourly import STAGING
-from streaming_assets.checks.queries import LEVELS, OFFSET_GAPS, QUARANTINE, UNACCOUNTED_ROWS
+from streaming_assets.checks.queries import (
+    LEVELS,
+    OFFSET_GAPS,
+    QUARANTINE,
+    UNACCOUNTED_ROWS,
+    UNUSUAL_FIELDS,
+    limits_of_fields,
+)
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
 from streaming_assets.resources.bigquery_warehouse import INVENTORY_TYPES, BigQueryWarehouse, replacement
@@ -139,6 +146,7 @@ def questions(span: Span) -> dict[str, str]:
         "next_end": literal(span[1] + HOUR),
     }
     asked = {"quarantine": QUARANTINE.format(**bounds), "levels": LEVELS.format(**bounds)}
+    asked["fields"] = UNUSUAL_FIELDS.format(limits=limits_of_fields(), **bounds)
     for topic, staging in STAGING.items():
         asked[f"rows of {topic}"] = UNACCOUNTED_ROWS.format(topic=topic, staging=staging, **bounds)
         asked[f"offsets of {topic}"] = OFFSET_GAPS.format(topic=topic, **bounds)

@@ -34,6 +34,10 @@ create table stg_offset_ranges (
     topic varchar, bucket_ingestion_datetime timestamp, life varchar, kafka_partition bigint, first_offset bigint,
     last_offset bigint
 );
+create table stg_field_profile (
+    topic varchar, bucket_ingestion_datetime timestamp, field varchar, row_count bigint, null_count bigint,
+    unknown_count bigint, unknown_value varchar, mean decimal(18, 6), differing_events bigint
+);
 create table fact_listen_events (bucket_ingestion_datetime timestamp, pk_user varchar, level varchar);
 create table dim_users (pk_user varchar, level varchar);
 """
@@ -172,7 +176,7 @@ def at(number: int) -> str:
 
 def test_hours_of_nothing_pass(tables: Tables) -> None:
     evaluations = tables.check(0, 3)
-    assert len(evaluations) == 10
+    assert len(evaluations) == 11
     assert all(evaluation.passed for evaluation in evaluations.values())
 
 
@@ -446,11 +450,11 @@ def test_no_plan_of_a_check_is_left_and_an_hour_keeps_its_verdict(tables: Tables
         }
 
 
-@pytest.mark.parametrize("table", ["lake_objects", "stg_users", "dim_users"])
+@pytest.mark.parametrize("table", ["lake_objects", "stg_users", "stg_field_profile", "dim_users"])
 def test_a_warehouse_that_lacks_tables_is_said_to_have_nothing_to_check(tables: Tables, table: str) -> None:
     tables.add(f"drop table {table}")
     evaluations = tables.check(0, 1)
-    assert len(evaluations) == 10
+    assert len(evaluations) == 11
     assert not any(evaluation.passed for evaluation in evaluations.values())
     assert {e.description for evaluation in evaluations.values() for e in evaluation.by_hour.values()} == {
         f"Nothing to look at: materialise these hours first. The warehouse lacks the tables {table}"

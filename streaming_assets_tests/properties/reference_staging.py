@@ -63,6 +63,9 @@ def expected_staging(lines: Iterable[Line]) -> Tables:
             for row in judged["page_view_events"]
             if row["filtered"]
         ),
+        "stg_field_profile": [
+            figures for topic, rows in judged.items() if topic in CONTRACTS for figures in _profile(topic, rows)
+        ],
         "stg_offset_ranges": _offset_ranges(row for rows in judged.values() for row in rows),
     }
 
@@ -264,6 +267,56 @@ def _quarantined(row: Row) -> Row:
 def _counted(rows: Iterable[Row]) -> list[Row]:
     counts = Counter(tuple(row.items()) for row in rows)
     return [dict(items) | {"row_count": count} for items, count in counts.items()]
+
+
+def _profile(topic: str, rows: list[Row]) -> Iterable[Row]:
+    """What each hour's rows say in each field."""
+    contract = CONTRACTS[topic]
+    hours = defaultdict(list)
+    for row in rows:
+        hours[row["hour"]].append(row)
+    same = ["user_id"] if topic == "user_info" else _columns(topic, of_identity=True)
+    contents = [column for column in _columns(topic, of_identity=False) if column not in same]
+    for hour, found in hours.items():
+        staged = [row for row in found if row["verdict"] is None and not row["filtered"]]
+        copies = defaultdict(list)
+        for row in staged:
+            copies[tuple(row[column] for column in same)].append(row)
+        for field in contract["fields"]:
+            column, usual = field["column"], field.get("usual", {})
+            of_all = field["name"] == contract.get("filter", {}).get("field")
+            looked_at = [row for row in found if row["verdict"] is None] if of_all else staged
+            if "where" in usual:
+                looked_at = [row for row in looked_at if _is_expected(column, row)]
+            values = [row[column] for row in looked_at if row[column] is not None]
+            known = field.get("values")
+            if isinstance(known, str):
+                known = [value for listed in VARS[known].values() for value in listed]
+            unknown = [value for value in values if known and value not in known]
+            numbers = values if field["type"] == "number" else []
+            differing = [events for events in copies.values() if len({row[column] for row in events}) > 1]
+            yield {
+                "topic": topic,
+                "bucket_ingestion_datetime": hour,
+                "field": field["name"],
+                "row_count": len(looked_at),
+                "null_count": len(looked_at) - len(values),
+                "unknown_count": len(unknown),
+                "unknown_value": min(unknown, default=None),
+                "lowest": _rounded(min(numbers, default=None)),
+                "highest": _rounded(max(numbers, default=None)),
+                "mean": _rounded(sum(numbers) / len(numbers) if numbers else None),
+                "differing_events": len(differing) if column in contents else 0,
+            }
+
+
+def _is_expected(column: str, row: Row) -> bool:
+    """Of which rows a field is expected, told once more in Python."""
+    return row["page"] == "PlayAd" if column == "ad_revenue" else True
+
+
+def _rounded(number: Decimal | None) -> Decimal | None:
+    return None if number is None else number.quantize(Decimal("0.0001"), ROUND_HALF_UP)
 
 
 def _offset_ranges(rows: Iterable[Row]) -> list[Row]:

@@ -1,0 +1,90 @@
+"""What no row's judgement sees: fields that fall silent, values that nobody knows, copies that disagree."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from streaming_assets.partitions import key_of
+from streaming_assets_tests.graph import Graph, failures, hour, info, listen, view
+
+# One world serves all tests of the module, so they stay on one worker.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("profile")]
+
+GOOD, RENAMED, AUTH, PAGE, CITY, CENTS = range(6)
+END = 6
+
+
+def _ads(number: int, **other: Any) -> list[dict[str, Any]]:
+    """Twenty advertisements of a cent each, seen in as many minutes, and a page."""
+    seen = [view(hour(number), item=item, page="PlayAd") | {"ad_revenue": 0.01} | other for item in range(20)]
+    return [*seen, view(hour(number), item=20)]
+
+
+def _renamed(event: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {new if name == old else name: value for name, value in event.items()}
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Iterator[Graph]:
+    graph = Graph(tmp_path_factory.mktemp("profile"), parsed_project)
+    views = {
+        GOOD: _ads(GOOD),
+        RENAMED: [_renamed(event, "ad_revenue", "adRevenue") for event in _ads(RENAMED)],
+        AUTH: _ads(AUTH, auth="LOGGED_IN"),
+        PAGE: _ads(PAGE, page="Play Ad"),
+        CENTS: _ads(CENTS, ad_revenue=1),
+    }
+    for number, events in views.items():
+        graph.put("page_view_events", hour(number), events)
+    graph.put("listen_events", hour(GOOD), [listen(hour(GOOD)), listen(hour(GOOD), item=1, gender="x")])
+    graph.put("listen_events", hour(CITY), [_renamed(listen(hour(CITY), item=n), "city", "town") for n in (0, 1)])
+    graph.put("user_info", hour(GOOD), [info(hour(GOOD))])
+    yield graph
+    graph.close()
+
+
+@pytest.fixture(scope="module")
+def told(graph: Graph) -> dict[str, dict[str | None, list[tuple[str, ...]]]]:
+    """What the checks that did not pass found, by check and hour."""
+    result = graph.run(0, END)
+    assert result.success, failures(result)
+    found: dict[str, dict[str | None, list[tuple[str, ...]]]] = {}
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed:
+            assert evaluation.severity == dg.AssetCheckSeverity.WARN
+            table = evaluation.metadata["first_findings"]
+            assert isinstance(table, dg.TableMetadataValue)
+            rows = [tuple(str(value) for value in record.data.values())[1:] for record in table.records]
+            found.setdefault(evaluation.check_name, {})[evaluation.partition] = rows
+    return found
+
+
+DEPARTURES = {
+    RENAMED: [("page_view_events", "ad_revenue", "absent", "", "20", "20")],
+    AUTH: [("page_view_events", "auth", "unknown value", "LOGGED_IN", "20", "21")],
+    PAGE: [("page_view_events", "page", "unknown value", "Play Ad", "20", "21")],
+    CITY: [("listen_events", "city", "absent", "", "2", "2")],
+    CENTS: [("page_view_events", "ad_revenue", "mean out of bounds", "1.000000", "20", "20")],
+}
+
+
+def test_hours_that_depart_are_told_by_field_and_value(
+    told: dict[str, dict[str | None, list[tuple[str, ...]]]],
+) -> None:
+    assert told["fields_are_as_usual"] == {
+        key_of(hour(number)): findings for number, findings in DEPARTURES.items()
+    }
+
+
+def test_the_profile_keeps_each_hours_figures(graph: Graph, told: Any) -> None:
+    found = graph.rows(
+        "select row_count, null_count, lowest::double, highest::double, mean::double from stg_field_profile"
+        f" where field = 'ad_revenue' and bucket_ingestion_datetime = '{hour(GOOD):%Y-%m-%d %H:%M:%S}'"
+    )
+    assert found == [(20, 0, 0.01, 0.01, 0.01)]
+    assert graph.rows("select count(distinct field) from stg_field_profile where topic = 'listen_events'") == [
+        (11,)
+    ]
