@@ -172,6 +172,12 @@ def read_dead_letters(project: Path = PROJECT_DIR) -> EventType:
     return found[0]
 
 
+def model_columns(model: str, project: Path = PROJECT_DIR) -> list[str]:
+    """The columns that a model's YAML declares, such as those of `staging/stg_users`."""
+    content = yaml.load((project / "models" / f"{model}.yml").read_bytes(), _Loader)
+    return [column["name"] for column in content["models"][0]["columns"]]
+
+
 def parse_contract(path: Path, table: Mapping[str, Any]) -> EventType:
     """The event type that a table of a source declares.
 

@@ -56,7 +56,9 @@ def test_known_values_are_listed_once() -> None:
     views = next(kind for kind in EVENT_TYPES if kind.topic == "page_view_events")
     by_name = {field.name: field for field in views.fields}
     assert by_name["auth"].values == ("Logged In", "Logged Out", "Guest", "Cancelled")
-    assert {"PlayAd", "NextSong", "Submit Downgrade"} <= set(by_name["page"].values or ()), "of page_categories"
+    assert {"PlayAd", "NextSong", "Submit Downgrade"} <= set(by_name["page"].values or ()), (
+        "of page_categories"
+    )
     assert by_name["city"].values is None
 
 

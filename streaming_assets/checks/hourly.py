@@ -10,11 +10,16 @@ import dagster as dg
 from streaming_assets.assets.keys import external_key
 from streaming_assets.automation.jobs import span_of
 from streaming_assets.checks.queries import (
+    CONTRADICTING_USERS,
+    DIFFERING_COPIES,
+    DIFFERING_HOURS,
     LEVELS,
     OFFSET_GAPS,
     QUARANTINE,
     UNACCOUNTED_ROWS,
     UNUSUAL_FIELDS,
+    compared_columns,
+    differences,
     limits_of_fields,
 )
 from streaming_assets.checks.verdicts import Verdict, report
@@ -28,6 +33,7 @@ from streaming_assets.settings import Settings
 
 SHOWN = 50  # findings that a check lists; it counts them all
 OFFSET_LOOKBACK = timedelta(days=7)  # how far back the offset before an hour is looked for
+COPIES_APART = timedelta(days=1)  # how far from an hour its events' copies are looked for
 LEVEL_SHARE = (
     0.05  # the source changes a level unannounced now and then: 1.5 to 3 % of listens in real samples
 )
@@ -138,6 +144,15 @@ def _checks(hours: dg.PartitionsDefinition, settings: Settings) -> Iterator[tupl
         ),
         _fields,
     )
+    yield (
+        dg.AssetCheckSpec(
+            "records_agree",
+            asset=PROFILE,
+            description="Copies of an event say the same, within an hour and a day apart, and so do a user's records.",
+            partitions_def=hours,
+        ),
+        _records,
+    )
 
 
 def _nothing_to_check(missing: list[str]) -> Verdict:
@@ -224,9 +239,18 @@ def _levels(warehouse: Warehouse, span: Span) -> Verdicts:
 
 def _fields(warehouse: Warehouse, span: Span) -> Verdicts:
     told: dict[datetime, list[tuple]] = {}
-    for at, topic, field, rows, absent, is_often_absent, unknown, value, mean, is_out_of_range in warehouse.rows(
-        UNUSUAL_FIELDS.format(limits=limits_of_fields(), **_bounds(span))
-    ):
+    for (
+        at,
+        topic,
+        field,
+        rows,
+        absent,
+        is_often_absent,
+        unknown,
+        value,
+        mean,
+        is_out_of_range,
+    ) in warehouse.rows(UNUSUAL_FIELDS.format(limits=limits_of_fields(), **_bounds(span))):
         found = told.setdefault(as_utc(at), [])
         if is_often_absent:
             found.append((at, topic, field, "absent", "", absent, rows))
@@ -238,6 +262,33 @@ def _fields(warehouse: Warehouse, span: Span) -> Verdicts:
     return {
         hour: Verdict(False, _findings(columns, found), dg.AssetCheckSeverity.WARN)
         for hour, found in told.items()
+    }
+
+
+def _records(warehouse: Warehouse, span: Span) -> Verdicts:
+    told: dict[datetime, list[tuple]] = {}
+    bounds = _bounds(span)
+    around = {"lookback": literal(span[0] - COPIES_APART), "next_end": literal(span[1] + COPIES_APART)}
+    for at, topic, field, events in warehouse.rows(DIFFERING_COPIES.format(**bounds)):
+        told.setdefault(as_utc(at), []).append(
+            (at, topic, f"copies in the hour differ in {field}", "", events)
+        )
+    for topic, staging in STAGING.items():
+        columns = compared_columns(staging)
+        sql = DIFFERING_HOURS.format(staging=staging, differences=differences(columns), **around, **bounds)
+        for at, _, *counts in warehouse.rows(sql):
+            told.setdefault(as_utc(at), []).extend(
+                (at, topic, f"copies in other hours differ in {column}", "", count)
+                for column, count in zip(columns, counts, strict=True)
+                if count
+            )
+    for at, topic, what, user, rows in warehouse.rows(CONTRADICTING_USERS.format(**bounds)):
+        told.setdefault(as_utc(at), []).append((at, topic, what, user, rows))
+    shown = ("hour", "topic", "what", "for_one_user", "rows")
+    return {
+        hour: Verdict(False, _findings(shown, found), dg.AssetCheckSeverity.WARN)
+        for hour, found in told.items()
+        if found
     }
 
 

@@ -3,7 +3,9 @@
 `{start}`, `{end}` are timestamp literals; `{topic}`, `{staging}` name a topic and its staging table.
 """
 
-from streaming_assets.contracts import EventField, EventType
+from collections.abc import Iterable
+
+from streaming_assets.contracts import EventField, EventType, model_columns
 from streaming_assets.events import WAREHOUSE_TYPES
 
 _ANY = 10**12  # beyond every number that a field may have
@@ -134,8 +136,8 @@ where listens.bucket_ingestion_datetime >= {start} and listens.bucket_ingestion_
 group by listens.bucket_ingestion_datetime
 """
 
-# Fields whose rows of an hour are not what the contract says they usually are: too many lack it, a value is not among the
-# known ones, or the mean of its numbers is out of bounds. `{limits}` are these bounds by topic and field.
+# Fields whose rows of an hour are not what the contract says they usually are: too many lack it, a value is not among
+# the known ones, or the mean of its numbers is out of bounds. `{limits}` are these bounds by topic and field.
 UNUSUAL_FIELDS = """
 with limits as (
     {limits}
@@ -162,6 +164,122 @@ where profile.bucket_ingestion_datetime >= {start} and profile.bucket_ingestion_
     )
 order by profile.bucket_ingestion_datetime, profile.topic, profile.field
 """
+
+
+# Fields in which the copies that an hour holds of an event, or of a user's record, differ; of how many events.
+DIFFERING_COPIES = """
+select bucket_ingestion_datetime as hour, topic, field, differing_events
+from stg_field_profile
+where differing_events > 0
+    and bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+order by bucket_ingestion_datetime, topic, field
+"""
+
+# By hour, of how many of its events another hour of `{lookback}` to `{next_end}` holds a copy, and how many of these
+# differ from it in each column: `{differences}`.
+DIFFERING_HOURS = """
+select copies.bucket_ingestion_datetime as hour, count(*) as row_count, {differences}
+from {staging} as copies
+inner join {staging} as others on copies.event_id = others.event_id
+where copies.bucket_ingestion_datetime >= {start} and copies.bucket_ingestion_datetime < {end}
+    and others.bucket_ingestion_datetime >= {lookback} and others.bucket_ingestion_datetime < {next_end}
+    and copies.bucket_ingestion_datetime <> others.bucket_ingestion_datetime
+group by copies.bucket_ingestion_datetime
+order by copies.bucket_ingestion_datetime
+"""
+
+# What an hour's records say of users and the tables do not: a record other than the user's first, a level other than
+# the one in force, a change that comes with or before the registration, one from a level that the user had left.
+CONTRADICTING_USERS = """
+with records as (
+    select
+        records.bucket_ingestion_datetime as hour,
+        records.user_id,
+        records.registration_datetime is distinct from users.registration_datetime as is_other_registration,
+        records.first_name is distinct from users.first_name
+        or records.last_name is distinct from users.last_name
+        or records.gender is distinct from users.gender as is_other_person,
+        records.level <> users.level as is_other_level
+    from stg_users as records
+    inner join dim_users as users
+        on records.user_id = users.user_id
+        and records.event_datetime < users.row_expiry_datetime
+        and (users.is_first_row or records.event_datetime >= users.row_effective_datetime)
+    where records.bucket_ingestion_datetime >= {start} and records.bucket_ingestion_datetime < {end}
+),
+first_records as (
+    select user_id, level, registration_datetime
+    from stg_users
+    qualify row_number() over (
+        partition by user_id order by event_datetime, event_id, bucket_ingestion_datetime
+    ) = 1
+),
+changes as (
+    select changes.user_id, changes.event_id, changes.event_datetime, changes.session_id, changes.item_in_session,
+        changes.prev_level, min(changes.bucket_ingestion_datetime) as hour
+    from stg_status_change_events as changes
+    where changes.user_id in (
+        select concerned.user_id
+        from stg_status_change_events as concerned
+        where concerned.bucket_ingestion_datetime >= {start} and concerned.bucket_ingestion_datetime < {end}
+    )
+    group by changes.user_id, changes.event_id, changes.event_datetime, changes.session_id,
+        changes.item_in_session, changes.prev_level
+),
+judged as (
+    select
+        changes.hour,
+        changes.user_id,
+        changes.event_datetime <= first_records.registration_datetime as is_too_early,
+        changes.prev_level,
+        lag(changes.prev_level) over (
+            partition by changes.user_id,
+                coalesce(changes.event_datetime <= first_records.registration_datetime, false)
+            order by changes.event_datetime, changes.session_id, changes.item_in_session, changes.event_id
+        ) as level_left,
+        first_records.level as registration_level
+    from changes
+    left join first_records on changes.user_id = first_records.user_id
+),
+told as (
+    select hour, 'user_info' as topic, 'another registration than the first record says' as what, user_id
+    from records where is_other_registration
+    union all
+    select hour, 'user_info', 'another name or gender than the first record says', user_id
+    from records where is_other_person
+    union all
+    select hour, 'user_info', 'another level than the history says', user_id
+    from records where is_other_level
+    union all
+    select hour, 'status_change_events', 'a change at or before registration', user_id
+    from judged where is_too_early
+    union all
+    select hour, 'status_change_events', 'a change from a level that was left before', user_id
+    from judged
+    where not coalesce(is_too_early, false)
+        and (level_left = prev_level or (level_left is null and registration_level <> prev_level))
+)
+select hour, topic, what, min(user_id) as one_user, count(*) as row_count
+from told
+where hour >= {start} and hour < {end}
+group by hour, topic, what
+order by hour, topic, what
+"""
+
+_OF_THE_COPY = {"bucket_ingestion_datetime", "event_id", "life", "kafka_partition", "kafka_offset", "copies"}
+
+
+def compared_columns(staging: str) -> list[str]:
+    """The columns of a staging table in which copies of an event may differ."""
+    return [column for column in model_columns(f"staging/{staging}") if column not in _OF_THE_COPY]
+
+
+def differences(columns: Iterable[str]) -> str:
+    """The columns of `{differences}`, one for each."""
+    return ", ".join(
+        f"count(case when copies.{column} is distinct from others.{column} then 1 end) as {column}"
+        for column in columns
+    )
 
 
 def limits_of_fields() -> str:

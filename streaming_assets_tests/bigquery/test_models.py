@@ -17,11 +17,16 @@ pytest.importorskip("zetasql", reason="the GoogleSQL analyser `zetasql` needs Py
 
 from streaming_assets.checks.hourly import STAGING
 from streaming_assets.checks.queries import (
+    CONTRADICTING_USERS,
+    DIFFERING_COPIES,
+    DIFFERING_HOURS,
     LEVELS,
     OFFSET_GAPS,
     QUARANTINE,
     UNACCOUNTED_ROWS,
     UNUSUAL_FIELDS,
+    compared_columns,
+    differences,
     limits_of_fields,
 )
 from streaming_assets.lake.names import HOUR
@@ -147,7 +152,12 @@ def questions(span: Span) -> dict[str, str]:
     }
     asked = {"quarantine": QUARANTINE.format(**bounds), "levels": LEVELS.format(**bounds)}
     asked["fields"] = UNUSUAL_FIELDS.format(limits=limits_of_fields(), **bounds)
+    asked["copies in an hour"] = DIFFERING_COPIES.format(**bounds)
+    asked["users"] = CONTRADICTING_USERS.format(**bounds)
     for topic, staging in STAGING.items():
+        asked[f"copies of {topic}"] = DIFFERING_HOURS.format(
+            staging=staging, differences=differences(compared_columns(staging)), **bounds
+        )
         asked[f"rows of {topic}"] = UNACCOUNTED_ROWS.format(topic=topic, staging=staging, **bounds)
         asked[f"offsets of {topic}"] = OFFSET_GAPS.format(topic=topic, **bounds)
     return asked
@@ -159,7 +169,13 @@ def test_checks_find_the_same_on_both(both: Both, on_engine: OnEngine) -> None:
         found, wanted = on_engine.rows(sql), both.duckdb.rows(sql)
         assert Counter(map(_plain, found)) == Counter(map(_plain, wanted)), name
         compared += [name] if wanted else []
-    assert {"quarantine", "levels", "rows of listen_events", "rows of page_view_events"} <= set(compared)
+    assert {
+        "quarantine",
+        "levels",
+        "rows of listen_events",
+        "rows of page_view_events",
+        "copies of listen_events",
+    } <= set(compared)
 
 
 def test_the_warehouse_answers_the_same_on_both(both: Both, on_engine: OnEngine) -> None:

@@ -12,19 +12,18 @@ import pytest
 
 from streaming_assets.automation.jobs import span_tags
 from streaming_assets.checks.hourly import SHOWN, build_hourly_checks
+from streaming_assets.contracts import model_columns
 from streaming_assets.partitions import hourly_partitions, key_of
 from streaming_assets.resources.instance import prepare_dagster_home
+from streaming_assets.resources.tables import STAGING
 from streaming_assets.settings import Settings
 from streaming_assets_tests.graph import FIRST, Place, hour
 
 TABLES = """
 create table lake_objects (
-    topic varchar, bucket_ingestion_datetime timestamp, row_count bigint, is_processed boolean
+    topic varchar, bucket_ingestion_datetime timestamp, row_count bigint, is_processed boolean,
+    object_name varchar, error varchar
 );
-create table stg_listen_events (bucket_ingestion_datetime timestamp, copies bigint);
-create table stg_page_view_events (bucket_ingestion_datetime timestamp, copies bigint);
-create table stg_status_change_events (bucket_ingestion_datetime timestamp, copies bigint);
-create table stg_users (bucket_ingestion_datetime timestamp, copies bigint);
 create table stg_quarantine (
     topic varchar, bucket_ingestion_datetime timestamp, life varchar, kafka_partition bigint, kafka_offset bigint,
     dead_letter_offset bigint, reason varchar
@@ -39,8 +38,13 @@ create table stg_field_profile (
     unknown_count bigint, unknown_value varchar, mean decimal(18, 6), differing_events bigint
 );
 create table fact_listen_events (bucket_ingestion_datetime timestamp, pk_user varchar, level varchar);
-create table dim_users (pk_user varchar, level varchar);
+create table dim_users (
+    pk_user varchar, level varchar, user_id bigint, first_name varchar, last_name varchar, gender varchar,
+    registration_datetime timestamp, row_effective_datetime timestamp, row_expiry_datetime timestamp,
+    is_first_row boolean
+);
 """
+TYPES = {"user_id": "bigint", "session_id": "bigint", "item_in_session": "bigint", "copies": "bigint"}
 LISTENS = "listen_events"
 HOURS = hourly_partitions(FIRST)
 HOURLY_CHECKS = sorted(build_hourly_checks(HOURS, Settings()).check_keys, key=str)
@@ -79,6 +83,12 @@ class Tables(Place):
         for statement in TABLES.split(";"):
             if statement.strip():
                 self.add(statement)
+        for table in STAGING.values():
+            columns = [
+                f"{name} {TYPES.get(name, 'timestamp' if name.endswith('_datetime') else 'varchar')}"
+                for name in model_columns(f"staging/{table}")
+            ]
+            self.add(f"create table {table} ({', '.join(columns)})")
         self.job = self._job(dg.AssetSelection.all_asset_checks())
 
     def _job(self, selection: dg.AssetSelection) -> dg.JobDefinition:
@@ -103,10 +113,11 @@ class Tables(Place):
             connection.execute(sql, values)
 
     def objects(self, number: int, rows: int, topic: str = LISTENS) -> None:
-        self.add("insert into lake_objects values (?, ?, ?, true)", topic, hour(number), rows)
+        self.add("insert into lake_objects values (?, ?, ?, true, null, null)", topic, hour(number), rows)
 
     def staged(self, number: int, rows: int, copies: int = 1, table: str = "stg_listen_events") -> None:
-        self.add(f"insert into {table} select ?, ? from range({rows})", hour(number), copies)
+        columns = "bucket_ingestion_datetime, copies"
+        self.add(f"insert into {table} ({columns}) select ?, ? from range({rows})", hour(number), copies)
 
     def offsets(
         self,
@@ -176,7 +187,7 @@ def at(number: int) -> str:
 
 def test_hours_of_nothing_pass(tables: Tables) -> None:
     evaluations = tables.check(0, 3)
-    assert len(evaluations) == 11
+    assert len(evaluations) == 17
     assert all(evaluation.passed for evaluation in evaluations.values())
 
 
@@ -371,7 +382,7 @@ def test_reasons_of_one_hour_and_topic_add_up(tables: Tables) -> None:
 
 @pytest.mark.parametrize(("disagreeing", "passes"), [(0, True), (5, True), (6, False)])
 def test_levels_may_disagree_now_and_then(tables: Tables, disagreeing: int, passes: bool) -> None:
-    tables.add("insert into dim_users values ('known', 'free'), ('inferred', null)")
+    tables.add("insert into dim_users (pk_user, level) values ('known', 'free'), ('inferred', null)")
     for levels, count in (("free", 50 - disagreeing), ("paid", disagreeing)):
         tables.add(
             f"insert into fact_listen_events select ?, 'known', ? from range({count})", hour(0), levels
@@ -454,7 +465,7 @@ def test_no_plan_of_a_check_is_left_and_an_hour_keeps_its_verdict(tables: Tables
 def test_a_warehouse_that_lacks_tables_is_said_to_have_nothing_to_check(tables: Tables, table: str) -> None:
     tables.add(f"drop table {table}")
     evaluations = tables.check(0, 1)
-    assert len(evaluations) == 11
+    assert len(evaluations) == 17
     assert not any(evaluation.passed for evaluation in evaluations.values())
     assert {e.description for evaluation in evaluations.values() for e in evaluation.by_hour.values()} == {
         f"Nothing to look at: materialise these hours first. The warehouse lacks the tables {table}"

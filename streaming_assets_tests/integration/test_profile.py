@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from streaming_assets.partitions import key_of
-from streaming_assets_tests.graph import Graph, failures, hour, info, listen, view
+from streaming_assets_tests.graph import Graph, change, failures, hour, info, listen, ms, view
 
 # One world serves all tests of the module, so they stay on one worker.
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("profile")]
@@ -40,18 +40,21 @@ def graph(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Ite
     for number, events in views.items():
         graph.put("page_view_events", hour(number), events)
     graph.put("listen_events", hour(GOOD), [listen(hour(GOOD)), listen(hour(GOOD), item=1, gender="x")])
-    graph.put("listen_events", hour(CITY), [_renamed(listen(hour(CITY), item=n), "city", "town") for n in (0, 1)])
+    graph.put(
+        "listen_events", hour(CITY), [_renamed(listen(hour(CITY), item=n), "city", "town") for n in (0, 1)]
+    )
     graph.put("user_info", hour(GOOD), [info(hour(GOOD))])
     yield graph
     graph.close()
 
 
-@pytest.fixture(scope="module")
-def told(graph: Graph) -> dict[str, dict[str | None, list[tuple[str, ...]]]]:
+Findings = dict[str, dict[str | None, list[tuple[str, ...]]]]
+
+
+def findings(result: dg.ExecuteInProcessResult) -> Findings:
     """What the checks that did not pass found, by check and hour."""
-    result = graph.run(0, END)
     assert result.success, failures(result)
-    found: dict[str, dict[str | None, list[tuple[str, ...]]]] = {}
+    found: Findings = {}
     for evaluation in result.get_asset_check_evaluations():
         if not evaluation.passed:
             assert evaluation.severity == dg.AssetCheckSeverity.WARN
@@ -60,6 +63,11 @@ def told(graph: Graph) -> dict[str, dict[str | None, list[tuple[str, ...]]]]:
             rows = [tuple(str(value) for value in record.data.values())[1:] for record in table.records]
             found.setdefault(evaluation.check_name, {})[evaluation.partition] = rows
     return found
+
+
+@pytest.fixture(scope="module")
+def told(graph: Graph) -> Findings:
+    return findings(graph.run(0, END))
 
 
 DEPARTURES = {
@@ -71,11 +79,9 @@ DEPARTURES = {
 }
 
 
-def test_hours_that_depart_are_told_by_field_and_value(
-    told: dict[str, dict[str | None, list[tuple[str, ...]]]],
-) -> None:
+def test_hours_that_depart_are_told_by_field_and_value(told: Findings) -> None:
     assert told["fields_are_as_usual"] == {
-        key_of(hour(number)): findings for number, findings in DEPARTURES.items()
+        key_of(hour(number)): departures for number, departures in DEPARTURES.items()
     }
 
 
@@ -85,6 +91,58 @@ def test_the_profile_keeps_each_hours_figures(graph: Graph, told: Any) -> None:
         f" where field = 'ad_revenue' and bucket_ingestion_datetime = '{hour(GOOD):%Y-%m-%d %H:%M:%S}'"
     )
     assert found == [(20, 0, 0.01, 0.01, 0.01)]
-    assert graph.rows("select count(distinct field) from stg_field_profile where topic = 'listen_events'") == [
-        (11,)
-    ]
+    assert graph.rows(
+        "select count(distinct field) from stg_field_profile where topic = 'listen_events'"
+    ) == [(11,)]
+
+
+# Copies and records that disagree
+
+
+@pytest.fixture(scope="module")
+def disagreeing(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Iterator[Graph]:
+    graph = Graph(tmp_path_factory.mktemp("disagreeing"), parsed_project)
+    songs = ["Hello", "Goodbye", "Hello again"]
+    graph.put("listen_events", hour(0), [listen(hour(0), song=song) for song in songs])
+    graph.put("listen_events", hour(1), [listen(hour(1)), listen(hour(1)), listen(hour(0), song="Goodbye")])
+    graph.put("user_info", hour(0), [info(hour(0), user=user) for user in (1, 2, 3)])
+    registered = {"registration": ms(hour(-1))}
+    again = [info(hour(2), user=1, firstName="Eve") | registered, info(hour(2), user=2) | registered]
+    graph.put("user_info", hour(2), again)
+    graph.put("user_info", hour(3), [info(hour(3), user=2, registration=ms(hour(1)), level="paid")])
+    graph.put(
+        "status_change_events",
+        hour(4),
+        [
+            change(hour(-1), user=3),  # the moment of registration
+            change(hour(2), user=3),  # to paid
+            change(hour(4), user=3, item=1),  # once more to paid: the change back is lost
+            change(hour(4), user=1),
+        ],
+    )
+    yield graph
+    graph.close()
+
+
+def test_copies_and_records_that_disagree_are_told(disagreeing: Graph) -> None:
+    found = findings(disagreeing.run(0, 6))["records_agree"]
+    assert found == {
+        key_of(hour(0)): [
+            ("listen_events", "copies in the hour differ in song", "", "1"),
+            ("listen_events", "copies in other hours differ in song", "", "1"),
+        ],
+        key_of(hour(1)): [("listen_events", "copies in other hours differ in song", "", "1")],
+        key_of(hour(2)): [("user_info", "another name or gender than the first record says", "1", "1")],
+        key_of(hour(3)): [
+            ("user_info", "another level than the history says", "2", "1"),
+            ("user_info", "another registration than the first record says", "2", "1"),
+        ],
+        key_of(hour(4)): [
+            ("status_change_events", "a change at or before registration", "3", "1"),
+            ("status_change_events", "a change from a level that was left before", "3", "1"),
+        ],
+    }
+    facts = (
+        "select song, copies from stg_listen_events where bucket_ingestion_datetime = '2025-03-01 00:00:00'"
+    )
+    assert disagreeing.rows(facts) == [("Hello", 3)], "the first to arrive counts"

@@ -64,7 +64,10 @@ def expected_staging(lines: Iterable[Line]) -> Tables:
             if row["filtered"]
         ),
         "stg_field_profile": [
-            figures for topic, rows in judged.items() if topic in CONTRACTS for figures in _profile(topic, rows)
+            figures
+            for topic, rows in judged.items()
+            if topic in CONTRACTS
+            for figures in _profile(topic, rows)
         ],
         "stg_offset_ranges": _offset_ranges(row for rows in judged.values() for row in rows),
     }
