@@ -128,7 +128,7 @@ order by quarantined.hour, quarantined.topic, quarantined.reason
 LEVELS = """
 select
     listens.bucket_ingestion_datetime as hour,
-    count(*) as listens,
+    count(*) as row_count,
     count(case when users.level is not null and users.level <> listens.level then 1 end) as disagreeing
 from fact_listen_events as listens
 inner join dim_users as users on listens.pk_user = users.pk_user
@@ -148,7 +148,7 @@ select
     profile.field,
     profile.row_count,
     profile.null_count,
-    profile.null_count > limits.nulls * profile.row_count as is_often_absent,
+    profile.null_count > limits.null_share * profile.row_count as is_often_absent,
     profile.unknown_count,
     profile.unknown_value,
     profile.mean,
@@ -157,7 +157,7 @@ from stg_field_profile as profile
 inner join limits on profile.topic = limits.topic and profile.field = limits.field
 where profile.bucket_ingestion_datetime >= {start} and profile.bucket_ingestion_datetime < {end}
     and (
-        profile.null_count > limits.nulls * profile.row_count
+        profile.null_count > limits.null_share * profile.row_count
         or profile.unknown_count > 0
         or profile.mean < limits.least_mean
         or profile.mean > limits.greatest_mean
@@ -297,6 +297,6 @@ def _limits(kind: EventType, field: EventField) -> str:
     nulls = 1 if usual is None or usual.nulls is None else usual.nulls
     least, greatest = (usual and usual.mean) or (-_ANY, _ANY)
     return (
-        f"select '{kind.topic}' as topic, '{field.name}' as field, {nulls:f} as nulls,"
+        f"select '{kind.topic}' as topic, '{field.name}' as field, {nulls:f} as null_share,"
         f" {least:f} as least_mean, {greatest:f} as greatest_mean"
     )
