@@ -18,8 +18,9 @@ from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.partitions import Span
 from streaming_assets.resources import dbt as dbt_module
 from streaming_assets.resources.bigquery_tables import event_table, reference_columns
+from streaming_assets.resources.bigquery_warehouse import INVENTORY_TYPES
 from streaming_assets.resources.dbt import DbtRunner, without_scratch
-from streaming_assets.resources.tables import REFERENCE, naive
+from streaming_assets.resources.tables import INVENTORY_SCHEMA, REFERENCE, naive
 from streaming_assets.settings import Settings
 from streaming_assets_tests.bigquery.site import DATASET, EXTERNAL, LAKE, PROJECT, run_and_test
 
@@ -34,17 +35,24 @@ class EmulatedProject:
         self.client = Client(
             PROJECT, AnonymousCredentials(), client_options={"api_endpoint": url}, location="US"
         )
-        self.client.create_dataset(EXTERNAL)
+        for dataset in (DATASET, EXTERNAL):
+            self.client.create_dataset(dataset)
 
-    def fill(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        """Put rows, values by column, into tables that stand for the external ones."""
+    def fill(
+        self, rows: Mapping[str, Sequence[Mapping[str, Any]]], objects: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Put rows, values by column, into tables that stand for the external ones, and objects into the inventory."""
         for name, columns in _external_columns().items():
-            table = Table(f"{PROJECT}.{EXTERNAL}.{name}", columns)
-            self.client.delete_table(table, not_found_ok=True)
-            lines = "\n".join(json.dumps(row, default=str) for row in rows[name])
-            config = LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON", schema=columns)
-            self.client.create_table(table)
-            self.client.load_table_from_file(io.BytesIO(lines.encode()), table, job_config=config).result()
+            self._load(Table(f"{PROJECT}.{EXTERNAL}.{name}", columns), rows[name])
+        columns = [SchemaField(field.name, INVENTORY_TYPES[field.type]) for field in INVENTORY_SCHEMA]
+        self._load(Table(f"{PROJECT}.{DATASET}.lake_objects", columns), objects)
+
+    def _load(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.client.delete_table(table, not_found_ok=True)
+        lines = "\n".join(json.dumps(row, default=str) for row in rows)
+        config = LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON", schema=table.schema)
+        self.client.create_table(table)
+        self.client.load_table_from_file(io.BytesIO(lines.encode()), table, job_config=config).result()
 
     def build(self, span: Span) -> None:
         """Run all models over the hours of a span, then all data tests.

@@ -13,8 +13,9 @@ from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.partitions import Span
 from streaming_assets.resources.bigquery_tables import event_table, reference_columns
+from streaming_assets.resources.bigquery_warehouse import INVENTORY_TYPES
 from streaming_assets.resources.dbt import DbtRunner
-from streaming_assets.resources.tables import REFERENCE
+from streaming_assets.resources.tables import INVENTORY_SCHEMA, REFERENCE
 from streaming_assets.settings import Settings
 from streaming_assets_tests.bigquery.dbt_on_engine import answered_by
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
@@ -27,6 +28,9 @@ SPAN: Span = (datetime(2025, 3, 28, 22, tzinfo=UTC), datetime(2025, 3, 28, 23, t
 READ_WHOLE = tuple(f"{PROJECT}.{DATASET}.{name}" for name in ("stg_users", "stg_status_change_events"))
 
 _KINDS = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}  # the API's names
+INVENTORY = {
+    field.name: type_of(_KINDS.get(kind := INVENTORY_TYPES[field.type], kind)) for field in INVENTORY_SCHEMA
+}
 
 
 def external_tables() -> dict[str, dict[str, types.Type]]:
@@ -61,10 +65,19 @@ class BigQueryProject:
         self.engine = GoogleSql(whole=READ_WHOLE)
         self.labels: list[dict[str, str]] = []  # of the last build's jobs
         self._dbt = DbtRunner(settings)
-        self.fill(None)
+        self.fill(None, None)
 
-    def fill(self, rows: Mapping[str, Sequence[Mapping[str, Any]]] | None) -> None:
-        """Put rows, values by column, into the external tables."""
+    def fill(
+        self,
+        rows: Mapping[str, Sequence[Mapping[str, Any]]] | None,
+        objects: Sequence[Mapping[str, Any]] | None,
+    ) -> None:
+        """Put rows, values by column, into the external tables, and objects into the inventory."""
+        self.engine.tables[f"{PROJECT}.{DATASET}.lake_objects"] = Table(
+            INVENTORY,
+            ("bucket_ingestion_datetime",),
+            None if objects is None else [tuple(row[column] for column in INVENTORY) for row in objects],
+        )
         for name, columns in external_tables().items():
             self.engine.tables[f"{PROJECT}.{EXTERNAL}.{name}"] = Table(
                 columns,

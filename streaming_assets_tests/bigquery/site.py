@@ -7,6 +7,7 @@ them.
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -54,9 +55,11 @@ class Site:
         )
 
     def external_rows(self) -> dict[str, list[dict[str, Any]]]:
-        """Rows of the external tables, values by column."""
+        """Rows of the external tables, values by column; each topic has an object that landed since it was listed."""
         rows: dict[str, list[dict[str, Any]]] = {str(kind.external_table): [] for kind in LAKE_TYPES}
-        for name, texts in self.world.objects.items():
+        landed = {replace(name, life="landed"): texts for name, texts in self.world.objects.items()}
+        since = {name.topic: name for name in landed}.values()
+        for name, texts in [*self.world.objects.items(), *((name, landed[name]) for name in since)]:
             for record in map(json.loads, texts):
                 row = record | {"date": naive(name.hour), "_file_name": f"{LAKE}/{name}"}
                 kind = BY_TOPIC.get(name.topic, DEAD_LETTERS)
@@ -85,7 +88,8 @@ class Site:
             "offset": phase,
             "timestamp": "2025-04-01T00:00:00.000Z",
         }
-        self.world.append(DEAD_LETTERS.topic, PHASES[phase][0], [json.dumps(letter)], None, 0, grow=False)
+        life = (None, "listen_events-b")[phase]
+        self.world.append(DEAD_LETTERS.topic, PHASES[phase][0], [json.dumps(letter)], life, 0, grow=False)
 
 
 def _last() -> datetime:

@@ -23,8 +23,8 @@ MISTAKES = {
     ),
     "a wrong type": (
         "macros/lake/topic_lines.sql",
-        "cast(`offset` as string) as offset_text",
-        "cast(`offset` as int64) as offset_text",
+        "cast(lines.`offset` as string) as offset_text",
+        "lines.`offset` as offset_text",
         "No matching signature for function REGEXP_CONTAINS",
     ),
     "a column of another type than its contract's": (
@@ -35,8 +35,8 @@ MISTAKES = {
     ),
     "a missing column": (
         "macros/lake/topic_lines.sql",
-        "value.{{ field.name }} as",
-        "value.{{ field.column }} as",
+        "lines.value.{{ field.name }} as",
+        "lines.value.{{ field.column }} as",
         "Field name user_id does not exist",
     ),
     "a bound that is no literal": (

@@ -31,13 +31,12 @@ from streaming_assets.checks.queries import (
 )
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
-from streaming_assets.resources.bigquery_warehouse import INVENTORY_TYPES, BigQueryWarehouse, replacement
+from streaming_assets.resources.bigquery_warehouse import BigQueryWarehouse, replacement
 from streaming_assets.resources.holding import look_at_tables
-from streaming_assets.resources.tables import INVENTORY_SCHEMA, literal, naive
+from streaming_assets.resources.tables import literal, naive
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
-from streaming_assets_tests.bigquery.project import SPAN, BigQueryProject
+from streaming_assets_tests.bigquery.project import INVENTORY, SPAN, BigQueryProject
 from streaming_assets_tests.bigquery.site import DATASET, PROJECT
-from streaming_assets_tests.bigquery.values import type_of
 from streaming_assets_tests.bigquery.warehouses import CHANGES, Both, changes
 
 pytestmark = [
@@ -45,8 +44,6 @@ pytestmark = [
     pytest.mark.xdist_group("googlesql"),
     pytest.mark.timeout(1200),  # 100 s of CPU, on a busy machine
 ]
-
-BIGQUERY = {"STRING": "STRING", "INTEGER": "INT64", "BOOLEAN": "BOOL", "TIMESTAMP": "TIMESTAMP"}
 
 
 class Checked(BigQueryProject):
@@ -131,13 +128,12 @@ def on_engine(both: Both, bigquery: Checked) -> OnEngine:
     """BigQuery's tables after both phases, and the inventory, which loads fill, as DuckDB has it."""
     engine = bigquery.engine
     engine.prunes = False
-    columns = {field.name: type_of(BIGQUERY[INVENTORY_TYPES[field.type]]) for field in INVENTORY_SCHEMA}
     rows = [
         tuple(value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for value in row)
         for row in both.duckdb.rows("select * from lake_objects")
     ]
     for name in ("lake_objects", "lake_objects_incoming"):
-        engine.tables[f"{PROJECT}.{DATASET}.{name}"] = Table(columns, (), list(rows))
+        engine.tables[f"{PROJECT}.{DATASET}.{name}"] = Table(INVENTORY, (), list(rows))
     return OnEngine(engine)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from streaming_assets.partitions import Span
-from streaming_assets_tests.bigquery.site import Site
+from streaming_assets.resources.tables import INVENTORY_SCHEMA
+from streaming_assets_tests.bigquery.site import LAKE, Site
 from streaming_assets_tests.properties.executor import MemoryWarehouse
 from streaming_assets_tests.properties.machine import project_executor
 from streaming_assets_tests.properties.world import take_stock
@@ -29,7 +30,9 @@ CHANGES = {
 class Project(Protocol):
     """The dbt project on something that stands for BigQuery."""
 
-    def fill(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None: ...
+    def fill(
+        self, rows: Mapping[str, Sequence[Mapping[str, Any]]], objects: Sequence[Mapping[str, Any]]
+    ) -> None: ...
 
     def build(self, span: Span) -> None: ...
 
@@ -51,7 +54,7 @@ class Both:
         self.site.arrive(phase)
         take_stock(self.site.world, self.duckdb, self.site.span)
         project_executor().run(self.duckdb, self.site.span)
-        self._bigquery.fill(self.site.external_rows())
+        self._bigquery.fill(self.site.external_rows(), self._inventory())
         self._bigquery.build(self.site.span)
         self.rows.append({name: (self._of_bigquery(name), self._of_duckdb(name)) for name in self.models})
 
@@ -66,6 +69,13 @@ class Both:
     def empty(self, phase: int) -> list[str]:
         """Models of which there are no rows to compare."""
         return [name for name, (bigquery, _) in self.rows[phase].items() if not bigquery]
+
+    def _inventory(self) -> list[dict[str, Any]]:
+        """The inventory as DuckDB has it, with the addresses of a bucket."""
+        columns = INVENTORY_SCHEMA.names
+        found = self.duckdb.rows(f"select {', '.join(columns)} from lake_objects")
+        rows = [dict(zip(columns, row, strict=True)) for row in found]
+        return [row | {"uri": f"{LAKE}/{row['object_name']}"} for row in rows]
 
     def _of_bigquery(self, name: str) -> Counter:
         return _counted(name, *self._bigquery.rows(name))

@@ -15,8 +15,7 @@
         {{ header % 'topic' }} as topic,
         {{ to_integer(header % 'partition') }} as kafka_partition,
         {{ to_integer(header % 'offset') }} as kafka_offset,
-        -- The Python sink names its objects <topic>-<life of the source>; Kafka Connect knows no lives.
-        nullif(regexp_replace(coalesce(life, ''), '^[^-]*-?', ''), '') as life,
+        {{ life_of_source('life') }} as life,
         'dead letter: ' || coalesce({{ header % 'exception.message' }}, 'no reason given') as reason,
         coalesce(try(decode(from_base64(value))), value, raw_text) as raw_text,
         dead_letter_offset,
@@ -33,17 +32,21 @@
 {% endmacro %}
 
 {% macro bigquery__dead_letters(letters) %}
-    {%- set header = "(select header.value from unnest(headers) as header where header.key = '__connect.errors.%s' limit 1)" -%}
+    {%- set header = "(select header.value from unnest(lines.headers) as header where header.key = '__connect.errors.%s' limit 1)" -%}
     select
         {{ header % 'topic' }} as topic,
         {{ to_integer(header % 'partition') }} as kafka_partition,
         {{ to_integer(header % 'offset') }} as kafka_offset,
-        cast(null as string) as life,
+        {{ life_of_source('objects.life') }} as life,
         concat('dead letter: ', coalesce({{ header % 'exception.message' }}, 'no reason given')) as reason,
-        coalesce(safe_convert_bytes_to_string(safe.from_base64(value)), value) as raw_text,
-        cast(`offset` as int64) as dead_letter_offset,
-        regexp_extract(_file_name, r'/(raw/[^/]+/date=[^/]+/[^/]+)$') as object_name,
-        `date` as bucket_ingestion_datetime
-    from {{ letters }}
-    where {{ in_window('`date`') }}
+        coalesce(safe_convert_bytes_to_string(safe.from_base64(lines.value)), lines.value) as raw_text,
+        lines.`offset` as dead_letter_offset,
+        objects.object_name,
+        objects.bucket_ingestion_datetime
+    from {{ external_lines(dead_letter_topic(), letters) }}
 {% endmacro %}
+
+{# The Python sink names its objects <topic>-<life of the source>; Kafka Connect knows no lives. #}
+{% macro life_of_source(life) -%}
+    nullif(regexp_replace(coalesce({{ life }}, ''), '^[^-]*-?', ''), '')
+{%- endmacro %}

@@ -51,25 +51,35 @@
 {# BigQuery drops a malformed line of an external table itself; the offsets show the gap. #}
 {% macro bigquery__topic_lines(topic, source) %}
     {%- set fields = fields_of(topic) -%}
-    {%- set name = "regexp_extract(_file_name, r'/(\\d{10}-\\d{20}[^/]*)\\.gz$')" -%}
     select
-        to_json_string(struct(value, `offset`, `timestamp`)) as raw_text,
+        to_json_string(struct(lines.value, lines.`offset`, lines.`timestamp`)) as raw_text,
         cast(null as string) as fault,
-        value is not null as is_object,
-        cast(`offset` as string) as offset_text,
-        regexp_extract(_file_name, r'/(raw/[^/]+/date=[^/]+/[^/]+)$') as object_name,
-        cast(substr({{ name }}, 1, 10) as int64) as kafka_partition,
-        nullif(substr({{ name }}, 33), '') as life,
-        `date` as bucket_ingestion_datetime
+        lines.value is not null as is_object,
+        cast(lines.`offset` as string) as offset_text,
+        objects.object_name,
+        objects.kafka_partition,
+        objects.life,
+        objects.bucket_ingestion_datetime
         {%- for field in fields %},
-        value.{{ field.name }} as {{ field.column }}_text
+        lines.value.{{ field.name }} as {{ field.column }}_text
         {%- if field.type == 'string' %},
         false as {{ field.column }}_is_nested
         {%- endif %}
         {%- endfor %}
-    from {{ source }}
-    where {{ in_window('`date`') }}
+    from {{ external_lines(topic, source) }}
 {% endmacro %}
+
+{#
+    What BigQuery shows of the objects that the inventory names: `lines` and, of each, its row of the inventory, `objects`.
+    An object that lands after the lake was listed is read by a later run, which counts its rows as well.
+#}
+{% macro external_lines(topic, source) -%}
+    {{ source }} as lines
+    inner join {{ table('lake_objects') }} as objects on lines._file_name = objects.uri
+    where {{ in_window('lines.`date`') }}
+        and objects.topic = '{{ topic }}'
+        and {{ in_window('objects.bucket_ingestion_datetime') }}
+{%- endmacro %}
 
 {#
     Post-hook of base models: objects with a row in quarantine, and those that the fast way can't read, are read carefully,
