@@ -58,6 +58,7 @@ lint: install ## Style, types and SQL
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/python -c "import duckdb; duckdb.connect('$(LINT)/warehouse.duckdb')"
 	STREAMING_ASSETS_WAREHOUSE_PATH=$(LINT)/warehouse.duckdb DBT_TARGET_PATH=$(LINT)/target DBT_LOG_PATH=$(LINT)/logs \
 		$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
 

@@ -3,7 +3,7 @@
 {# Of a fact with the event_id of a staging model. A copy from an hour before the window stays: it counts. #}
 {% macro replaced_events(staging) -%}
     {{ in_days('event_datetime', event_days(staging)) }}
-    and bucket_ingestion_datetime >= {{ timestamp_literal(var('window_start')) }}
+    and bucket_ingestion_datetime >= {{ window_start() }}
     and event_id in (
         select event_id from {{ table(staging) }} where {{ in_window('bucket_ingestion_datetime') }}
     )
@@ -32,7 +32,7 @@ where not exists (
     select 1
     from {{ this }} as earlier
     where earlier.event_id = events.event_id
-        and earlier.bucket_ingestion_datetime < {{ timestamp_literal(var('window_start')) }}
+        and earlier.bucket_ingestion_datetime < {{ window_start() }}
         and {{ in_days('earlier.event_datetime', event_days(staging)) }}
 )
 {%- endif %}

@@ -1,8 +1,88 @@
 {# The hours and days that a run concerns. Bounds are literals, since only these prune partitions. #}
 
+{#
+    The ingestion hours that a run covers, [start, end), UTC, as texts: those of the vars window_start and window_end, or else
+    all hours that the inventory knows.
+#}
+{% macro window() %}
+    {% if window_is_given() %}{{ return([moment_of('window_start'), moment_of('window_end')]) }}{% endif %}
+    {# Where there is no warehouse to ask, any hours do. #}
+    {% if not execute or var('event_days', none) is not none %}{{ return(['1970-01-01 00:00:00', '1970-01-01 01:00:00']) }}{% endif %}
+    {{ return(known_hours()) }}
+{% endmacro %}
+
+{% macro window_is_given() %}
+    {% set start = var('window_start', none) %}
+    {% set end = var('window_end', none) %}
+    {% if (start is none) != (end is none) %}
+        {{ exceptions.raise_compiler_error('window_start and window_end belong together: give both, or none for all hours') }}
+    {% endif %}
+    {{ return(start is not none) }}
+{% endmacro %}
+
+{# A var's moment as `2025-03-01 00:00:00`, UTC. YAML reads some moments as such, and some as text. #}
+{% macro moment_of(name) %}
+    {% set text = var(name) | string %}
+    {% if not modules.re.match('^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?)?$', text) %}
+        {{ exceptions.raise_compiler_error(name ~ ": '" ~ text ~ "' is no moment; write it as 2025-03-01 00:00:00 (UTC)") }}
+    {% endif %}
+    {% set moment = modules.datetime.datetime.fromisoformat(text) %}
+    {% if moment.tzinfo %}{% set moment = moment.astimezone(modules.pytz.utc) %}{% endif %}
+    {{ return(moment.strftime('%Y-%m-%d %H:%M:%S')) }}
+{% endmacro %}
+
+{#
+    From the first to the last hour of the inventory; asked once an invocation, since all its models must cover the same hours.
+    `graph` is what dbt's models of an invocation share.
+#}
+{% macro known_hours() %}
+    {% set key = 'hours known to ' ~ invocation_id %}
+    {% if key not in graph %}
+        {% set inventory = adapter.get_relation(database=target.database, schema=target.schema, identifier='lake_objects') %}
+        {% set hours = run_query('select min(bucket_ingestion_datetime), max(bucket_ingestion_datetime) from ' ~ inventory).rows[0] if inventory else [none] %}
+        {% if hours[0] is none %}
+            {{ exceptions.raise_compiler_error(
+                'The warehouse' ~ (' ' ~ target.path if target.path else '') ~ ' knows no hour: its inventory, lake_objects, is '
+                ~ ('empty' if inventory else 'missing') ~ '. Runs of Dagster fill it; set STREAMING_ASSETS_HOME if another warehouse is meant'
+            ) }}
+        {% endif %}
+        {% set start = earliest_hour(hours[0]) %}
+        {% set end = hours[1] + modules.datetime.timedelta(hours=1) %}
+        {% set bounds = [start.strftime('%Y-%m-%d %H:%M:%S'), end.strftime('%Y-%m-%d %H:%M:%S')] %}
+        {% do log('No window given: all hours that the inventory knows, from ' ~ bounds[0] ~ ' to before ' ~ bounds[1] ~ ' UTC', info=true) %}
+        {% do refuse_too_many_hours(((end - start).total_seconds() / 3600) | int) %}
+        {% do graph.update({key: bounds}) %}
+    {% endif %}
+    {{ return(graph[key]) }}
+{% endmacro %}
+
+{# The first hour that may be read without being asked for: a bucket's life cycle may have deleted objects of older ones. #}
+{% macro earliest_hour(first) %}{{ return(adapter.dispatch('earliest_hour')(first)) }}{% endmacro %}
+{% macro default__earliest_hour(first) %}{{ return(first) }}{% endmacro %}
+{% macro bigquery__earliest_hour(first) %}
+    {% set days = env_var('STREAMING_ASSETS_LAKE_RETENTION_DAYS', '0') | int %}
+    {% if days == 0 %}{{ return(first) }}{% endif %}
+    {% set kept = (run_started_at - modules.datetime.timedelta(days=days, hours=-1)).replace(minute=0, second=0, microsecond=0) %}
+    {{ return([first, kept] | max) }}
+{% endmacro %}
+
+{# One statement of BigQuery changes at most 4,000 partitions, and these are hours. #}
+{% macro refuse_too_many_hours(hours) %}
+    {% if target.type == 'bigquery' and hours > 4000 %}
+        {{ exceptions.raise_compiler_error(
+            hours ~ ' hours are more than one statement of BigQuery may change (4000): give spans, one after the other, by '
+            ~ "--vars '{window_start: 2025-03-01 00:00:00, window_end: 2025-04-01 00:00:00}'"
+        ) }}
+    {% endif %}
+{% endmacro %}
+
+{% macro window_start() -%}{{ timestamp_literal(window()[0]) }}{%- endmacro %}
+
+{% macro window_end() -%}{{ timestamp_literal(window()[1]) }}{%- endmacro %}
+
 {% macro in_window(column) -%}
-    {{ column }} >= {{ timestamp_literal(var('window_start')) }}
-    and {{ column }} < {{ timestamp_literal(var('window_end')) }}
+    {{ column }} >= {{ window_start() }}
+    and {{ column }} < {{ window_end() }}
 {%- endmacro %}
 
 {# The days, as ISO dates, that a query with one date column gives; var `event_days`, with commas between, stands in where there is no warehouse to ask. #}
@@ -20,9 +100,14 @@
 {% endmacro %}
 {% macro listen_days() %}{{ return(event_days('stg_listen_events')) }}{% endmacro %}
 
-{# Days on which the sessions that the window touches start, or started before it. #}
+{#
+    Days on which the sessions that the window touches start, or started before it. Without a window these are all: what the
+    last run touched may be less.
+#}
 {% macro session_days() %}
-    {{ return(days_of('select distinct cast(event_datetime as date) as event_date from ' ~ table('int_touched_page_views'))) }}
+    {% set touched = 'select distinct cast(event_datetime as date) as event_date from ' ~ table('int_touched_page_views') %}
+    {% set others = ' union distinct select cast(session_start_datetime as date) as event_date from ' ~ table('fact_session_events') %}
+    {{ return(days_of(touched ~ ('' if window_is_given() else others))) }}
 {% endmacro %}
 
 {# Contiguous days as [first, last + 1) pairs of ISO dates. #}

@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'dim_users'}}}) }}
 
--- Rows of dim_users neither overlap nor leave a gap, for the users that the run touched.
+-- Rows of dim_users neither overlap nor leave a gap, for the users that the run touched; without a window for all.
 with intervals as (
     select
         users.user_id,
@@ -12,7 +12,8 @@ with intervals as (
         ) as next_effective_datetime,
         row_number() over (partition by users.user_id order by users.row_effective_datetime) as row_in_order
     from {{ ref('dim_users') }} as users
-    inner join {{ ref('int_touched_users') }} as touched on users.user_id = touched.user_id
+    left join {{ ref('int_touched_users') }} as touched on users.user_id = touched.user_id
+    {% if window_is_given() %}where touched.user_id is not null{% endif %}
 )
 
 select *

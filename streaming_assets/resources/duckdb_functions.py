@@ -1,9 +1,12 @@
-"""Functions of the project that its SQL calls on DuckDB; dbt-duckdb loads this module as a plugin (profiles.yml)."""
+"""What dbt on DuckDB needs of the project: functions that its SQL calls; a plugin of dbt-duckdb (profiles.yml)."""
 
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt_common.exceptions import DbtRuntimeError
 
 from streaming_assets.text import fold
 
@@ -17,6 +20,18 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
 
 class Plugin(BasePlugin):
     """What dbt-duckdb looks for in the module."""
+
+    def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:
+        """Called before dbt opens a database.
+
+        Raises:
+            DbtRuntimeError: the file is missing; DuckDB would make an empty one, and dbt say that all is well.
+        """
+        if creds.path != ":memory:" and not Path(creds.path).exists():
+            raise DbtRuntimeError(
+                f"There is no warehouse at {Path(creds.path).absolute()}: runs of Dagster make it (`make dev`). Set "
+                "STREAMING_ASSETS_HOME or STREAMING_ASSETS_WAREHOUSE_PATH if another is meant"
+            )
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Called for each database that dbt opens."""

@@ -41,8 +41,8 @@ MISTAKES = {
     ),
     "a bound that is no literal": (
         "macros/window.sql",
-        "and {{ column }} < {{ timestamp_literal(var('window_end')) }}",
-        "and {{ column }} < (select {{ timestamp_literal(var('window_end')) }})",
+        "and {{ column }} < {{ window_end() }}",
+        "and {{ column }} < (select {{ window_end() }})",
         "no literals bound the scan of",
     ),
 }

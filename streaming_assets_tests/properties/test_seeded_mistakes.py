@@ -27,7 +27,7 @@ MISTAKES = {
     ),
     "the newest copy of a listen counts": (
         "macros/replaced_facts.sql",
-        "and bucket_ingestion_datetime >= {{ timestamp_literal(var('window_start')) }}",
+        "and bucket_ingestion_datetime >= {{ window_start() }}",
         "",
     ),
     "sessions are told by the new rows alone": (

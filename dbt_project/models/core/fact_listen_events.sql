@@ -33,7 +33,7 @@ where not exists (
     select 1
     from {{ this }} as earlier
     where earlier.event_id = listens.event_id
-        and earlier.bucket_ingestion_datetime < {{ timestamp_literal(var('window_start')) }}
+        and earlier.bucket_ingestion_datetime < {{ window_start() }}
         and {{ in_days('earlier.event_datetime', listen_days()) }}
 )
 {% endif %}
