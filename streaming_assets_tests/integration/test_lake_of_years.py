@@ -13,11 +13,12 @@ import dagster as dg
 import pytest
 from google.cloud import storage
 
-from streaming_assets.automation.schedules import stale_spans
+from streaming_assets.automation.comparison import compare
 from streaming_assets.automation.sensors import build_object_sensor
 from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.lake.names import HOUR, ObjectName, floor_hour
+from streaming_assets.partitions import spans
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.resources.notifications import NoNotifications
 from streaming_assets.settings import Settings
@@ -86,9 +87,8 @@ def test_calls_follow_the_window_and_not_the_history(years: Years) -> None:
     assert years.calls == ["storage.objects.list"] * len(LAKE_TOPICS)
 
     years.calls.clear()
-    with dg.DagsterInstance.local_temp() as instance, dg.build_schedule_context(instance) as context:
-        (span,) = stale_spans(context, years.bucket, resources["warehouse"], first_hour)
-    assert span == (first_hour, years.now + HOUR), "the reconciliation sees every hour"
+    found = compare(years.bucket, DuckDbWarehouse(settings.warehouse_file, 10), settings, [])
+    assert spans(found.to_run) == [(first_hour, years.now + HOUR)], "the reconciliation sees every hour"
     pages = HOURS // PAGE + len(LAKE_TOPICS)  # one more answer for each topic that has less than a page
     folders = 2  # one for each folder under raw/, and one that finds no more
     assert years.calls == ["storage.objects.list"] * len(years.calls)
