@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from streaming_assets.automation import command as backfill_command
+from streaming_assets.contract_tools import command as contract_command
 from streaming_assets.dashboards import command as dashboards_command
 from streaming_assets.ingestion import command as ingestion_commands
 from streaming_assets.ingestion import kafka_command
@@ -67,6 +68,7 @@ kafka_command.register(app)
 dashboards_command.register(app)
 backfill_command.register(app)
 dev_command.register(app)
+contract_command.register(app)
 app.command("simulate")(simulate)
 
 

@@ -23,7 +23,7 @@ Simulated = Literal["by_default", "on_request"]
 KINDS: tuple[str, ...] = get_args(Kind)
 SIMULATED: tuple[str, ...] = get_args(Simulated)
 TIME_KINDS = {"epoch_ms": "integer", "iso_8601": "string"}
-_LINE = "__line__"
+LINE = "__line__"  # key under which each mapping of a contract's file has its line
 _EVENT_META = {"topic", "staging", "simulated", "identity", "event_time", "filter"}
 _FIELD_META = {
     "column",
@@ -158,14 +158,14 @@ def read_dead_letters(project: Path = PROJECT_DIR) -> EventType:
     """
     found = [
         EventType(
-            topic=_meta(table)["dead_letters"]["topic"],
+            topic=meta_of(table)["dead_letters"]["topic"],
             fields=tuple(EventField(c["name"], c["data_type"], c["description"]) for c in table["columns"]),
             identity=(),
             external_table=table["name"],
             description=table["description"],
         )
         for _, table in _tables(project / SOURCES)
-        if "dead_letters" in _meta(table)
+        if "dead_letters" in meta_of(table)
     ]
     if len(found) != 1:
         raise ContractError(f"{project / SOURCES}: {len(found)} sources have meta.dead_letters, not one")
@@ -184,7 +184,7 @@ def parse_contract(path: Path, table: Mapping[str, Any]) -> EventType:
     Raises:
         ContractError: a key or type is unknown, or the identity or the event's time names no field.
     """
-    contract = _meta(table)["contract"]
+    contract = meta_of(table)["contract"]
     _known(path, contract, _EVENT_META, "contract")
     for key in ("topic", "identity"):
         if key not in contract:
@@ -236,6 +236,11 @@ def parse_contract(path: Path, table: Mapping[str, Any]) -> EventType:
     )
 
 
+def meta_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What stands under `config.meta` of a table or column."""
+    return (node.get("config") or {}).get("meta") or {}
+
+
 def earliest_ms(field: EventField) -> int:
     """The first moment, ms since 1970, that is believed of a field."""
     first = field.earliest or date(1970, 1, 1)
@@ -243,7 +248,7 @@ def earliest_ms(field: EventField) -> int:
 
 
 def _field(path: Path, column: Mapping[str, Any]) -> EventField:
-    meta = _meta(column)
+    meta = meta_of(column)
     _known(path, meta, _FIELD_META, f"column {column.get('name')}")
     kind, time = column.get("data_type"), meta.get("time")
     if kind not in KINDS:
@@ -289,7 +294,7 @@ def _values(path: Path, column: Mapping[str, Any], told: Any) -> tuple[str, ...]
     """The values of a list, or those that a var of the project lists by category."""
     if told is None:
         return None
-    if column["data_type"] != "string" or not _meta(column).get("column"):
+    if column["data_type"] != "string" or not meta_of(column).get("column"):
         raise _error(path, column, f"{column['name']} has values, which take a string with a column")
     if isinstance(told, list) and told:
         return tuple(map(str, told))
@@ -310,7 +315,7 @@ def _usual(path: Path, column: Mapping[str, Any], told: Any) -> Usual | None:
     name = column["name"]
     _known(path, told, {"nulls", "mean", "where"}, f"usual of {name}")
     nulls, mean = told.get("nulls"), told.get("mean")
-    if not _meta(column).get("column"):
+    if not meta_of(column).get("column"):
         raise _error(path, column, f"{name} has usual, but no column: no model reads it")
     if nulls is not None and not (isinstance(nulls, int | float) and 0 <= nulls <= 1):
         raise _error(path, column, f"usual nulls of {name} are {nulls!r}, no share between 0 and 1")
@@ -328,10 +333,17 @@ def _unread(kind: EventType) -> EventType:
     return replace(kind, external_table=None, staging=None)
 
 
+def contract_tables(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The tables of sources, with their files, that are contracts.
+
+    Raises:
+        ContractError: a file is no YAML.
+    """
+    return ((path, table) for path, table in _tables(folder) if "contract" in meta_of(table))
+
+
 def _read_folder(folder: Path) -> Iterator[EventType]:
-    for path, table in _tables(folder):
-        if "contract" in _meta(table):
-            yield parse_contract(path, table)
+    return (parse_contract(path, table) for path, table in contract_tables(folder))
 
 
 def _tables(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -360,7 +372,7 @@ class _LineLoader(_Loader):
     """Keeps each mapping's line."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-        return super().construct_mapping(node, deep) | {_LINE: node.start_mark.line + 1}
+        return super().construct_mapping(node, deep) | {LINE: node.start_mark.line + 1}
 
 
 def _construct(loader: Any, node: Any) -> dict:
@@ -370,13 +382,9 @@ def _construct(loader: Any, node: Any) -> dict:
 _LineLoader.add_constructor("tag:yaml.org,2002:map", _construct)
 
 
-def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (node.get("config") or {}).get("meta") or {}
-
-
 def _known(path: Path, node: Mapping[str, Any], known: Iterable[str], what: str) -> None:
     for key in node:
-        if key != _LINE and key not in known:
+        if key != LINE and key not in known:
             raise _error(path, node, f"{what} has {key!r}; it may have {_one_of(sorted(known))}")
 
 
@@ -395,4 +403,4 @@ def _one_of(names: Iterable[str]) -> str:
 
 
 def _error(path: Path, node: Mapping[str, Any], message: str) -> ContractError:
-    return ContractError(f"{path}, line {node.get(_LINE, '?')}: {message}")
+    return ContractError(f"{path}, line {node.get(LINE, '?')}: {message}")

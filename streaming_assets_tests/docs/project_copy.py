@@ -63,7 +63,7 @@ class ProjectCopy:
         programs = folder / "bin"
         programs.mkdir()
         command = programs / "streaming-assets"
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m streaming_assets.cli "$@"\n')
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m streaming_assets "$@"\n')
         command.chmod(0o755)
         ours = ("STREAMING_ASSETS_", "DAGSTER_", "DBT_")
         self._environment = {n: v for n, v in os.environ.items() if not n.startswith(ours)} | {

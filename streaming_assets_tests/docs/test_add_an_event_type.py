@@ -25,7 +25,7 @@ for name in ("stg_auth_events", "fact_logins"):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     project = ProjectCopy(tmp_path_factory.mktemp("copy"))
-    page = read_page("add-an-event-type.md", before="## What a contract says")
+    page = read_page("add-an-event-type.md", before="## Your own events")
     move, *look = page.commands
     project.shell(move)
     project.follow(page)

@@ -23,8 +23,11 @@
 
 {# A moment of ISO 8601, of UTC unless it says otherwise, as milliseconds since 1970. #}
 {% macro iso_8601_to_ms(text) %}{{ return(adapter.dispatch('iso_8601_to_ms')(text)) }}{% endmacro %}
+{# A cast to timestamp would leave the offset out. One to timestamptz wants seconds, and an offset lest it take the session's. #}
 {% macro default__iso_8601_to_ms(text) -%}
-    case when regexp_matches({{ text }}, '{{ iso_8601_pattern() }}') then epoch_ms(try_cast({{ text }} as timestamp)) end
+    {%- set timed = "regexp_replace(" ~ text ~ ", '^(.{10}[T ][0-9]{2}:[0-9]{2})([^:].*)?$', '\\1:00\\2')" -%}
+    {%- set offset = "case when regexp_matches(" ~ text ~ ", '(Z|[+-][0-9]{2}(:[0-9]{2})?)$') then '' else 'Z' end" -%}
+    case when regexp_matches({{ text }}, '{{ iso_8601_pattern() }}') then epoch_ms(try_cast({{ timed }} || {{ offset }} as timestamptz)) end
 {%- endmacro %}
 {% macro bigquery__iso_8601_to_ms(text) -%}
     case when regexp_contains({{ text }}, r'{{ iso_8601_pattern() }}') then unix_millis(safe_cast({{ text }} as timestamp)) end

@@ -1,0 +1,157 @@
+"""docs/add-an-event-type.md, "Your own events": a shop's orders from a file to a fact, with nothing but new files.
+
+Some rows come twice, some late, some are bad.
+"""
+
+import json
+import random
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from streaming_assets_tests.docs.project_copy import ProjectCopy, read_page
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("docs"), pytest.mark.timeout(1200)]
+
+CONTRACT = "dbt_project/models/sources/orders.yml"
+START = datetime(2025, 4, 1, tzinfo=UTC)
+ORDERS, HOURS = 600, 10
+BAD = {
+    "missing orderId": {"orderId": None},
+    "mistyped total": {"total": "free"},
+    "impossible total": {"total": -5},
+    "mistyped placedAt": {"placedAt": "2025-04-01 soon"},
+}
+LATE = datetime(2025, 4, 1, 11, tzinfo=UTC)
+
+
+def order(number: int) -> dict[str, Any]:
+    draw = random.Random(number)
+    at = START + timedelta(seconds=number * HOURS * 3600 // ORDERS, milliseconds=number % 1000)
+    zone = timedelta(hours=2) if number % 3 == 0 else timedelta(0)
+    text = (at + zone).replace(tzinfo=None).isoformat(timespec="milliseconds") + ("+02:00" if zone else "Z")
+    found = {
+        "orderId": f"A-{number:05d}",
+        "placedAt": text,
+        "status": draw.choice(("paid", "shipped", "cancelled")),
+        "total": draw.choice((draw.randrange(5, 200), round(draw.uniform(1, 200), 2))),
+        "customer": {
+            "email": f"someone{draw.randrange(50)}@example.com",
+            "country": draw.choice(("DE", "FR")),
+        },
+    }
+    if number % 5 == 0:
+        found["voucher"] = draw.choice(("SPRING", "FRIEND"))
+    return found
+
+
+ON_TIME = [order(number) for number in range(ORDERS)]
+COPIES = ON_TIME[::40]
+CAME_LATE = [order(ORDERS + number) | {"placedAt": "2025-04-01T02:30:00Z"} for number in range(3)]
+
+
+def rows_of(orders: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """What models have to say of orders, in plain Python."""
+    return sorted(
+        (
+            o["orderId"],
+            datetime.fromisoformat(o["placedAt"]).astimezone(UTC).replace(tzinfo=None),
+            o["status"],
+            Decimal(str(o["total"])),
+            o["customer"]["country"],
+        )
+        for o in orders
+    )
+
+
+class Shop(ProjectCopy):
+    """The copy after the page; what the draft and the checks before and after said."""
+
+    drafted = told = checked = ""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    project = Shop(tmp_path_factory.mktemp("copy"))
+    page = read_page("add-an-event-type.md", before="## What a contract says", after="## Your own events")
+    bad = [
+        order(500 + number) | {"orderId": f"B-{number}"} | change
+        for number, change in enumerate(BAD.values())
+    ]
+    lines = [json.dumps(event) for event in [*ON_TIME, *COPIES, *bad]]
+    (project.root / "orders.jsonl").write_text("\n".join([*lines, '{"orderId": "cut']))
+    late = [*CAME_LATE, *COPIES[:2]]
+    (project.root / "late.jsonl").write_text("\n".join(map(json.dumps, late)))
+
+    infer, look = page.commands
+    project.shell(infer)
+    project.drafted = (project.root / CONTRACT).read_text()
+    project.follow(page)
+    assert project.changes() == ({"dbt_project/dbt_project.yml"}, set()), (
+        "nothing but new files, and the list"
+    )
+    project.told = project.shell("streaming-assets contract check 2>&1", status=1)
+    (project.root / CONTRACT).write_text(decided(project.drafted))
+    check, replay, backfill, again = look.splitlines()
+    assert "orders: no event in the lake yet" in project.shell(check)
+    project.shell(replay)
+    project.shell(f"streaming-assets replay orders late.jsonl --to lake --not-before {LATE:%Y-%m-%dT%H:%M}")
+    project.shell(backfill)
+    project.checked = project.shell(again)
+    return project
+
+
+def decided(draft: str) -> str:
+    """The draft, as a person would settle it."""
+    lines = [
+        line for line in draft.splitlines() if not re.match(r" *# DECIDE", line) and "asks for a" not in line
+    ]
+    text = "\n".join(lines).replace("DECIDE: ", "Said: ") + "\n"
+    amount = "config: {meta: {column: total, required: true}}"
+    assert amount in text
+    return text.replace(amount, "config: {meta: {column: total, required: true, minimum: 0}}")
+
+
+def test_the_sample_gives_the_contract(project: Shop) -> None:
+    draft = project.drafted
+    assert "identity: [orderId]" in draft
+    assert "event_time: placedAt" in draft
+    assert "config: {meta: {column: placed_at, required: true, time: iso_8601}}" in draft
+    assert re.search(r"name: total\n.*\n *data_type: number", draft)
+    assert "config: {meta: {column: customer_email, required: true, personal: true}}" in draft
+    assert "config: {meta: {column: voucher}}" in draft
+    assert 'seen in all: "' in draft
+
+
+def test_what_is_undecided_is_told_with_its_line(project: Shop) -> None:
+    number = next(n for n, line in enumerate(project.drafted.splitlines(), 1) if "identity?" in line)
+    assert f"{CONTRACT}, line {number}: to be decided: identity? orderId differs" in project.told
+
+
+def test_valid_orders_are_staged_once_an_hour(project: Shop) -> None:
+    staged = "select order_id, event_datetime, status, total, customer_country from stg_orders where {} order by all"
+    late = f"bucket_ingestion_datetime >= '{LATE:%Y-%m-%d %H:%M}'"
+    assert project.rows(staged.format(f"not {late}")) == rows_of(ON_TIME)
+    assert project.rows(staged.format(late)) == rows_of([*CAME_LATE, *COPIES[:2]])
+    copies = f"select count(*) from stg_orders where copies = 2 and not {late}"
+    assert project.rows(copies) == [(len(COPIES),)]
+    assert project.rows("select distinct customer_email like '%@example.com' from stg_orders") == [(True,)]
+
+
+def test_the_fact_has_each_order_once(project: Shop) -> None:
+    columns = "order_id, event_datetime, status, total, customer_country"
+    assert project.rows(f"select {columns} from fact_orders order by all") == rows_of([*ON_TIME, *CAME_LATE])
+
+
+def test_bad_orders_are_quarantined_with_their_reasons(project: Shop) -> None:
+    rows = "select {} from stg_quarantine where topic = 'orders' and dead_letter_offset is {} null group by 1"
+    assert dict(project.rows(rows.format("reason, count(*)", ""))) == dict.fromkeys(BAD, 1)
+    assert project.rows(rows.format("raw_text", "not")) == [('{"orderId": "cut',)]
+
+
+def test_the_contract_holds_to_what_arrived(project: Shop) -> None:
+    assert re.search(r"orders: \d+ events of 5 objects", project.checked)
+    assert "1 of 5 to what lies in the lake" in project.checked
