@@ -120,6 +120,7 @@ def test_earlier_events_and_those_without_a_time_lose_nothing(lake: FolderLake) 
         -(2**63),
         ms(datetime.now(UTC)) + 2 * 3_600_000,
     ],
+    ids=["year 9999", "nanoseconds", "2^63", "10^30", "negative", "-2^63", "in two hours"],
 )
 def test_a_time_that_no_hour_of_the_lake_can_have_moves_the_event_to_the_hour_before_it(
     lake: FolderLake, ts: int
