@@ -31,6 +31,7 @@ from streaming_assets.lake.inventory import list_topics, read_rows
 from streaming_assets.lake.names import HOUR, LOCATIONS, SONGS, parse_folder
 from streaming_assets.partitions import Span, steps
 from streaming_assets.resources.dbt import DbtRunner
+from streaming_assets.resources.duckdb_functions import register
 from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.settings import PROJECT_ROOT, Settings
 from streaming_assets_tests.properties.executor import Executor, MemoryWarehouse
@@ -145,6 +146,7 @@ class _Profiled(MemoryWarehouse):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._file = duckdb.connect(str(path))
+        register(self._file)
         self._file.execute("pragma enable_profiling = 'no_output'")
         self.database: Any = self
         self.rows_read: Counter = Counter()

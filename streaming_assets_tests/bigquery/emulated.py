@@ -95,6 +95,13 @@ def _copy(folder: Path, bridge: str) -> Path:
         "threads": 1,  # the emulator may fail when two jobs commit at once, as BigQuery does not
     }
     path.write_text(yaml.safe_dump(profile))
+    # Of two folds of text in a statement that makes a table the emulator takes the first for empty; of the site's text,
+    # which is composed, lower case without double quotes is the same. test_models.py runs the project's own.
+    fold = folder / "macros" / "dialect" / "text.sql"
+    text = fold.read_text()
+    whole = "trim(normalize_and_casefold({{ quoted }}, NFKC), ' \\t\\n\\r')"
+    assert text.count(whole) == 1, "the fold has changed"
+    fold.write_text(text.replace(whole, """replace(lower({{ text }}), '"', '')"""))
     return folder
 
 

@@ -226,7 +226,7 @@ def _dbt(
     project: Path, arguments: tuple[str, ...] | list[str], **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", *arguments],
+        [str(Path(sys.executable).with_name("dbt")), *arguments],
         env={name: value for name, value in os.environ.items() if not name.startswith(OURS)} | environment,
         cwd=project,
         capture_output=True,

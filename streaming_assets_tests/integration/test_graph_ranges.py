@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,7 +62,12 @@ def launch(
         run_config=None,
     )
     instance.add_backfill(backfill)
-    for failure in execute_backfill_iteration(context, logging.getLogger("backfill")):
+    # In a thread of its own, as in the daemon: a browser's test may have left its event loop in this one.
+    with ThreadPoolExecutor(1) as daemon:
+        iteration = daemon.submit(
+            lambda: list(execute_backfill_iteration(context, logging.getLogger("backfill")))
+        )
+    for failure in iteration.result():
         assert failure is None, failure
     stored = instance.get_backfill(backfill.backfill_id)
     assert stored is not None

@@ -250,8 +250,8 @@ def _moment(milliseconds: int) -> datetime:
 
 
 def surrogate_key(*values: Any) -> str:
-    parts = ("-" if value is None else f"{len(str(value))}:{value}" for value in values)
-    return md5("".join(parts).encode()).hexdigest()
+    parts = ("-" if value is None else "=" + str(value).replace("~", "~~") for value in values)
+    return md5("~,".join(parts).encode()).hexdigest()
 
 
 # Staging

@@ -18,15 +18,15 @@
 {% macro bigquery__matches(text, pattern) -%}regexp_contains({{ text }}, r'{{ pattern }}'){%- endmacro %}
 
 {#
-    The hash of values that together name a row. Each value goes in with its length before it, so that no two rows of values
-    make one text, whatever characters they hold; a null is a value of its own.
+    The hash of values that together name a row. `~,` stands between two of them, `~~` for a tilde inside of one, and a null is
+    told from every text: no two rows of values make one text, whatever characters they hold.
 #}
 {% macro surrogate_key(values) %}{{ return(adapter.dispatch('surrogate_key')(values)) }}{% endmacro %}
 {% macro default__surrogate_key(values) -%}
-    md5({% for value in values %}{% set text = 'cast(' ~ value ~ ' as varchar)' %}coalesce(length({{ text }}) || ':' || {{ text }}, '-'){{ ' || ' if not loop.last }}{% endfor %})
+    md5({% for value in values %}coalesce('=' || replace(cast({{ value }} as varchar), '~', '~~'), '-'){{ " || '~,' || " if not loop.last }}{% endfor %})
 {%- endmacro %}
 {% macro bigquery__surrogate_key(values) -%}
-    to_hex(md5(concat({% for value in values %}{% set text = 'cast(' ~ value ~ ' as string)' %}coalesce(concat(length({{ text }}), ':', {{ text }}), '-'){{ ', ' if not loop.last }}{% endfor %})))
+    to_hex(md5(concat({% for value in values %}coalesce(concat('=', replace(cast({{ value }} as string), '~', '~~')), '-'){{ ", '~,', " if not loop.last }}{% endfor %})))
 {%- endmacro %}
 
 {# Blanks, as the second argument of trim. #}
