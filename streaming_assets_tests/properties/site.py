@@ -73,7 +73,9 @@ REFERENCES = [
         [
             ("t2", "Zoe", "Never", 10.0, "Pop"),
             ("t3", "Ann", "Hello", 200.5, "Folk"),
+            ("t4", "Ben", 'Caf"', 180.0, "Jazz"),
             ("t4", "Ben", "Caf", 180.0, "Jazz"),
+            ("t5", "\u00c5nn", "Hello", 200.5, "Folk"),
             ("t5", "\u00c3nn", "Hello", 200.5, "Folk"),
             ("t6", "Ann", "", 31.25, None),
         ],
