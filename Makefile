@@ -21,7 +21,7 @@ help: ## List the targets
 install: $(VENV)/.installed ## Create .venv with the locked dependencies and this project
 
 $(VENV)/.installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; ok = (3, 11) <= v < (3, 13); sys.exit(0 if ok else f"Python 3.11 or 3.12 is needed, {v.major}.{v.minor} was found; name another with: make PYTHON=python3.11 install")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; ok = (3, 11) <= v < (3, 14); sys.exit(0 if ok else f"Python 3.11, 3.12 or 3.13 is needed, {v.major}.{v.minor} was found; name another with: make PYTHON=python3.11 install")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
