@@ -48,7 +48,7 @@ bench: install ## Measure the event log and an hour's cost behind a day, a month
 	$(BIN)/python benchmarks/flat_cost.py .local/bench/flat_cost
 
 soak: install ## Order independence over 5,000 drawn schedules (an hour on two cores)
-	PROPERTY_SCHEDULES=5000 $(BIN)/python -m pytest -v -n $(TEST_WORKERS) streaming_assets_tests/properties/test_schedules.py
+	PROPERTY_SCHEDULES=5000 $(BIN)/python -m pytest -v -n $(TEST_WORKERS) streaming_assets_tests/properties/test_schedules.py streaming_assets_tests/properties/test_seeded_mistakes.py
 
 soak-crashes: install ## KILLS=100 kills of the running system, then all tables against what Kafka acknowledged (KAFKA=real: a real broker)
 	$(BIN)/python -m streaming_assets_tests.soak --kills $(KILLS) --seed $(SEED) --broker $(if $(filter real,$(KAFKA)),kafka,embedded)

@@ -41,7 +41,7 @@ from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.snapshot import SnapshotReader
 from streaming_assets.dashboards.states import NAMES
 from streaming_assets.dashboards.tables import for_file
-from streaming_assets_tests.dashboards.publishing import publish, tables
+from streaming_assets.testing.publishing import publish, tables
 
 SONGS, ARTISTS, GENRES, DAYS, DRAWN = 385_252, 30_000, 20, 30, 3
 LISTENS_A_DAY = 2_000_000

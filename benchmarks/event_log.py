@@ -51,7 +51,7 @@ def measure(storage: str, folder: Path, hours: int, assets: int) -> dict[str, fl
     config: dict = {"telemetry": {"enabled": False}}
     if STORAGES[storage]:
         config["event_log_storage"] = {
-            "module": "streaming_assets.resources.event_log",
+            "module": "streaming_assets.dagster_runtime.event_log",
             "class": STORAGES[storage],
             "config": {"base_dir": str(folder / "event_log")},
         }

@@ -25,16 +25,16 @@ from dbt.adapters.duckdb.relation import DuckDBRelation
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from streaming_assets.dagster_runtime.dbt import DbtRunner
 from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import list_topics, read_rows
 from streaming_assets.lake.names import HOUR, LOCATIONS, SONGS, parse_folder
 from streaming_assets.partitions import Span, steps
-from streaming_assets.resources.dbt import DbtRunner
-from streaming_assets.resources.duckdb_functions import register
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.settings import PROJECT_ROOT, Settings
-from streaming_assets_tests.properties.executor import Executor, MemoryWarehouse
+from streaming_assets.testing.executor import Executor, MemoryWarehouse
+from streaming_assets.warehouses.duckdb_functions import register
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 
 MEASURED = datetime(2025, 12, 31, 15, tzinfo=UTC)
 HISTORIES = {"1 day": timedelta(days=1), "1 month": timedelta(days=30), "1 year": timedelta(days=365)}

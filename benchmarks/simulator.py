@@ -131,7 +131,7 @@ def plain_write_seconds(path: Path, size: int) -> float:
 def open_writer(to: str, folder: Path, plan):
     """The destination."""
     from streaming_assets.events import TOPICS
-    from streaming_assets.lake.store import open_lake
+    from streaming_assets.lake.factory import open_lake
     from streaming_assets.settings import load_settings
     from streaming_assets.simulator.writers.files import FilesWriter
     from streaming_assets.simulator.writers.lake import LakeWriter, life

@@ -39,9 +39,9 @@ def main(folder: Path, hours: int) -> None:
         _simulate(start)
     from streaming_assets.assets import external_tables
     from streaming_assets.automation.backfill import backfill
+    from streaming_assets.dagster_runtime.dbt import DbtRunner
+    from streaming_assets.dagster_runtime.event_log import BatchedSqliteEventLogStorage
     from streaming_assets.definitions import build_defs
-    from streaming_assets.resources.dbt import DbtRunner
-    from streaming_assets.resources.event_log import BatchedSqliteEventLogStorage
     from streaming_assets.settings import load_settings
 
     spent, busy = Counter[str](), Counter[str]()

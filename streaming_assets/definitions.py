@@ -20,13 +20,14 @@ from streaming_assets.checks.hourly import FACT, build_hourly_checks
 from streaming_assets.checks.lake import build_lake_checks
 from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
 from streaming_assets.checks.snapshot import build_snapshot_check
+from streaming_assets.dagster_runtime.dbt import DbtRunner, without_scratch
+from streaming_assets.dagster_runtime.run_process import attended_in_process_executor
 from streaming_assets.dashboards.tables import published_tables
+from streaming_assets.lake.factory import lake_of
+from streaming_assets.lake.notifications import notifications_of
 from streaming_assets.partitions import hourly_partitions
-from streaming_assets.resources.dbt import DbtRunner, without_scratch
-from streaming_assets.resources.notifications import notifications_of
-from streaming_assets.resources.places import lake_of, warehouse_of
-from streaming_assets.resources.run_process import attended_in_process_executor
 from streaming_assets.settings import Settings, get_settings
+from streaming_assets.warehouses.factory import warehouse_of
 
 # Backfill policies: in beta for years, and what makes a range of hours one run.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)

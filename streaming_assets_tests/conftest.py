@@ -22,7 +22,7 @@ def interruptible() -> None:
 @pytest.fixture(scope="session")
 def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dbt target folder with the parsed project: parsing costs more than most tests."""
-    from streaming_assets.resources.dbt import DbtRunner
+    from streaming_assets.dagster_runtime.dbt import DbtRunner
 
     home = tmp_path_factory.mktemp("parsed")
     dbt = DbtRunner(Settings(home=home))

@@ -10,17 +10,18 @@ from typing import Any
 
 import dagster as dg
 
-from streaming_assets.automation.jobs import HOURLY_JOB, span_tags
+from streaming_assets.automation.jobs import HOURLY_JOB
+from streaming_assets.dagster_runtime.runs import span_tags
 from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import list_topics, read_rows
 from streaming_assets.lake.names import HOUR, ObjectName
 from streaming_assets.partitions import Span
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
-from streaming_assets.resources.holding import FOLLOWERS
-from streaming_assets.resources.tables import STAGING
-from streaming_assets.resources.warehouse import in_span
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets.warehouses.holding import FOLLOWERS
+from streaming_assets.warehouses.tables import STAGING
+from streaming_assets.warehouses.warehouse import in_span
 
 _STAGED = (
     "bucket_ingestion_datetime timestamp, copies bigint, user_id bigint, session_id bigint, event_datetime timestamp,"

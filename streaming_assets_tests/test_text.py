@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming_assets.resources.duckdb_functions import register
 from streaming_assets.text import fold
+from streaming_assets.warehouses.duckdb_functions import register
 
 SAME = [
     ("D\u00e9j\u00e0 Vu", "De\u0301ja\u0300 vu"),

@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from streaming_assets.settings import PROJECT_ROOT
-
-CACHE = PROJECT_ROOT / ".local" / "cache"
 _FETCH_SECONDS = 180  # thrice that and the pauses are within a test's 600 s
 PAUSES = (5, 30)  # s, before it is tried again
 _WAYS_OUT = {

@@ -6,7 +6,7 @@ queue, which otherwise lets every waiting run in.
 
 from dagster import DagsterInstance
 
-from streaming_assets.resources.instance import WAREHOUSE_POOL
+from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 
 if __name__ == "__main__":
     with DagsterInstance.get() as instance:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from streaming_assets.resources.warehouse import Cost
+from streaming_assets.warehouses.warehouse import Cost
 
 TIB = 2**40
 LABEL_LENGTH = 63  # BigQuery's; dbt cuts a longer name
@@ -18,7 +18,7 @@ def by_model(costs: Mapping[str, Cost], manifest: Mapping[str, Any]) -> dict[str
 
     Args:
         costs: by label of a job, the name of a model or test.
-        manifest: dbt's, without the models that are no assets (`resources.dbt.without_scratch`).
+        manifest: dbt's, without the models that are no assets (`dagster_runtime.dbt.without_scratch`).
     """
     nodes: Mapping[str, Any] = manifest["nodes"]
     readers: dict[str, list[str]] = {key: [] for key in nodes}

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from streaming_assets.assets.keys import LOCATIONS, OWNERS, SONGS, external_key, prefix_key
-from streaming_assets.assets.partition_metadata import add_partition_metadata
 from streaming_assets.assets.source import event_columns
+from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
+from streaming_assets.dagster_runtime.partition_metadata import add_partition_metadata
 from streaming_assets.dashboards.tables import PublishedTable
 from streaming_assets.events import LAKE_TOPICS, LAKE_TYPES
 from streaming_assets.lake.inventory import InventoryRow, list_topics, read_rows
@@ -15,8 +16,7 @@ from streaming_assets.lake.names import LOCATIONS as LOCATIONS_FILE
 from streaming_assets.lake.names import SONGS as SONGS_FILE
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span, key_of
-from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import Warehouse
+from streaming_assets.warehouses.warehouse import Warehouse
 
 REFERENCE_TABLES = {"songs_ext": SONGS_FILE, "locations_ext": LOCATIONS_FILE}
 

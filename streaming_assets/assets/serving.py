@@ -8,12 +8,12 @@ from pathlib import Path
 import dagster as dg
 
 from streaming_assets.assets.keys import OWNERS, SNAPSHOT
+from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.dashboards.manifest import Manifest, SnapshotError
 from streaming_assets.dashboards.publication import Publication, is_whole
 from streaming_assets.dashboards.tables import PublishedTable, TableError
-from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import QueryFailed, Warehouse
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.warehouse import QueryFailed, Warehouse
 
 ALL_PUBLISHED = dg.AssetCheckSpec(
     "days_are_published",

@@ -11,13 +11,13 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from streaming_assets.assets.charges import by_model, metadata
 from streaming_assets.assets.keys import OWNERS, external_key
-from streaming_assets.assets.partition_metadata import add_partition_metadata
 from streaming_assets.assets.tested_hours import verdicts
+from streaming_assets.dagster_runtime.dbt import DbtRunner, is_scratch
+from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
+from streaming_assets.dagster_runtime.partition_metadata import add_partition_metadata
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span, hour_of, key_of, spans, steps
-from streaming_assets.resources.dbt import DbtRunner, is_scratch
-from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import Cost, Warehouse
+from streaming_assets.warehouses.warehouse import Cost, Warehouse
 
 
 class Translator(DagsterDbtTranslator):

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.lake.inventory import InventoryRow, by_hour
+from streaming_assets.lake.names import TopicHour
 from streaming_assets.partitions import hour_of, key_of
-
-TopicHour = tuple[str, datetime]
 
 _VERSION = 2
 
@@ -103,14 +102,6 @@ def fingerprints(objects: Iterable[InventoryRow]) -> dict[TopicHour, Fingerprint
     do, since the sink replaces objects, nor would the newest generation, since an older object may be put back.
     """
     return {key: _fingerprint(rows) for key, rows in by_hour(objects).items()}
-
-
-def by_hour(objects: Iterable[InventoryRow]) -> dict[TopicHour, list[InventoryRow]]:
-    """Objects by topic and hour."""
-    found: dict[TopicHour, list[InventoryRow]] = {}
-    for row in objects:
-        found.setdefault((row.name.topic, row.name.hour), []).append(row)
-    return found
 
 
 def changed(

@@ -12,19 +12,20 @@ import dagster as dg
 from dagster._core.events import RunFailureReason
 
 from streaming_assets.assets.external_tables import REFERENCE_TABLES
-from streaming_assets.automation.comparison import Comparison, compare
 from streaming_assets.automation.failures import Outcome, failure_of, work_off
-from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, checked_span, span_tags
-from streaming_assets.automation.sensors import runs_in_flight
+from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, checked_span
+from streaming_assets.checks.comparison import Comparison, compare
 from streaming_assets.checks.lake import report
+from streaming_assets.dagster_runtime.instance import dagster_environment, prepare_dagster_home
+from streaming_assets.dagster_runtime.run_process import attended
+from streaming_assets.dagster_runtime.runs import runs_in_flight, span_tags
+from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span, spans
-from streaming_assets.resources.holding import rows_by_hour, wholly_quarantined
-from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
-from streaming_assets.resources.places import lake_of, warehouse_of
-from streaming_assets.resources.run_process import attended
-from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.factory import warehouse_of
+from streaming_assets.warehouses.holding import rows_by_hour, wholly_quarantined
+from streaming_assets.warehouses.warehouse import Warehouse
 
 BuildDefs = Callable[[Settings], dg.Definitions]
 _CLASS = re.compile(r"^[\w.]+: ")

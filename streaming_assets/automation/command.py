@@ -70,8 +70,8 @@ def _reconciled(command: str, act: Callable[..., Any], build_defs: Any) -> None:
     """Do it, and say what was found, run and left."""
     from streaming_assets.automation.schedules import tell
     from streaming_assets.lake.store import LakeError
-    from streaming_assets.resources.warehouse import WarehouseLocked
     from streaming_assets.settings import get_settings
+    from streaming_assets.warehouses.warehouse import WarehouseLocked
 
     try:
         found = act(get_settings(), build_defs)

@@ -15,7 +15,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
-from streaming_assets.resources.warehouse import WarehouseLocked
+from streaming_assets.warehouses.warehouse import WarehouseLocked
 
 # Failures of one span's parts, and not one success, after which it is no matter of hours: more than two days give,
 # the object sensor's window, however many of their hours are bad.

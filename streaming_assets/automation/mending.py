@@ -7,21 +7,16 @@ from datetime import datetime
 
 import dagster as dg
 
-from streaming_assets.automation.arrivals import (
-    Cursor,
-    Fingerprint,
-    TopicHour,
-    by_hour,
-    changed,
-    fingerprints,
-)
-from streaming_assets.automation.comparison import Contents, is_within, judge_all, not_held
-from streaming_assets.automation.jobs import HOURLY_JOB, span_of
-from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.automation.arrivals import Cursor, Fingerprint, changed, fingerprints
+from streaming_assets.automation.jobs import HOURLY_JOB
+from streaming_assets.checks.comparison import Contents, is_within, judge_all, not_held
+from streaming_assets.dagster_runtime.runs import span_of
+from streaming_assets.lake.inventory import InventoryRow, by_hour
+from streaming_assets.lake.names import TopicHour
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
-from streaming_assets.resources.holding import Tables, look_at_tables
-from streaming_assets.resources.warehouse import Warehouse, WarehouseLocked
+from streaming_assets.warehouses.holding import Tables, look_at_tables
+from streaming_assets.warehouses.warehouse import Warehouse, WarehouseLocked
 
 CONTENT_BYTES = 256 * 2**20  # that a look reads to see whether objects written anew are the same
 LAST_RUNS = 500  # ended runs in which an hour's last one is looked for

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from streaming_assets.resources.retention import Deleted, Progress, prune
+from streaming_assets.dagster_runtime.retention import Deleted, Progress, prune
 from streaming_assets.settings import Settings
 
 INTERVAL_SECONDS = 300

@@ -5,15 +5,15 @@ from collections.abc import Callable
 
 import dagster as dg
 
-from streaming_assets.automation.arrivals import TopicHour
-from streaming_assets.automation.comparison import Comparison, compare
-from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, span_tags
-from streaming_assets.automation.sensors import runs_in_flight
+from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB
+from streaming_assets.checks.comparison import Comparison, compare
 from streaming_assets.checks.lake import report
+from streaming_assets.dagster_runtime.runs import runs_in_flight, span_tags
+from streaming_assets.lake.names import TopicHour
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import key_of, spans
-from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.warehouse import Warehouse
 
 WAIT_SECONDS = 30  # that the schedule's tick waits for the warehouse; Dagster gives it a minute in all
 

@@ -9,39 +9,25 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from streaming_assets.assets.keys import prefix_key
-from streaming_assets.automation.arrivals import (
-    Cursor,
-    Fingerprint,
-    TopicHour,
-    changed,
-    fingerprints,
-    shrunk,
-)
-from streaming_assets.automation.comparison import is_within, kept_since
+from streaming_assets.automation.arrivals import Cursor, Fingerprint, changed, fingerprints, shrunk
 from streaming_assets.automation.failures import MOST_WITHOUT_SUCCESS, Cause, failure_of, to_try_next
-from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, span_of, span_tags
+from streaming_assets.automation.jobs import HOURLY_JOB, QUIET
 from streaming_assets.automation.mending import digest_of, hours_left_to_others, look_at, to_mend
+from streaming_assets.checks.comparison import is_within, kept_since
+from streaming_assets.dagster_runtime.runs import runs_in_flight, span_of, span_tags
 from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.inventory import list_topics, sort_out
-from streaming_assets.lake.names import HOUR, floor_hour, hours_between, topic_prefix
+from streaming_assets.lake.names import HOUR, TopicHour, floor_hour, hours_between, topic_prefix
+from streaming_assets.lake.notifications import Notifications
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span, key_of, spans
-from streaming_assets.resources.notifications import Notifications
-from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.warehouse import Warehouse
 
 EVENTS_PER_TICK = 300  # Dagster stores them one by one, in 3 ms each; the first look at a full window fits
 
 AGAIN_TAG = "streaming_assets/again_after"  # run that this one repeats, all its hours
 DIVIDED_TAG = "streaming_assets/divided_from"  # first run of those whose hours were divided until here
-
-IN_FLIGHT = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -184,13 +170,6 @@ def _rebuild(
         skip_reason=None if requests else "The warehouse is gone or another one, and the lake has no hours",
         cursor=after.to_json(),
     )
-
-
-def runs_in_flight(instance: dg.DagsterInstance) -> list[Span]:
-    """The spans of hours that unfinished runs cover."""
-    records = instance.get_run_records(dg.RunsFilter(statuses=IN_FLIGHT))
-    covered = (span_of(record.dagster_run) for record in records)
-    return [span for span in covered if span is not None]
 
 
 def choose(news: Mapping[TopicHour, Fingerprint], busy: list[Span]) -> dict[TopicHour, Fingerprint]:

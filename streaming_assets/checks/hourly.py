@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 
 from streaming_assets.assets.keys import external_key
-from streaming_assets.automation.jobs import span_of
 from streaming_assets.checks.queries import (
     CONTRADICTING_USERS,
     DIFFERING_COPIES,
@@ -23,13 +22,14 @@ from streaming_assets.checks.queries import (
     limits_of_fields,
 )
 from streaming_assets.checks.verdicts import Verdict, report
+from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
+from streaming_assets.dagster_runtime.runs import span_of
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.names import HOUR, hours_between
 from streaming_assets.partitions import Span, spans
-from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.tables import STAGING, literal
-from streaming_assets.resources.warehouse import Warehouse, as_utc
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.tables import STAGING, literal
+from streaming_assets.warehouses.warehouse import Warehouse, as_utc
 
 SHOWN = 50  # findings that a check lists; it counts them all
 OFFSET_LOOKBACK = timedelta(days=7)  # how far back the offset before an hour is looked for

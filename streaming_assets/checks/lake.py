@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import dagster as dg
 
 from streaming_assets.assets.keys import prefix_key
-from streaming_assets.automation.comparison import Comparison, compare
-from streaming_assets.automation.sensors import runs_in_flight
+from streaming_assets.checks.comparison import Comparison, compare
 from streaming_assets.checks.hourly import FACT, QUARANTINE_TABLE, SHOWN
+from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
+from streaming_assets.dagster_runtime.runs import runs_in_flight
 from streaming_assets.lake.store import Lake
-from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.warehouse import Warehouse
 
 HELD, KEPT, STRAYS, USABLE = (
     "tables_hold_the_lake",

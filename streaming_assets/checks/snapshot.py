@@ -5,10 +5,10 @@ from collections.abc import Collection
 import dagster as dg
 
 from streaming_assets.assets.serving import ALL_PUBLISHED, SHOWN, unpublished
+from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.dashboards.tables import PublishedTable
-from streaming_assets.resources.instance import WAREHOUSE_POOL
-from streaming_assets.resources.warehouse import Warehouse
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.warehouse import Warehouse
 
 
 def build_snapshot_check(tables: Collection[PublishedTable], settings: Settings) -> dg.AssetChecksDefinition:

@@ -72,7 +72,8 @@ def sink(
     """
     from streaming_assets.ingestion.clients import BrokerError
     from streaming_assets.ingestion.sink import run_sink
-    from streaming_assets.lake.store import LakeError, open_lake
+    from streaming_assets.lake.factory import open_lake
+    from streaming_assets.lake.store import LakeError
 
     _log_to_output("sink")
     settings = get_settings()
@@ -120,7 +121,8 @@ def replay(
         replay_to_kafka,
         replay_to_lake,
     )
-    from streaming_assets.lake.store import LakeError, open_lake
+    from streaming_assets.lake.factory import open_lake
+    from streaming_assets.lake.store import LakeError
 
     settings = get_settings()
     counts = ReplayCounts()

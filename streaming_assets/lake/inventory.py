@@ -8,7 +8,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from streaming_assets.events import DEAD_LETTERS
-from streaming_assets.lake.names import HOUR, ObjectName, hour_prefix, parse_object, placeholder, topic_prefix
+from streaming_assets.lake.names import (
+    HOUR,
+    ObjectName,
+    TopicHour,
+    hour_prefix,
+    parse_object,
+    placeholder,
+    topic_prefix,
+)
 from streaming_assets.lake.reading import ObjectUnreadable, careful_lines, count_plain_lines, write_lines
 from streaming_assets.lake.store import Lake, LakeError, LakeObject, content_hash
 
@@ -125,3 +133,11 @@ def _read(
         return replace(row, error=f"{row.uri} can't be read: {error}")
     except LakeError as error:  # it may be there another time
         return replace(row, content=None, error=str(error))
+
+
+def by_hour(objects: Iterable[InventoryRow]) -> dict[TopicHour, list[InventoryRow]]:
+    """Objects by topic and hour."""
+    found: dict[TopicHour, list[InventoryRow]] = {}
+    for row in objects:
+        found.setdefault((row.name.topic, row.name.hour), []).append(row)
+    return found

@@ -14,6 +14,7 @@ RAW = "raw"
 SONGS = f"{RAW}/flat_files/songs.parquet"
 LOCATIONS = f"{RAW}/flat_files/locations.parquet"
 HOUR = timedelta(hours=1)
+TopicHour = tuple[str, datetime]  # a topic and one of its ingestion hours: one prefix
 
 _FOLDER_FORMAT = "%Y-%m-%d %H:00:00+00"
 _FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2} \d{2}):00:00\+00")

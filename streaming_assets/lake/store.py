@@ -1,4 +1,4 @@
-"""The interface that a lake offers, and the choice between a folder and a bucket by the lake's URL."""
+"""The interface that a lake offers."""
 
 import hashlib
 from collections.abc import Iterator
@@ -59,21 +59,3 @@ class Lake(Protocol):
 def content_hash(data: bytes) -> str:
     """The hash of an object's bytes, for a lake whose listing tells none."""
     return f"blake2b:{hashlib.blake2b(data, digest_size=16).hexdigest()}"
-
-
-def open_lake(url: str) -> Lake:
-    """The lake at `url`: `gs://bucket[/prefix]`, or a folder (made on the first write).
-
-    Raises:
-        LakeError: it is the address of something else.
-    """
-    scheme, separator, rest = url.partition("://")
-    if separator and (scheme != "gs" or not rest.partition("/")[0]):
-        raise LakeError(f"{url!r} is no lake: it must be a folder or gs://bucket[/prefix]")
-    if separator:
-        from streaming_assets.lake.bucket import BucketLake  # the Google client costs seconds to import
-
-        return BucketLake(url)
-    from streaming_assets.lake.folder import FolderLake
-
-    return FolderLake(url)

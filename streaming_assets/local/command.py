@@ -66,9 +66,9 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _run(settings: Settings, scratch: str) -> int:
+    from streaming_assets.dagster_runtime.instance import dagster_environment, prepare_dagster_home
     from streaming_assets.local.history import first_state, make_history
     from streaming_assets.local.manager import ServiceManager
-    from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
 
     for name in ("dagster_port", "dashboards_port"):
         _check_port(settings, name)

@@ -70,7 +70,7 @@ def _open(plan: Plan, span: Span, topics: tuple[str, ...], target: Target, stop:
         append = span.deliver_from > span.start
         return FilesWriter(Path(target.output or "output"), topics, append=append, daily=target.daily)
     if target.to == "lake":
-        from streaming_assets.lake.store import open_lake
+        from streaming_assets.lake.factory import open_lake
         from streaming_assets.simulator.writers.lake import LakeWriter, life
 
         return LakeWriter(open_lake(target.output or load_settings().lake_url), life(plan), plan.start)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from streaming_assets.assets.charges import TIB, by_model, metadata
-from streaming_assets.resources.dbt import without_scratch
-from streaming_assets.resources.warehouse import Cost
+from streaming_assets.dagster_runtime.dbt import without_scratch
+from streaming_assets.warehouses.warehouse import Cost
 
 
 def node(

@@ -6,10 +6,11 @@ import dagster as dg
 import pytest
 
 from streaming_assets.automation.failures import MOST_WITHOUT_SUCCESS
-from streaming_assets.automation.jobs import build_jobs, span_of, span_tags
+from streaming_assets.automation.jobs import build_jobs
 from streaming_assets.automation.sensors import AGAIN_TAG, DIVIDED_TAG, build_failed_run_sensor
+from streaming_assets.dagster_runtime.runs import span_of, span_tags
 from streaming_assets.partitions import Span, hourly_partitions
-from streaming_assets.resources.warehouse import WarehouseLocked
+from streaming_assets.warehouses.warehouse import WarehouseLocked
 from streaming_assets_tests.graph import FIRST, hour
 
 

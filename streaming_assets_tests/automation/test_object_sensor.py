@@ -14,12 +14,12 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepo
 from streaming_assets.assets.keys import prefix_key
 from streaming_assets.automation import sensors
 from streaming_assets.automation.arrivals import Cursor, Fingerprint
-from streaming_assets.automation.jobs import span_of, span_tags
 from streaming_assets.automation.sensors import build_object_sensor
+from streaming_assets.dagster_runtime.runs import span_of, span_tags
 from streaming_assets.lake.names import HOUR, ObjectName, floor_hour
+from streaming_assets.lake.notifications import NoNotifications
 from streaming_assets.lake.store import LakeError
 from streaming_assets.partitions import key_of
-from streaming_assets.resources.notifications import NoNotifications
 from streaming_assets_tests.graph import Place, in_lake, listen
 
 NOW = floor_hour(

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming_assets.automation.arrivals import Fingerprint
-from streaming_assets.automation.jobs import checked_span, span_of, span_tags
+from streaming_assets.automation.jobs import checked_span
 from streaming_assets.automation.sensors import EVENTS_PER_TICK, choose, request
+from streaming_assets.dagster_runtime.runs import span_of, span_tags
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span, spans

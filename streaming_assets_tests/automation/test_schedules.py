@@ -8,12 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from streaming_assets.automation.comparison import unknown_folders
-from streaming_assets.automation.jobs import span_of, span_tags
 from streaming_assets.automation.schedules import build_reconcile_schedule, build_reference_schedule
+from streaming_assets.checks.comparison import unknown_folders
+from streaming_assets.dagster_runtime.runs import span_of, span_tags
 from streaming_assets.lake.names import ObjectName
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
-from streaming_assets.resources.warehouse import WarehouseLocked
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets.warehouses.warehouse import WarehouseLocked
 from streaming_assets_tests.graph import Place, hour, listen
 
 MOMENT = datetime(2025, 4, 1, 3, 20, tzinfo=UTC)

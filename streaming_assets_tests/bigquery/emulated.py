@@ -13,15 +13,15 @@ import yaml
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import Client, DatasetReference, LoadJobConfig, SchemaField, Table
 
+from streaming_assets.dagster_runtime import dbt as dbt_module
+from streaming_assets.dagster_runtime.dbt import DbtRunner, without_scratch
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.partitions import Span
-from streaming_assets.resources import dbt as dbt_module
-from streaming_assets.resources.bigquery_tables import event_table, reference_columns
-from streaming_assets.resources.bigquery_warehouse import INVENTORY_TYPES
-from streaming_assets.resources.dbt import DbtRunner, without_scratch
-from streaming_assets.resources.tables import INVENTORY_SCHEMA, REFERENCE, naive
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.bigquery_tables import event_table, reference_columns
+from streaming_assets.warehouses.bigquery_warehouse import INVENTORY_TYPES
+from streaming_assets.warehouses.tables import INVENTORY_SCHEMA, REFERENCE, naive
 from streaming_assets_tests.bigquery.site import DATASET, EXTERNAL, LAKE, PROJECT, run_and_test
 
 

@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from streaming_assets.ingestion.kafka_local.processes import free_port
-from streaming_assets_tests.tools import CACHE, environment, fetch, kept
+from streaming_assets.testing import CACHE
+from streaming_assets_tests.tools import environment, fetch, kept
 
 REQUIREMENTS = Path(__file__).with_name("emulator_requirements.txt")
 _CACHE = CACHE / "bigquery"

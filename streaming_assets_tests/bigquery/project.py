@@ -9,14 +9,14 @@ from google.cloud.bigquery import DatasetReference, SchemaField
 from zetasql import types
 from zetasql.api import TypeFactory
 
+from streaming_assets.dagster_runtime.dbt import DbtRunner
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.partitions import Span
-from streaming_assets.resources.bigquery_tables import event_table, reference_columns
-from streaming_assets.resources.bigquery_warehouse import INVENTORY_TYPES
-from streaming_assets.resources.dbt import DbtRunner
-from streaming_assets.resources.tables import INVENTORY_SCHEMA, REFERENCE
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.bigquery_tables import event_table, reference_columns
+from streaming_assets.warehouses.bigquery_warehouse import INVENTORY_TYPES
+from streaming_assets.warehouses.tables import INVENTORY_SCHEMA, REFERENCE
 from streaming_assets_tests.bigquery.dbt_on_engine import answered_by
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
 from streaming_assets_tests.bigquery.site import DATASET, EXTERNAL, LAKE, PROJECT, run_and_test

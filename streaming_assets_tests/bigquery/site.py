@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from streaming_assets.dagster_runtime.dbt import DbtError, DbtRunner
 from streaming_assets.events import BY_TOPIC, DEAD_LETTERS, DEFAULT_TOPICS, LAKE_TYPES
 from streaming_assets.lake.names import HOUR, floor_hour
 from streaming_assets.partitions import Span
-from streaming_assets.resources.dbt import DbtError, DbtRunner
-from streaming_assets.resources.tables import naive
+from streaming_assets.warehouses.tables import naive
 from streaming_assets_tests.properties.world import World
 from streaming_assets_tests.simulator.runs import START, plan, run
 

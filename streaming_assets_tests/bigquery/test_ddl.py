@@ -12,8 +12,8 @@ from zetasql.core.exceptions import ServerError
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.lake.names import SONGS
-from streaming_assets.resources.bigquery_tables import event_table, reference_table
-from streaming_assets.resources.tables import REFERENCE
+from streaming_assets.warehouses.bigquery_tables import event_table, reference_table
+from streaming_assets.warehouses.tables import REFERENCE
 from streaming_assets_tests.bigquery.engine import GoogleSql
 from streaming_assets_tests.bigquery.site import EXTERNAL, PROJECT
 

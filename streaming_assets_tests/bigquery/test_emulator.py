@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from streaming_assets.resources.tables import naive
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.tables import naive
 from streaming_assets_tests.bigquery.bridge import bridge_to
 from streaming_assets_tests.bigquery.emulated import EmulatedProject
 from streaming_assets_tests.bigquery.emulator import emulator

@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("zetasql", reason="the GoogleSQL analyser `zetasql` needs Python 3.11")
 
-from streaming_assets.resources import dbt as dbt_module
-from streaming_assets.resources.dbt import PROJECT_DIR, DbtError
+from streaming_assets.dagster_runtime import dbt as dbt_module
+from streaming_assets.dagster_runtime.dbt import PROJECT_DIR, DbtError
 from streaming_assets_tests.bigquery.project import BigQueryProject
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("googlesql")]

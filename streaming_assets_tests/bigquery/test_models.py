@@ -31,9 +31,9 @@ from streaming_assets.checks.queries import (
 )
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
-from streaming_assets.resources.bigquery_warehouse import BigQueryWarehouse, replacement
-from streaming_assets.resources.holding import look_at_tables
-from streaming_assets.resources.tables import literal, naive
+from streaming_assets.warehouses.bigquery_warehouse import BigQueryWarehouse, replacement
+from streaming_assets.warehouses.holding import look_at_tables
+from streaming_assets.warehouses.tables import literal, naive
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
 from streaming_assets_tests.bigquery.project import INVENTORY, SPAN, BigQueryProject
 from streaming_assets_tests.bigquery.site import DATASET, PROJECT

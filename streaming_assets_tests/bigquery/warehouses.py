@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from streaming_assets.partitions import Span
-from streaming_assets.resources.tables import INVENTORY_SCHEMA
+from streaming_assets.testing.executor import MemoryWarehouse
+from streaming_assets.warehouses.tables import INVENTORY_SCHEMA
 from streaming_assets_tests.bigquery.site import LAKE, Site
-from streaming_assets_tests.properties.executor import MemoryWarehouse
 from streaming_assets_tests.properties.machine import project_executor
 from streaming_assets_tests.properties.world import take_stock
 

@@ -10,13 +10,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from streaming_assets.automation.jobs import span_tags
 from streaming_assets.checks.hourly import SHOWN, build_hourly_checks
 from streaming_assets.contracts import model_columns
+from streaming_assets.dagster_runtime.instance import prepare_dagster_home
+from streaming_assets.dagster_runtime.runs import span_tags
 from streaming_assets.partitions import hourly_partitions, key_of
-from streaming_assets.resources.instance import prepare_dagster_home
-from streaming_assets.resources.tables import STAGING
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.tables import STAGING
 from streaming_assets_tests.graph import FIRST, Place, hour
 
 TABLES = """

@@ -7,7 +7,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from streaming_assets_tests.tools import CACHE, fetch, kept, need
+from streaming_assets.testing import CACHE
+from streaming_assets_tests.tools import fetch, kept, need
 
 LAUNCH = [
     "--no-sandbox",

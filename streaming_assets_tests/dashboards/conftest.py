@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from streaming_assets.testing.publishing import publish
 from streaming_assets_tests.dashboards.browsing import axe, browser, browser_context, visitor
-from streaming_assets_tests.dashboards.publishing import publish
 from streaming_assets_tests.dashboards.serving import served
 from streaming_assets_tests.dashboards.world import AS_OF, Marts, World, make_world, marts_of
 

@@ -12,9 +12,9 @@ from playwright.sync_api import Page, expect
 from streaming_assets.dashboards import app
 from streaming_assets.dashboards.manifest import MANIFEST
 from streaming_assets.settings import PROJECT_ROOT
+from streaming_assets.testing.publishing import publish
 from streaming_assets_tests.dashboards import facts
 from streaming_assets_tests.dashboards.browsing import Visitor
-from streaming_assets_tests.dashboards.publishing import publish
 from streaming_assets_tests.dashboards.serving import served
 from streaming_assets_tests.dashboards.world import (
     AS_OF,

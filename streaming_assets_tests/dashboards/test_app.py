@@ -16,7 +16,7 @@ from streaming_assets.dashboards import downloads, formats
 from streaming_assets.dashboards.app import create_app
 from streaming_assets.dashboards.manifest import MANIFEST
 from streaming_assets.dashboards.site import status
-from streaming_assets_tests.dashboards.publishing import publish
+from streaming_assets.testing.publishing import publish
 from streaming_assets_tests.dashboards.serving import site_of
 from streaming_assets_tests.dashboards.world import AS_OF, Marts
 

@@ -7,7 +7,7 @@ import pytest
 
 from streaming_assets.dashboards import charts
 from streaming_assets.dashboards.charts import ChartError, all_charts, charts_of
-from streaming_assets_tests.dashboards.publishing import tables
+from streaming_assets.testing.publishing import tables
 
 GOOD = """
 from streaming_assets.dashboards.chart import Chart, Drawn

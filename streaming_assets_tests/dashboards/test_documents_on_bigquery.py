@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from streaming_assets.settings import PROJECT_ROOT
-from streaming_assets_tests.dashboards.publishing import tables
+from streaming_assets.testing.publishing import tables
 
 zetasql = pytest.importorskip("zetasql", reason="the GoogleSQL analyser `zetasql` needs Python 3.11")
 

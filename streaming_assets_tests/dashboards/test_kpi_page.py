@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from streaming_assets.testing.publishing import publish
 from streaming_assets_tests.dashboards import facts
 from streaming_assets_tests.dashboards.browsing import Visitor
-from streaming_assets_tests.dashboards.publishing import publish
 from streaming_assets_tests.dashboards.serving import PRICE, served
 from streaming_assets_tests.dashboards.world import MISSING_DAY, Marts, World
 

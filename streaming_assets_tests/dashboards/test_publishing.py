@@ -12,8 +12,8 @@ from streaming_assets.assets.serving import Published, bring_up_to_date, unpubli
 from streaming_assets.dashboards.manifest import MANIFEST, Manifest
 from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.tables import TableError, published_tables
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
-from streaming_assets_tests.dashboards.publishing import tables
+from streaming_assets.testing.publishing import tables
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 
 REVENUE, STREAMS, GENRES = "mart_daily_ad_revenue", "mart_daily_streams", "mart_daily_genre_streams"
 FIRST, SECOND, THIRD = date(2025, 3, 1), date(2025, 3, 2), date(2025, 3, 3)
@@ -284,9 +284,9 @@ def test_a_column_of_a_type_that_no_file_has_is_named() -> None:
 
 def test_each_published_mart_has_an_exposure() -> None:
     """People who change a mart see in dbt what shows it."""
-    from streaming_assets.resources.dbt import DbtRunner
+    from streaming_assets.dagster_runtime.dbt import DbtRunner
     from streaming_assets.settings import Settings
-    from streaming_assets_tests.tools import CACHE
+    from streaming_assets.testing import CACHE
 
     manifest = DbtRunner(Settings(home=CACHE)).manifest
     shown = {node for exposure in manifest["exposures"].values() for node in exposure["depends_on"]["nodes"]}

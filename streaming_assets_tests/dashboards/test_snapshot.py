@@ -19,7 +19,7 @@ from streaming_assets.dashboards.manifest import MANIFEST, File, Manifest, NoSna
 from streaming_assets.dashboards.publication import Publication
 from streaming_assets.dashboards.snapshot import Snapshot, SnapshotReader
 from streaming_assets.dashboards.tables import TableError
-from streaming_assets_tests.dashboards.publishing import publish, tables
+from streaming_assets.testing.publishing import publish, tables
 from streaming_assets_tests.dashboards.world import AS_OF, Marts
 
 DAY, NEXT = date(2025, 1, 6), date(2025, 1, 7)

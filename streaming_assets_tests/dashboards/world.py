@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from streaming_assets.dashboards.states import NAMES
-from streaming_assets_tests.dashboards.publishing import tables
+from streaming_assets.testing.publishing import tables
 
 FIRST_DAY = date(2025, 1, 6)  # a Monday
 LAST_DAY = date(2025, 2, 11)  # a Tuesday: its week is still running

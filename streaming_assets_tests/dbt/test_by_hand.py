@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from streaming_assets.dagster_runtime.dbt import DbtRunner
 from streaming_assets.lake.names import HOUR
-from streaming_assets.resources.dbt import DbtRunner
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.settings import PROJECT_ROOT, Settings
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets_tests.properties.site import (
     HALF_DAY,
     HOURS,

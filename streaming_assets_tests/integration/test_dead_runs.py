@@ -17,11 +17,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from streaming_assets.automation.jobs import span_of
+from streaming_assets.dagster_runtime.instance import dagster_environment, prepare_dagster_home
+from streaming_assets.dagster_runtime.runs import span_of
+from streaming_assets.dagster_runtime.signs_of_life import Sign, folder_of_signs, sign_of
 from streaming_assets.lake.names import HOUR, floor_hour
 from streaming_assets.local.plan import program
-from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
-from streaming_assets.resources.signs_of_life import Sign, folder_of_signs, sign_of
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.graph import Place, listen
 from streaming_assets_tests.integration.sink_processes import wait_until

@@ -16,7 +16,7 @@ from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import list_hours
 from streaming_assets.lake.names import ObjectName
 from streaming_assets.partitions import key_of
-from streaming_assets.resources.tables import naive
+from streaming_assets.warehouses.tables import naive
 from streaming_assets_tests.graph import Graph, failures, hour, in_lake, listen
 
 pytestmark = pytest.mark.integration

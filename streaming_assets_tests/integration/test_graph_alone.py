@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from streaming_assets.automation.jobs import span_tags
+from streaming_assets.dagster_runtime.runs import span_tags
 from streaming_assets.partitions import key_of
 from streaming_assets_tests.graph import Graph, change, failures, hour, info, listen, view
 

@@ -20,7 +20,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from streaming_assets.automation.jobs import span_tags
+from streaming_assets.dagster_runtime.runs import span_tags
 from streaming_assets.lake.names import HOUR, ObjectName, floor_hour, parse_object
 from streaming_assets.partitions import key_of
 from streaming_assets.settings import PROJECT_ROOT

@@ -15,7 +15,7 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._time import get_current_timestamp
 
-from streaming_assets.automation.jobs import span_of
+from streaming_assets.dagster_runtime.runs import span_of
 from streaming_assets.partitions import Span, key_of
 from streaming_assets_tests.graph import hour
 

@@ -8,7 +8,7 @@ import pytest
 
 from streaming_assets.assets.keys import external_key
 from streaming_assets.partitions import key_of
-from streaming_assets.resources.warehouse import Cost, Warehouse
+from streaming_assets.warehouses.warehouse import Cost, Warehouse
 from streaming_assets_tests.graph import Graph, change, failures, hour, info, listen, view
 
 # One world serves all tests of the module, so they stay on one worker.

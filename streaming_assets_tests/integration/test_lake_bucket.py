@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from streaming_assets.lake.store import Lake, LakeError, open_lake
+from streaming_assets.lake.factory import open_lake
+from streaming_assets.lake.store import Lake, LakeError
 from streaming_assets_tests.integration.conftest import FakeGcs
 from streaming_assets_tests.lake.contract import A, LakeContract
 

@@ -13,15 +13,15 @@ import dagster as dg
 import pytest
 from google.cloud import storage
 
-from streaming_assets.automation.comparison import compare
 from streaming_assets.automation.sensors import build_object_sensor
+from streaming_assets.checks.comparison import compare
 from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.lake.names import HOUR, ObjectName, floor_hour
+from streaming_assets.lake.notifications import NoNotifications
 from streaming_assets.partitions import spans
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
-from streaming_assets.resources.notifications import NoNotifications
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets_tests.google_rest import Discovery
 from streaming_assets_tests.graph import Place
 from streaming_assets_tests.integration.conftest import FakeGcs

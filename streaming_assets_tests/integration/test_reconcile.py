@@ -11,8 +11,8 @@ import pytest
 
 from streaming_assets.automation.arrivals import Cursor
 from streaming_assets.automation.backfill import _Graph
-from streaming_assets.automation.comparison import Comparison, compare
 from streaming_assets.automation.mending import look_at
+from streaming_assets.checks.comparison import Comparison, compare
 from streaming_assets.checks.lake import HELD, KEPT, STRAYS, USABLE, report
 from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.inventory import list_topics
@@ -248,7 +248,7 @@ def test_one_bad_hour_keeps_none_of_its_neighbours_back_whatever_is_bad_about_it
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model fails for one hour, and its failure names none."""
-    from streaming_assets.resources.dbt import DbtError, DbtRunner
+    from streaming_assets.dagster_runtime.dbt import DbtError, DbtRunner
 
     graph.warehouse.execute("delete from fact_listen_events")
     original = DbtRunner.run

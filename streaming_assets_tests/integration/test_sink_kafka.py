@@ -13,8 +13,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from confluent_kafka.admin import AdminClient
 
 from streaming_assets.events import DEFAULT_TOPICS
+from streaming_assets.lake.factory import open_lake
 from streaming_assets.lake.folder import FolderLake
-from streaming_assets.lake.store import Lake, open_lake
+from streaming_assets.lake.store import Lake
 from streaming_assets_tests.integration.conftest import FakeGcs, KraftBroker
 from streaming_assets_tests.integration.sink_processes import (
     Command,

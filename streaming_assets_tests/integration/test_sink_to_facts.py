@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from streaming_assets.automation.jobs import HOURLY_JOB
 from streaming_assets.automation.sensors import build_object_sensor
 from streaming_assets.lake.folder import FolderLake
-from streaming_assets.resources.notifications import NoNotifications
+from streaming_assets.lake.notifications import NoNotifications
 from streaming_assets_tests.graph import listen
 from streaming_assets_tests.integration.conftest import KraftBroker
 from streaming_assets_tests.integration.sink_processes import lines, machine, wait_until

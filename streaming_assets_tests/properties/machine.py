@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from streaming_assets.lake.names import HOUR
 from streaming_assets.settings import PROJECT_ROOT
-from streaming_assets_tests.properties.executor import Executor, MemoryWarehouse
+from streaming_assets.testing.executor import Executor, MemoryWarehouse
 from streaming_assets_tests.properties.reference import expected_tables
 from streaming_assets_tests.properties.reference_staging import Tables
 from streaming_assets_tests.properties.site import HOURS, REFERENCES, Event, events

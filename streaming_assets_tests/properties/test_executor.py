@@ -5,11 +5,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from streaming_assets.dagster_runtime.dbt import DbtRunner
 from streaming_assets.lake.names import HOUR
-from streaming_assets.resources.dbt import DbtRunner
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.settings import Settings
-from streaming_assets_tests.properties.executor import MemoryWarehouse
+from streaming_assets.testing.executor import MemoryWarehouse
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets_tests.properties.machine import project_executor
 from streaming_assets_tests.properties.site import HALF_DAY, HOURS, REFERENCES, Change, Info, Listen, View
 from streaming_assets_tests.properties.world import World, take_stock

@@ -9,7 +9,7 @@ import pytest
 
 from streaming_assets.lake import inventory
 from streaming_assets.lake.names import ObjectName
-from streaming_assets_tests.properties.executor import MemoryWarehouse
+from streaming_assets.testing.executor import MemoryWarehouse
 from streaming_assets_tests.properties.fuzz import expected_lines, objects
 from streaming_assets_tests.properties.machine import assert_equal, project_executor, rows_of
 from streaming_assets_tests.properties.reference import expected_tables

@@ -14,7 +14,7 @@ import pytest
 from streaming_assets.events import DEFAULT_TOPICS
 from streaming_assets.lake.names import floor_hour, parse_object
 from streaming_assets.settings import PROJECT_ROOT
-from streaming_assets_tests.properties.executor import MemoryWarehouse
+from streaming_assets.testing.executor import MemoryWarehouse
 from streaming_assets_tests.properties.machine import assert_equal, project_executor, rows_of
 from streaming_assets_tests.properties.reference import expected_tables
 from streaming_assets_tests.properties.world import World, take_stock, whole_span

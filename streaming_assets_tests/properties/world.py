@@ -19,8 +19,8 @@ from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import list_topics, read_rows
 from streaming_assets.lake.names import HOUR, LOCATIONS, SONGS, ObjectName
 from streaming_assets.partitions import Span
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
-from streaming_assets.resources.tables import naive
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets.warehouses.tables import naive
 from streaming_assets_tests.properties.reference_staging import Line, Row
 
 SONG_COLUMNS = ("track_id", "artist", "title", "duration", "genre")

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import dagster as dg
 
+from streaming_assets.dagster_runtime.signs_of_life import folder_of_signs, sign_of
 from streaming_assets.lake.names import HOUR, floor_hour
 from streaming_assets.local.plan import program
-from streaming_assets.resources.signs_of_life import folder_of_signs, sign_of
 from streaming_assets_tests.marked import kill
 from streaming_assets_tests.soak.system import System
 

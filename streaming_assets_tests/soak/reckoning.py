@@ -18,10 +18,10 @@ from streaming_assets.dashboards.tables import for_file
 from streaming_assets.ingestion.lines import data_line, fault
 from streaming_assets.lake.names import LOCATIONS, SONGS, dead_letter_source, floor_hour, parse_object
 from streaming_assets.lake.store import Lake
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
-from streaming_assets.resources.tables import naive
 from streaming_assets.settings import Settings
-from streaming_assets_tests.dashboards.publishing import tables
+from streaming_assets.testing.publishing import tables
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets.warehouses.tables import naive
 from streaming_assets_tests.properties.machine import BOOKKEEPING
 from streaming_assets_tests.properties.reference import expected_tables
 from streaming_assets_tests.properties.reference_staging import Line

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from streaming_assets.dagster_runtime.instance import dagster_environment, prepare_dagster_home
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.local.definitions_server import keep_loaded
 from streaming_assets.local.plan import program, services
-from streaming_assets.resources.duckdb_warehouse import DuckDbWarehouse
-from streaming_assets.resources.instance import dagster_environment, prepare_dagster_home
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets_tests.integration.sink_processes import wait_until
 from streaming_assets_tests.integration.test_graph_dev import free_ports
 from streaming_assets_tests.marked import MARK, end_marked, marked

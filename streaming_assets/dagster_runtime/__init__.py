@@ -1,0 +1,1 @@
+"""What of Dagster's and dbt's insides the project uses or replaces; docs/dagster-runtime.md has the bill."""

@@ -1,0 +1,195 @@
+"""dbt in this process: the parsed project kept beside the state, and runs of it over a span of hours.
+
+Starting dbt for each run, or parsing for each, costs more than the models of an hour do.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from streaming_assets.dagster_runtime.interrupts import first_interrupt_as_keyboard_interrupt
+from streaming_assets.partitions import Span
+from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
+from streaming_assets.warehouses.tables import naive
+
+PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+_SOURCES = ("*.yml", "*.sql", "*.csv")
+_SCRATCH = ("path:models/staging/base", "path:models/core/intermediate")
+_RESULT_EVENTS = ("LogModelResult", "LogTestResult")
+
+
+class DbtError(Exception):
+    """dbt could not parse or build the project; the message is dbt's own."""
+
+
+class DbtRunner:
+    """Parses the project once for each change of it, and builds or tests it over spans of hours."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.target_path = settings.home / "dbt" / settings.target
+        self._environment = {
+            "DBT_TARGET_PATH": str(self.target_path),
+            "DBT_LOG_PATH": str(self.target_path / "logs"),
+            env_name("target"): settings.target,
+            env_name("warehouse_path"): str(settings.warehouse_path),
+            env_name("gcp_project"): settings.gcp_project,
+            env_name("bigquery_dataset"): settings.bigquery_dataset,
+            env_name("bigquery_location"): settings.bigquery_location,
+            env_name("bigquery_maximum_bytes_billed"): str(settings.bigquery_maximum_bytes_billed),
+        }
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The project's manifest, parsed anew if a file of the project is younger.
+
+        Raises:
+            DbtError: the project does not parse.
+        """
+        path = self.target_path / "manifest.json"
+        self.target_path.mkdir(parents=True, exist_ok=True)
+        with open(self.target_path / "parse.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # web server, daemon and runs load the project at the same time
+            if not path.exists() or path.stat().st_mtime < _newest_source():
+                self._parse()
+        return json.loads(path.read_bytes())
+
+    def run(self, span: Span) -> list[dict[str, Any]]:
+        """Build all models for the ingestion hours of `span`; dbt's events of finished nodes.
+
+        Raises:
+            DbtError: a model failed; the message names it and says why.
+            KeyboardInterrupt: the process was interrupted; each table is as before or after its model.
+        """
+        result, events = self._invoke("run", span)
+        if not result.success:
+            raise DbtError("\n".join(_failures(result)) or str(result.exception))
+        return events
+
+    def run_scratch(self, span: Span) -> None:
+        """Find what the hours of `span` concern, and change no table, for tests that are run alone.
+
+        Raises:
+            DbtError: a model failed; the message names it and says why.
+        """
+        result, _ = self._invoke("run", span, "--select", *_SCRATCH)
+        if not result.success:
+            raise DbtError("\n".join(_failures(result)) or str(result.exception))
+
+    def test(self, span: Span) -> list[dict[str, Any]]:
+        """Run all data tests over what `span` concerns; dbt's events, failures among them.
+
+        Raises:
+            KeyboardInterrupt: the process was interrupted.
+        """
+        return self._invoke("test", span, "--exclude-resource-type", "unit_test")[1]
+
+    def _parse(self) -> None:
+        from dbt.cli.main import dbtRunner
+
+        with _environment(self._environment):
+            result = dbtRunner().invoke(["parse", *_common_arguments()])
+        if not result.success:
+            raise DbtError(f"{PROJECT_DIR} does not parse: {result.exception}")
+
+    @cached_property
+    def _parsed(self) -> Any:
+        from dbt.contracts.graph.manifest import Manifest
+
+        _ = self.manifest  # makes sure that both files are there and fresh
+        manifest = Manifest.from_msgpack((self.target_path / "partial_parse.msgpack").read_bytes())
+        manifest.build_flat_graph()  # `graph` in macros, which read the contracts there; dbt makes it only as it parses
+        return manifest
+
+    def _invoke(self, command: str, span: Span, *options: str) -> tuple[Any, list[dict[str, Any]]]:
+        from dbt.cli.main import dbtRunner
+        from google.protobuf.json_format import MessageToDict
+
+        events: list[dict[str, Any]] = []
+
+        def keep(event: Any) -> None:
+            if event.info.name in _RESULT_EVENTS:
+                events.append(MessageToDict(event, preserving_proto_field_name=True))
+
+        start, end = (f"{naive(moment):%Y-%m-%d %H:%M:%S}" for moment in span)
+        bounds = json.dumps({"window_start": start, "window_end": end})
+        with _environment(self._environment), _file_released(), first_interrupt_as_keyboard_interrupt():
+            result = dbtRunner(manifest=self._parsed, callbacks=[keep]).invoke(
+                [command, "--vars", bounds, "--no-write-json", *options, *_common_arguments()]
+            )
+        if isinstance(result.exception, KeyboardInterrupt):
+            # dbt has cancelled its queries, whose transactions are undone, and waited for its threads.
+            raise result.exception
+        return result, events
+
+
+def without_scratch(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the manifest in which models that only hold a run's work are ephemeral, so no assets.
+
+    The lineage then leads from what they read to what reads them.
+    """
+    nodes = {
+        name: {**node, "config": {**node["config"], "materialized": "ephemeral"}}
+        if node["resource_type"] == "model" and is_scratch(node["name"])
+        else node
+        for name, node in manifest["nodes"].items()
+    }
+    return {**manifest, "nodes": nodes}
+
+
+def is_scratch(model: str) -> bool:
+    """Whether the model of that name only holds a run's work, so is no asset."""
+    return model.startswith(("base_", "int_"))
+
+
+def _common_arguments() -> list[str]:
+    folder = str(PROJECT_DIR)
+    return ["--quiet", "--log-level-file", "none", "--project-dir", folder, "--profiles-dir", folder]
+
+
+def _newest_source() -> float:
+    return max(
+        path.stat().st_mtime
+        for pattern in _SOURCES
+        for path in PROJECT_DIR.rglob(pattern)
+        if "target" not in path.relative_to(PROJECT_DIR).parts
+    )
+
+
+def _failures(result: Any) -> Iterator[str]:
+    for node in getattr(result.result, "results", None) or []:
+        if node.status in ("error", "fail"):
+            yield f"{node.node.name}: {node.message}"
+
+
+@contextmanager
+def _file_released() -> Iterator[None]:
+    """Afterwards the DuckDB file is closed: the adapter would keep it open as long as this process lives.
+
+    Whoever holds the warehouse next, in another process, could then not open it, while this one waits for them.
+    """
+    try:
+        yield
+    finally:
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        if DuckDBConnectionManager._ENV is not None:
+            DuckDBConnectionManager._ENV.close()
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """profiles.yml and dbt_project.yml read their paths from the environment."""
+    former = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,42 @@
+"""The published tables, as the marts' YAML says them, and publishing of days that a test gives."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+
+from streaming_assets.dagster_runtime.dbt import DbtRunner
+from streaming_assets.dashboards.manifest import Manifest
+from streaming_assets.dashboards.publication import Publication
+from streaming_assets.dashboards.tables import PublishedTable, published_tables
+from streaming_assets.settings import Settings
+from streaming_assets.testing import CACHE
+
+
+@cache
+def tables() -> dict[str, PublishedTable]:
+    """The published tables by name; the parsed project is kept, and parsed anew when a file of it is younger."""
+    return {
+        table.name: table
+        for table in published_tables(DbtRunner(Settings.model_validate({"home": CACHE})).manifest)
+    }
+
+
+def publish(
+    folder: Path,
+    given: Mapping[str, Mapping[date, pa.Table]],
+    as_of: datetime,
+    replace_all: bool = False,
+) -> Manifest:
+    """Publish the given days; a day without rows leaves, others stay as they are unless all are replaced."""
+    with Publication.begin(folder, tables().values()) as publication:
+        if replace_all:
+            for name in tables():
+                for day in publication.days(name):
+                    publication.drop(name, day)
+        for name, days in given.items():
+            for day, rows in days.items():
+                publication.put(name, day, rows)
+        return publication.commit(as_of)

@@ -1,0 +1,1 @@
+"""The tables' home: its interface, and DuckDB and BigQuery behind one factory."""

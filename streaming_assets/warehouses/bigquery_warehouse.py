@@ -1,0 +1,253 @@
+"""The warehouse of target `gcp`: two BigQuery datasets, one for tables, one (`..._external`) for external tables."""
+
+import gzip
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from google.api_core.exceptions import BadRequest, GoogleAPIError, NotFound
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import bigquery
+
+from streaming_assets.events import EventType
+from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.lake.names import placeholder
+from streaming_assets.lake.store import Lake
+from streaming_assets.partitions import Span
+from streaming_assets.warehouses.bigquery_tables import (
+    LABELS,
+    differences,
+    empty_reference_table,
+    event_table,
+    must_be_made_anew,
+    reference_table,
+)
+from streaming_assets.warehouses.tables import INVENTORY_SCHEMA, inventory_row, is_outdated, new_generation
+from streaming_assets.warehouses.warehouse import (
+    Cost,
+    QueryFailed,
+    Tell,
+    Warehouse,
+    WarehouseOutdated,
+    in_span,
+)
+
+_EMPTY = gzip.compress(b"", mtime=0)
+_GENERATION = "generation"  # label of the inventory
+ASSET_LABEL = "asset"  # of dbt's queries: the model or test that they belong to
+INVENTORY_TYPES = {
+    pa.string(): "STRING",
+    pa.int64(): "INTEGER",
+    pa.bool_(): "BOOLEAN",
+    pa.timestamp("us"): "TIMESTAMP",
+}
+_INVENTORY_COLUMNS = [
+    bigquery.SchemaField(field.name, INVENTORY_TYPES[field.type]) for field in INVENTORY_SCHEMA
+]
+
+
+class WarehouseError(Exception):
+    """BigQuery refused; the message names project and dataset, and repeats what it said."""
+
+
+class BigQueryWarehouse(Warehouse):
+    """Dataset `project.dataset` and `project.dataset_external`, both made beforehand (terraform/ does).
+
+    Two writers at once are kept apart by the run queue's pool of one slot, which all of a deployment's runs share.
+    """
+
+    kind = "bigquery"
+    keeps_processes_apart = False
+    asks_freely = False
+    event_signature = "bit_xor(farm_fingerprint(event_id))"
+    keeps_staged = timedelta(days=400)  # dbt_project.yml's staging_expiry_days
+
+    def __init__(
+        self,
+        project: str,
+        dataset: str,
+        connect: Callable[[], bigquery.Client],
+        maximum_bytes_billed: int,
+    ) -> None:
+        """`connect` makes the client, when it is first needed."""
+        self._dataset = bigquery.DatasetReference(project, dataset)
+        self._external = bigquery.DatasetReference(project, external_dataset(dataset))
+        self._connect = connect
+        self._maximum_bytes_billed = maximum_bytes_billed
+
+    @contextmanager
+    def exclusive(self, timeout: float | None = None) -> Iterator[None]:
+        yield
+
+    def is_there(self) -> bool:
+        return self.has_table("lake_objects")
+
+    def prepare(self) -> None:
+        table = bigquery.Table(self._dataset.table("lake_objects"), schema=_INVENTORY_COLUMNS)
+        table.time_partitioning = bigquery.TimePartitioning(
+            type_=bigquery.TimePartitioningType.DAY, field="bucket_ingestion_datetime"
+        )
+        table.clustering_fields = ["topic"]
+        table.description = "The lake's event objects as last listed, and whether the tables hold them."
+        table.labels = LABELS | {_GENERATION: new_generation()}
+        with self._explained():
+            found = self._client.create_table(table, exists_ok=True)
+            if is_outdated(found.labels.get(_GENERATION)):
+                self.reset()
+            if len(found.schema) < len(_INVENTORY_COLUMNS):
+                self._client.update_table(table, ["schema"])
+
+    def reset(self) -> None:
+        raise WarehouseOutdated(
+            f"{self._dataset.project}.{self._dataset.dataset_id}: its tables are to be made anew. Make another dataset "
+            "beside it and name that with STREAMING_ASSETS_BIGQUERY_DATASET: the sensor and `reconcile` fill it from "
+            "the lake, while readers keep this one"
+        )
+
+    def generation(self) -> str | None:
+        found = self._find(self._dataset.table("lake_objects"))
+        return found.labels.get(_GENERATION) if found else None
+
+    def stamp(self) -> str | None:
+        """Another each hour: what a look at tables costs is charged."""
+        generation = self.generation()
+        return f"{generation}-{datetime.now(UTC):%Y%m%d%H}" if generation else None
+
+    def tables(self) -> set[str]:
+        with self._explained():
+            return {table.table_id for table in self._client.list_tables(self._dataset)}
+
+    def has_table(self, name: str) -> bool:
+        return self._find(self._dataset.table(name)) is not None
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return [row.values() for row in self._run(sql)]
+
+    def arrow(self, sql: str) -> pa.Table:
+        try:
+            return self._run(sql).to_arrow(create_bqstorage_client=False)
+        except WarehouseError as error:
+            if isinstance(error.__cause__, BadRequest):
+                raise QueryFailed(str(error)) from error
+            raise
+
+    def execute(self, sql: str) -> None:
+        self._run(sql)
+
+    def record_objects(self, span: Span, objects: Iterable[InventoryRow]) -> None:
+        rows = [_json(inventory_row(row)) for row in objects]
+        if not rows:
+            self.execute(f"delete from lake_objects where {in_span(span)}")
+            return
+        incoming = self._dataset.table("lake_objects_incoming")
+        config = bigquery.LoadJobConfig(
+            schema=_INVENTORY_COLUMNS,
+            source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            labels=LABELS,
+        )
+        with self._explained():
+            self._client.load_table_from_json(rows, incoming, job_config=config).result()
+        self.execute(replacement(span))
+
+    def note_generations(self, objects: Iterable[InventoryRow]) -> None:
+        """A bucket's listing tells contents, so none is read for it."""
+
+    def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
+        """BigQuery can't read partitions of a prefix that holds no object, so there is always an empty one."""
+        wanted = event_table(self._external.table(event_type.external_table or ""), event_type, lake)
+        if self._alter(wanted, tell):
+            lake.write_if_absent(placeholder(event_type.topic), _EMPTY)
+
+    def create_reference_table(self, name: str, lake: Lake, file: str, tell: Tell) -> bool:
+        folder = file.rpartition("/")[0] + "/"
+        found = any(listed.name == file for listed in lake.list(folder, start=file))
+        place = self._external.table(name)
+        self._alter(reference_table(place, lake.uri(file)) if found else empty_reference_table(place), tell)
+        return found
+
+    def count_reference(self, name: str) -> int:
+        return self.rows(
+            f"select count(*) from `{self._external.project}.{self._external.dataset_id}.{name}`"
+        )[0][0]
+
+    def costs(self, since: datetime) -> Mapping[str, Cost]:
+        found: dict[str, Cost] = {}
+        with self._explained():
+            for job in self._client.list_jobs(min_creation_time=since):
+                if isinstance(job, bigquery.QueryJob) and ASSET_LABEL in job.labels:
+                    name = job.labels[ASSET_LABEL]
+                    before = found.get(name, Cost(0, 0))
+                    found[name] = Cost(
+                        before.bytes_billed + (job.total_bytes_billed or 0),
+                        before.slot_ms + (job.slot_millis or 0),
+                    )
+        return found
+
+    @cached_property
+    def _client(self) -> bigquery.Client:
+        with self._explained():
+            return self._connect()
+
+    def _run(self, sql: str) -> Any:
+        config = bigquery.QueryJobConfig(
+            default_dataset=self._dataset, maximum_bytes_billed=self._maximum_bytes_billed, labels=LABELS
+        )
+        with self._explained():
+            return self._client.query_and_wait(sql, job_config=config)
+
+    def _find(self, reference: bigquery.TableReference) -> bigquery.Table | None:
+        with self._explained():
+            try:
+                return self._client.get_table(reference)
+            except NotFound as error:
+                if "Dataset" in str(error):
+                    raise
+                return None
+
+    def _alter(self, wanted: bigquery.Table, tell: Tell) -> bool:
+        """Make a table what it should be, saying how it differs before it is touched; whether anything was done."""
+        found = self._find(wanted.reference)
+        with self._explained():
+            if found is None:
+                self._client.create_table(wanted)
+                return True
+            drift = differences(found, wanted)
+            if not drift:
+                return False
+            tell(f"{wanted.table_id} is altered: {'; '.join(drift)}")
+            if must_be_made_anew(found, wanted):
+                self._client.delete_table(found)
+                self._client.create_table(wanted)
+            else:
+                self._client.update_table(wanted, ["description", "labels", "external_data_configuration"])
+            return True
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (GoogleAPIError, GoogleAuthError) as error:
+            place = f"{self._dataset.project}.{self._dataset.dataset_id}"
+            raise WarehouseError(f"BigQuery, {place}: {error}") from error
+
+
+def external_dataset(dataset: str) -> str:
+    """The dataset of the external tables beside one; terraform/ and dbt_project/models/sources.yml name it alike."""
+    return f"{dataset}_external"
+
+
+def replacement(span: Span) -> str:
+    """The statement that puts what was loaded in the place of a span's rows."""
+    return (
+        "merge into lake_objects as held using lake_objects_incoming as incoming on false"
+        f" when not matched by source and {in_span(span, 'held.')} then delete"
+        " when not matched then insert row"
+    )
+
+
+def _json(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"bucket_ingestion_datetime": f"{row['bucket_ingestion_datetime']:%Y-%m-%d %H:%M:%S}+00"}

@@ -1,0 +1,253 @@
+"""The warehouse of target `local`: a DuckDB file with one writer at a time."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import pyarrow as pa
+
+from streaming_assets.events import EventType
+from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.lake.names import topic_prefix
+from streaming_assets.lake.store import Lake
+from streaming_assets.partitions import Span
+from streaming_assets.warehouses.tables import (
+    INVENTORY,
+    INVENTORY_SCHEMA,
+    REFERENCE,
+    glob_literal,
+    inventory_row,
+    is_outdated,
+    naive,
+    new_generation,
+    view_columns,
+)
+from streaming_assets.warehouses.waiting import Wait, described, holder_of
+from streaming_assets.warehouses.warehouse import QueryFailed, Tell, Warehouse, WarehouseOutdated
+
+# Below a topic's folder. A stray's folder must not match: one whose name is no hour would make the view unreadable.
+_DIGIT = "[0-9]"
+_EVENT_OBJECTS = (
+    f"/date={_DIGIT * 4}-[01]{_DIGIT}-[0-3]{_DIGIT} [0-2]{_DIGIT}:00:00+00/{_DIGIT * 10}-{_DIGIT * 20}*.gz"
+)
+
+
+class DuckDbWarehouse(Warehouse):
+    """A DuckDB file. Writing happens under `exclusive()`, which the project's other processes respect.
+
+    Whoever else has the file open is waited for once, when `exclusive` begins: it keeps the file open to its end, and
+    all that this process does with it meanwhile, dbt too, goes through that.
+    """
+
+    kind = "duckdb"
+    keeps_processes_apart = True
+    asks_freely = True
+    event_signature = "bit_xor(hash(event_id))"
+
+    def __init__(self, path: Path, lock_timeout: float) -> None:
+        self.path = path
+        self._lock_timeout = lock_timeout
+        self._held: duckdb.DuckDBPyConnection | None = None  # during `exclusive`
+
+    @contextmanager
+    def exclusive(self, timeout: float | None = None) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        wait = Wait(self.path, self._lock_timeout if timeout is None else timeout)
+        with open(f"{self.path}.lock", "a+") as lock:
+            while not _try_lock(lock.fileno()):
+                wait.on(lambda: _owner(lock))
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            self._held = self._open(wait)
+            try:
+                yield
+            finally:
+                held, self._held = self._held, None
+                held.close()
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to the file, for the time of the block."""
+        connection = self._held.cursor() if self._held else self._open(Wait(self.path, self._lock_timeout))
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def is_there(self) -> bool:
+        return self.path.exists()
+
+    def prepare(self) -> None:
+        is_new = not self.has_table("lake_objects")
+        with self.connect() as connection:
+            connection.execute(INVENTORY)
+            if is_new:
+                connection.execute(f"comment on table lake_objects is '{new_generation()}'")
+            elif is_outdated(_generation(connection)):
+                raise WarehouseOutdated(
+                    f"{self.path}: its tables were made by another version of this project, by which keys or columns "
+                    "differ; `streaming-assets rebuild` makes them anew from the lake"
+                )
+
+    def reset(self) -> None:
+        with self.connect() as connection:
+            found = connection.execute(
+                "select table_type, table_name from information_schema.tables where table_schema = 'main'"
+                " order by table_type desc"  # views first
+            ).fetchall()
+            for kind, name in found:
+                connection.execute(f'drop {"view" if kind == "VIEW" else "table"} if exists "{name}" cascade')
+
+    def generation(self) -> str | None:
+        with self.connect() as connection:
+            return _generation(connection)
+
+    def stamp(self) -> str | None:
+        files = (self.path, self.path.with_name(self.path.name + ".wal"))
+        times = [file.stat().st_mtime_ns for file in files if file.exists()]
+        return "-".join(map(str, times)) if self.path.exists() else None
+
+    def tables(self) -> set[str]:
+        return {name for (name,) in self.rows("select table_name from information_schema.tables")}
+
+    def has_table(self, name: str) -> bool:
+        return bool(self.rows(f"select 1 from information_schema.tables where table_name = '{name}'"))
+
+    def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        with self.connect() as connection:
+            return connection.execute(sql, parameters or []).fetchall()
+
+    def arrow(self, sql: str) -> pa.Table:
+        with self.connect() as connection:
+            try:
+                return connection.execute(sql).to_arrow_table()
+            except (duckdb.DataError, duckdb.ProgrammingError) as error:
+                raise QueryFailed(str(error)) from error
+
+    def execute(self, sql: str) -> None:
+        with self.connect() as connection:
+            connection.execute(sql)
+
+    def record_objects(self, span: Span, objects: Iterable[InventoryRow]) -> None:
+        table = pa.Table.from_pylist([inventory_row(row) for row in objects], schema=INVENTORY_SCHEMA)
+        with self.connect() as connection:
+            connection.execute("begin")
+            connection.execute(
+                "delete from lake_objects"
+                " where bucket_ingestion_datetime >= ? and bucket_ingestion_datetime < ?",
+                [*map(naive, span)],
+            )
+            connection.register("recorded", table)
+            connection.execute("insert into lake_objects by name select * from recorded")
+            connection.execute("commit")
+            self._sweep_lines(connection)
+
+    @property
+    def lines_folder(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.lines")
+
+    def _sweep_lines(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Remove files of lines that no object of the inventory has."""
+        if not self.lines_folder.is_dir():
+            return
+        used = {
+            lines
+            for (lines,) in connection.execute(
+                "select lines_uri from lake_objects where lines_uri is not null"
+            ).fetchall()
+        }
+        for path in self.lines_folder.iterdir():
+            if str(path) not in used:
+                path.unlink(missing_ok=True)
+
+    def note_generations(self, objects: Iterable[InventoryRow]) -> None:
+        table = pa.Table.from_pylist([inventory_row(row) for row in objects], schema=INVENTORY_SCHEMA)
+        with self.connect() as connection:
+            connection.register("noted", table)
+            connection.execute(
+                "update lake_objects as held set generation = noted.generation, uri = noted.uri from noted"
+                " where held.topic = noted.topic and held.object_name = noted.object_name"
+            )
+
+    def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
+        """A view; none yet while the topic has no object, since DuckDB can't make one over nothing."""
+        columns, values = view_columns(event_type)
+        name, topic = event_type.external_table or "", event_type.topic
+        objects = glob_literal(lake.uri(topic_prefix(topic).rstrip("/")), _EVENT_OBJECTS)
+        body = (
+            f'select {values}, lines."offset", lines."timestamp", lines.filename, lines.date'
+            f" from read_json({objects}, format = 'newline_delimited', compression = 'gzip',"
+            f" columns = {{{columns}, 'offset': 'bigint', 'timestamp': 'varchar'}},"
+            " hive_partitioning = true, hive_types = {'date': 'timestamp'}, ignore_errors = true,"
+            " filename = true) as lines"
+        )
+        digest = hashlib.sha256(body.encode()).hexdigest()[:16]  # DuckDB keeps the view in words of its own
+        with self.connect() as connection:
+            query = "select comment from duckdb_views() where view_name = ?"
+            found = connection.execute(query, [name]).fetchone()
+            if found == (digest,):
+                return
+            if not connection.execute(
+                f"select 1 from lake_objects where topic = '{topic}' limit 1"
+            ).fetchone():
+                return
+            if found:
+                tell(f"{name}: the view is of another version or folder, and is made anew")
+            connection.execute(f"create or replace view {name} as {body}")
+            connection.execute(f"comment on view {name} is '{digest}'")
+
+    def create_reference_table(self, name: str, lake: Lake, file: str, tell: Tell) -> bool:
+        """A view, cheap to make anew each time."""
+        folder = file.rpartition("/")[0] + "/"
+        found = any(listed.name == file for listed in lake.list(folder, start=file))
+        rows = (
+            f"select * from read_parquet({glob_literal(lake.uri(file))})"
+            if found
+            else "select "
+            + ", ".join(f"null::{kind} as {column}" for column, kind in REFERENCE[name])
+            + " limit 0"
+        )
+        self.execute(f"create or replace view {name} as {rows}")
+        return found
+
+    def count_reference(self, name: str) -> int:
+        return self.rows(f"select count(*) from {name}")[0][0]
+
+    def _open(self, wait: Wait) -> duckdb.DuckDBPyConnection:
+        while True:
+            try:
+                connection = duckdb.connect(str(self.path))
+            except duckdb.IOException as error:
+                refusal = str(error)
+                if "lock" not in refusal:
+                    raise
+                wait.on(lambda refusal=refusal: holder_of(refusal))
+            else:
+                wait.over()
+                return connection
+
+
+def _generation(connection: duckdb.DuckDBPyConnection) -> str | None:
+    found = connection.execute(
+        "select comment from duckdb_tables() where table_name = 'lake_objects'"
+    ).fetchone()
+    return found[0] if found else None
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _owner(lock: IO[str]) -> str:
+    lock.seek(0)
+    return described(lock.read().strip() or "unknown")

@@ -1,0 +1,256 @@
+"""What a warehouse is to the graph: queries that both say alike, and what each does its own way."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from streaming_assets.events import EventType
+from streaming_assets.lake.inventory import Found, InventoryRow, Version
+from streaming_assets.lake.names import HOUR
+from streaming_assets.lake.store import Lake
+from streaming_assets.partitions import Span
+from streaming_assets.warehouses.tables import literal
+
+Tell = Callable[[str], None]
+
+
+class WarehouseLocked(Exception):
+    """Another process holds the warehouse; the message names the file, the process and the way out."""
+
+
+class WarehouseOutdated(Exception):
+    """The tables are of another version of the project: keys or columns differ; the message says the way out."""
+
+
+class QueryFailed(Exception):
+    """The warehouse can't answer a query over its tables as they stand; the message says why."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model's statements were charged: bytes billed, and slot time in ms."""
+
+    bytes_billed: float
+    slot_ms: float
+
+
+class Warehouse(ABC):
+    """Tables of the project. SQL here and in `rows` is what DuckDB and BigQuery both understand."""
+
+    kind: str  # tag of its assets
+    keeps_processes_apart: bool  # by `exclusive`; else the pool of Dagster's run queue alone does it
+    asks_freely: bool  # whether a query that reads a column whole costs next to nothing
+    event_signature: str  # SQL: one number of a group's event_ids, equal for equal sets of them
+    keeps_staged: timedelta | None = None  # how long an hour stays staged, where that is not for ever
+
+    @abstractmethod
+    def exclusive(self, timeout: float | None = None) -> AbstractContextManager[None]:
+        """Hold the warehouse for this process, where more than one writer would do harm.
+
+        Args:
+            timeout: how long to wait for it, s; the lock timeout unless given.
+
+        Raises:
+            WarehouseLocked: another process kept it for longer.
+        """
+
+    @abstractmethod
+    def is_there(self) -> bool:
+        """Whether anything was ever written."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make the inventory of objects, unless it is there; with it the warehouse gets its generation.
+
+        Raises:
+            WarehouseOutdated: the tables are of another version.
+        """
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Drop all tables, for a rebuild from the lake. To be called under `exclusive()`.
+
+        Raises:
+            WarehouseOutdated: this warehouse is rebuilt in another way, which the message says.
+        """
+
+    @abstractmethod
+    def generation(self) -> str | None:
+        """The id that the warehouse got when it was made; None if nothing was ever written.
+
+        What remembers a warehouse (the object sensor's cursor, the published manifest) keeps its generation too: with
+        another one, or none, the tables are not those that it remembers, and all must be built or published anew.
+        To be called under `exclusive()`.
+        """
+
+    @abstractmethod
+    def stamp(self) -> str | None:
+        """What differs after each change of the tables, for one who looks often; None if nothing was ever written.
+
+        It costs next to nothing and neither waits for a writer nor stops one.
+        """
+
+    @abstractmethod
+    def tables(self) -> set[str]:
+        """The names of all tables and views of the project."""
+
+    @abstractmethod
+    def has_table(self, name: str) -> bool:
+        """Whether there is a table or view of that name."""
+
+    @abstractmethod
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+
+    @abstractmethod
+    def arrow(self, sql: str) -> pa.Table:
+        """The rows of a query, as an Arrow table. Raises QueryFailed."""
+
+    @abstractmethod
+    def execute(self, sql: str) -> None:
+        """Run a statement that changes rows."""
+
+    @abstractmethod
+    def record_objects(self, span: Span, objects: Iterable[InventoryRow]) -> None:
+        """Replace the inventory of the hours in `span`, all topics, in one act."""
+
+    @abstractmethod
+    def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
+        """Make or alter the external table of a topic, every field as text; `tell` hears first what will change."""
+
+    @abstractmethod
+    def create_reference_table(self, name: str, lake: Lake, file: str, tell: Tell) -> bool:
+        """Make or alter the external table of a reference file, an empty one without the file.
+
+        Returns:
+            Whether the file is there.
+        """
+
+    @abstractmethod
+    def count_reference(self, name: str) -> int:
+        """Rows of a reference file's table."""
+
+    def costs(self, since: datetime) -> Mapping[str, Cost]:
+        """What the statements of each model and test since then were charged; nothing where nothing is charged."""
+        return {}
+
+    @property
+    def lines_folder(self) -> Path | None:
+        """Where the lines of objects go that the warehouse can't read itself; None where it never needs them."""
+        return None
+
+    def known_rows(self, span: Span) -> dict[Version, Found]:
+        """What was found before in the objects of the hours, by version."""
+        found = self.rows(
+            "select uri, size_bytes, generation, row_count, content_hash, lines_uri from lake_objects"
+            f" where row_count is not null and content_hash is not null and {in_span(span)}"
+        )
+        return {(uri, size, generation): Found(*rest) for uri, size, generation, *rest in found}
+
+    @abstractmethod
+    def note_generations(self, objects: Iterable[InventoryRow]) -> None:
+        """Note that objects were written anew with the same content, where that had to be read to be known."""
+
+    def mark_processed(self, span: Span) -> None:
+        """Note that the hours' objects, as last listed, are in the tables, but for those that could not be fetched."""
+        self.execute(
+            "update lake_objects set is_processed = true"
+            f" where (row_count is not null or content_hash is not null) and {in_span(span)}"
+        )
+
+    def unreadable_objects(self, span: Span) -> list[tuple[datetime, str, str, str]]:
+        """(hour, topic, object, what is wrong) of the hours' objects whose rows are in no table."""
+        if not self.has_table("lake_objects"):
+            return []
+        found = self.rows(
+            "select bucket_ingestion_datetime, topic, object_name, error from lake_objects"
+            f" where error is not null and {in_span(span)} order by object_name"
+        )
+        return [(as_utc(hour), *rest) for hour, *rest in found]
+
+    def was_taken_in(self, hour: datetime) -> bool:
+        """Whether the inventory has an object of the hour, of whatever topic."""
+        return bool(self.rows(f"select 1 from lake_objects where {in_span((hour, hour + HOUR))} limit 1"))
+
+    def hours_taken_in(self) -> list[datetime]:
+        """The hours of which the inventory has an object, in order."""
+        if not self.has_table("lake_objects"):
+            return []
+        found = self.rows("select distinct bucket_ingestion_datetime as hour from lake_objects order by hour")
+        return [as_utc(hour) for (hour,) in found]
+
+    def newest_hour_end(self) -> datetime:
+        """End of the newest ingestion hour whose objects are in the tables; the epoch when there is none."""
+        newest = self.rows(
+            "select max(bucket_ingestion_datetime) as hour from lake_objects where is_processed"
+        )[0][0]
+        return as_utc(newest) + HOUR if newest else datetime.fromtimestamp(0, UTC)
+
+    def hourly_profile(self, table: str, span: Span) -> list[tuple[datetime, int, datetime, datetime]]:
+        """(hour, rows, first event, last event) of a table that keeps the ingestion hour."""
+        found = self.rows(
+            "select bucket_ingestion_datetime, count(*) as row_count, min(event_datetime) as first_event,"
+            " max(event_datetime) as last_event"
+            f" from {table} where {in_span(span)} group by bucket_ingestion_datetime"
+        )
+        return [(as_utc(hour), rows, as_utc(first), as_utc(last)) for hour, rows, first, last in found]
+
+    def days(self, table: str, column: str, days: Iterable[date]) -> pa.Table:
+        """The rows of a mart that belong to the days."""
+        return self.arrow(f"select * from {table} where {_among(column, days)}")
+
+    def queue_all_days(self, mart: str, column: str) -> None:
+        """Ask for all days of a mart to be published again, given the column that holds its day."""
+        if self.has_table(mart):
+            self.execute(
+                f"insert into publish_queue (mart, day) select distinct '{mart}', {column} from {mart}"
+            )
+
+    def queued_days(self) -> dict[str, list[date]]:
+        """The days of each mart that wait to be published."""
+        if not self.has_table("publish_queue"):
+            return {}
+        queued: dict[str, list[date]] = {}
+        for mart, day in self.rows("select distinct mart, day from publish_queue order by mart, day"):
+            queued.setdefault(mart, []).append(day)
+        return queued
+
+    def all_days(self, marts: Mapping[str, str]) -> dict[str, list[date]]:
+        """The days of each mart, given the column that holds its day."""
+        return {
+            mart: [
+                day
+                for (day,) in self.rows(
+                    f"select distinct {column} from {mart} where {column} is not null order by {column}"
+                )
+            ]
+            for mart, column in marts.items()
+        }
+
+    def forget_queued(self, queued: Mapping[str, list[date]]) -> None:
+        """Take published days off the queue."""
+        for mart, days in queued.items():
+            self.execute(f"delete from publish_queue where mart = '{mart}' and {_among('day', days)}")
+
+
+def in_span(span: Span, table: str = "") -> str:
+    """The condition that a row's ingestion hour lies in the span; `table` with its dot, where the column needs it."""
+    start, end = map(literal, span)
+    hour = f"{table}bucket_ingestion_datetime"
+    return f"{hour} >= {start} and {hour} < {end}"
+
+
+def _among(column: str, days: Iterable[date]) -> str:
+    listed = ", ".join(f"date '{day}'" for day in days)
+    return f"{column} in ({listed})" if listed else "1 = 0"
+
+
+def as_utc(moment: datetime) -> datetime:
+    """DuckDB's timestamps have no zone and mean UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
