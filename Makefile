@@ -12,8 +12,12 @@ KILLS ?= 100
 SEED ?= 1
 # Absolute, since dbt starts from its project's folder.
 LINT := $(CURDIR)/.local/lint
+# What other versions are tried in, beside .venv.
+SCRATCH := .local/upgrade
+WITH ?=
+DBT_TESTS := streaming_assets_tests/dbt/test_unit_tests.py $(wildcard streaming_assets_tests/*/test_dbt.py)
 
-.PHONY: help install dev test test-fast bench soak soak-crashes lint format lock clean-local
+.PHONY: help install dev test test-fast test-former-dbt upgrade-check bench soak soak-crashes lint format lock clean-local
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +46,23 @@ test: install ## Run every test
 
 test-fast: install ## Run the unit tests only
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not integration"
+
+test-former-dbt: install ## The dbt project and its runner on dbt-core 1.11, the rest as locked
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SCRATCH)/former-dbt
+	echo 'dbt-core>=1.11,<1.12' > $(SCRATCH)/former-dbt/overrides.txt
+	$(BIN)/uv pip install --quiet --python $(SCRATCH)/former-dbt/bin/python \
+		--override $(SCRATCH)/former-dbt/overrides.txt -r requirements.lock -e .
+	$(SCRATCH)/former-dbt/bin/python -m pytest -n 0 $(DBT_TESTS)
+
+upgrade-check: install ## The fast and the contract tests on the newest versions that pyproject.toml allows, or WITH='dagster<2 ...'
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(SCRATCH)/newest
+	printf '%s\n' $(foreach version,$(WITH),'$(version)') > $(SCRATCH)/newest/overrides.txt
+	$(BIN)/uv pip install --quiet --python $(SCRATCH)/newest/bin/python \
+		--override $(SCRATCH)/newest/overrides.txt -e '.[dev]'
+	@for environment in $(VENV) $(SCRATCH)/newest; do \
+		$(BIN)/uv pip freeze --quiet --python $$environment/bin/python > $$environment/versions.txt; done
+	@echo "Versions here (<) and newest (>):"; diff $(VENV)/versions.txt $(SCRATCH)/newest/versions.txt | grep '^[<>]' || true
+	$(SCRATCH)/newest/bin/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not integration or contract"
 
 bench: install ## Measure the event log and an hour's cost behind a day, a month and a year (minutes)
 	$(BIN)/python benchmarks/event_log.py 2>/dev/null
