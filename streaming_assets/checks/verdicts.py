@@ -1,11 +1,15 @@
 """A verdict an hour: how a check tells Dagster what it found in each hour of a run, one hour or a year alike."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+from dagster._core.event_api import AssetRecordsFilter
 from dagster._core.events import (
     DagsterEvent,
     DagsterEventBatchMetadata,
@@ -14,6 +18,8 @@ from dagster._core.events import (
 )
 
 from streaming_assets.partitions import key_of
+
+_HOURS_A_QUERY = 1_000  # below the parameters that a statement may have
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ def report(
     """
     step = context.op_execution_context._step_execution_context
     batch, last = generate_event_batch_id(), max(verdicts, default=None)
+    judged = _newest_materialisations(context.instance, spec.asset_key, verdicts)
     for hour, verdict in sorted(verdicts.items()):
         yield DagsterEvent.from_step(
             DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -50,9 +57,29 @@ def report(
                 severity=verdict.severity,
                 description=verdict.description,
                 blocking=False,
+                target_materialization_data=judged.get(key_of(hour)),
             ),
             f"{spec.name} of {spec.asset_key.to_user_string()}, {key_of(hour)}: "
             + ("passed" if verdict.passed else "did not pass"),
             DagsterEventBatchMetadata(batch, is_end=hour == last),
         )
     yield dg.Output(None, spec.get_python_identifier())
+
+
+def _newest_materialisations(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, hours: Iterable[datetime]
+) -> dict[str | None, AssetCheckEvaluationTargetMaterializationData]:
+    """By partition, what a verdict is of; the pages hold one that does not name the newest for out of date."""
+    found: dict[str | None, AssetCheckEvaluationTargetMaterializationData] = {}
+    keys = sorted(map(key_of, hours))
+    for first in range(0, len(keys), _HOURS_A_QUERY):
+        some = keys[first : first + _HOURS_A_QUERY]
+        ids = instance.event_log_storage.get_latest_storage_id_by_partition(
+            asset, DagsterEventType.ASSET_MATERIALIZATION, set(some)
+        )
+        records = AssetRecordsFilter(asset_key=asset, storage_ids=sorted(ids.values()))
+        for record in instance.fetch_materializations(records, limit=len(some)).records if ids else ():
+            found[record.partition_key] = AssetCheckEvaluationTargetMaterializationData(
+                storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+            )
+    return found

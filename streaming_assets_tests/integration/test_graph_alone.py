@@ -95,6 +95,27 @@ def test_an_asset_without_hours_alone(graph: Graph, key: str) -> None:
     assert materialised(result) == {(key, None)}
 
 
+def test_the_pages_show_what_a_check_says_of_each_hour(graph: Graph) -> None:
+    """They hold a verdict that does not name the newest materialisation of its hour for out of date."""
+    nodes = graph.defs.resolve_asset_graph()
+    by_hour = [nodes.get(key) for key in nodes.asset_check_keys if nodes.get(key).partitions_def is not None]
+    assert len(by_hour) > 10
+    states = graph.instance.event_log_storage.get_asset_check_state(
+        [(check.key, check.partitions_def) for check in by_hour]
+    )
+    for check in by_hour:
+        told: dict[str, set[str | None]] = {}
+        for record in graph.instance.event_log_storage.get_asset_check_execution_history(check.key, limit=3):
+            told.setdefault(record.status.value, set()).add(record.partition)
+        assert set().union(*told.values()) == {key_of(hour(number)) for number in range(3)}
+        shown = states[check.key].subsets
+        assert {
+            status.value: set(hours.subset_value.get_partition_keys())
+            for status, hours in shown.items()
+            if hours.size
+        } == told, check.key
+
+
 @pytest.mark.parametrize("tags", [{}, {"dagster/partition": key_of(hour(1))}], ids=["no_hours", "an_hour"])
 def test_execute_all_of_an_assets_checks(graph: Graph, tags: dict[str, str]) -> None:
     """The button of a checks tab sends the checks, no asset and no partition."""
