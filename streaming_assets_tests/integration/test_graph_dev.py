@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from streaming_assets.lake.names import HOUR, ObjectName, floor_hour, parse_obje
 from streaming_assets.partitions import key_of
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.graph import Place, listen
+from streaming_assets_tests.integration.dagster_system import ask, free_ports
 from streaming_assets_tests.integration.sink_processes import wait_until
 from streaming_assets_tests.marked import MARK, end_marked, kill, marked
 
@@ -62,17 +62,6 @@ AUTOMATION = """
   }
 }
 """
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for taken in sockets:
-            taken.bind(("127.0.0.1", 0))
-        return [taken.getsockname()[1] for taken in sockets]
-    finally:
-        for taken in sockets:
-            taken.close()
 
 
 class System:
@@ -136,15 +125,7 @@ class System:
             return response.status, response.read().decode()
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.dagster_port}/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as response:
-            answer = json.load(response)
-        assert "errors" not in answer, answer["errors"]
-        return answer["data"]
+        return ask(f"http://127.0.0.1:{self.dagster_port}/graphql", query, **variables)
 
     def materialised(self, path: list[str], hour: datetime) -> list[float]:
         """When the partition was materialised, seconds since 1970, the newest first."""

@@ -23,8 +23,8 @@ from streaming_assets.local.definitions_server import keep_loaded
 from streaming_assets.local.plan import program, services
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
 from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets_tests.integration.dagster_system import free_ports
 from streaming_assets_tests.integration.sink_processes import wait_until
-from streaming_assets_tests.integration.test_graph_dev import free_ports
 from streaming_assets_tests.marked import MARK, end_marked, marked
 
 CHECK_SECONDS = 0.2
