@@ -223,6 +223,13 @@ def parse_contract(path: Path, table: Mapping[str, Any]) -> EventType:
     if told is not None:
         _known(path, told, {"field", "keep"}, "filter")
         _named(path, told, "filter", [told.get("field")], by_name)
+        field = by_name[told["field"]]
+        if field.kind != "string" or not field.column:
+            raise _error(path, told, f"filter looks at {field.name}, which is no string with a column")
+        if not isinstance(told.get("keep"), list) or not told["keep"]:
+            raise _error(
+                path, told, f"filter keeps {told.get('keep')!r} of {field.name}, which is no list of values"
+            )
     return EventType(
         topic=contract["topic"],
         fields=fields,

@@ -87,6 +87,8 @@ MISTAKES = {
     "a share beyond 1": ("{nulls: 0.2}", "{nulls: 20}", "usual nulls of city are 20, no share"),
     "an unknown habit": ("{nulls: 0.2}", "{nil: 0.2}", "usual of city has 'nil'; it may have mean, nulls, where"),
     "a mean with one bound": ("[30, 1800]", "[30]", r"usual mean of duration is \[30\], which takes"),
+    "a filter by a number": ("event_time: ts", "filter: {field: ts, keep: [1]}", "ts, which is no string"),
+    "a filter that keeps nothing": ("event_time: ts", "filter: {field: level}", "keeps None of level"),
     "no YAML": ("version: 2", "version: [2", "is no YAML"),
 }  # fmt: skip
 

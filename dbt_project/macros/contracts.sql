@@ -20,6 +20,19 @@
     {{ return(fields) }}
 {% endmacro %}
 
+{# Which rows a topic's contract lets be staged: field, its column, and the values to keep; none if it takes all. #}
+{% macro filter_of(topic) %}
+    {% set filter = contract_of(topic).meta.contract.filter if execute %}
+    {% if not filter %}{{ return(none) }}{% endif %}
+    {% set column = fields_of(topic) | selectattr('name', 'equalto', filter.field) | map(attribute='column') | first %}
+    {{ return(dict(filter, column=column)) }}
+{% endmacro %}
+
+{# Texts as a list of literals. #}
+{% macro text_literals(values) -%}
+    {%- for value in values %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+{%- endmacro %}
+
 {# Columns of the fields that name an event. #}
 {% macro identity_columns(topic) %}
     {% set columns = [] %}

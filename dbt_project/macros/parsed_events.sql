@@ -17,7 +17,7 @@
 #}
 {% macro judged_events(topic, lines) %}
     {%- set fields = fields_of(topic) -%}
-    {%- set filter = contract_of(topic).meta.contract.filter -%}
+    {%- set filter = filter_of(topic) -%}
 with lines as (
 {{ lines }}
 ),
@@ -40,8 +40,7 @@ judged as (
             when is_object is null then 'malformed JSON'
             when not is_object then 'value is no object'
             {%- if filter %}
-            {%- set field = fields | selectattr('name', 'equalto', filter.field) | first %}
-            when not {{ field.column }}_is_nested and {{ field.column }}_text not in ({% for value in filter.keep %}'{{ value }}'{{ ', ' if not loop.last }}{% endfor %}) then 'filtered'
+            when not {{ filter.column }}_is_nested and {{ filter.column }}_text not in ({{ text_literals(filter.keep) }}) then 'filtered'
             {%- endif %}
             {%- for field in fields %}
             {%- if field.required %}

@@ -18,7 +18,7 @@
 {% macro field_profile(topic, base, same=none) %}
     {%- if not execute -%}{{ return('select 1 as one') }}{%- endif -%}
     {%- set fields = fields_of(topic) -%}
-    {%- set filter = contract_of(topic).meta.contract.filter -%}
+    {%- set filter = filter_of(topic) -%}
     {%- set same = same or identity_columns(topic) -%}
     {%- set contents = content_columns(topic) | reject('in', same) | list -%}
     select
@@ -41,9 +41,7 @@
             {%- set rows = "disposition = 'staged'" if not of_all else "disposition <> 'quarantined'" -%}
             {%- if field.usual and field.usual.where %}{% set rows = rows ~ ' and (' ~ field.usual.where ~ ')' %}{% endif -%}
             {%- set known = values_of(field) -%}
-            {%- set unknown = [] -%}
-            {%- for value in known or [] %}{% do unknown.append("'" ~ (value | replace("'", "''")) ~ "'") %}{% endfor -%}
-            {%- set unknown = rows ~ ' and ' ~ field.column ~ ' not in (' ~ unknown | join(', ') ~ ')' -%}
+            {%- set unknown = rows ~ ' and ' ~ field.column ~ ' not in (' ~ text_literals(known or []) ~ ')' -%}
             {%- set number = field.type == 'number' %},
             count(case when {{ rows }} then 1 end) as {{ field.column }}_rows,
             count(case when {{ rows }} and {{ field.column }} is null then 1 end) as {{ field.column }}_nulls,

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from streaming_assets.checks.queries import UNACCOUNTED_ROWS
+from streaming_assets.resources.tables import literal
 from streaming_assets_tests.docs.project_copy import ProjectCopy, read_page
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("docs"), pytest.mark.timeout(1200)]
@@ -50,7 +52,9 @@ def order(number: int) -> dict[str, Any]:
 
 ON_TIME = [order(number) for number in range(ORDERS)]
 COPIES = ON_TIME[::40]
+DRAFTS = [order(700 + number) | {"orderId": f"D-{number}", "status": "draft"} for number in range(4)]
 CAME_LATE = [order(ORDERS + number) | {"placedAt": "2025-04-01T02:30:00Z"} for number in range(3)]
+LATE_LINES = [*CAME_LATE, *COPIES[:2]]
 
 
 def rows_of(orders: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -81,10 +85,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         order(500 + number) | {"orderId": f"B-{number}"} | change
         for number, change in enumerate(BAD.values())
     ]
-    lines = [json.dumps(event) for event in [*ON_TIME, *COPIES, *bad]]
+    lines = [json.dumps(event) for event in [*ON_TIME, *COPIES, *DRAFTS, *bad]]
     (project.root / "orders.jsonl").write_text("\n".join([*lines, '{"orderId": "cut']))
-    late = [*CAME_LATE, *COPIES[:2]]
-    (project.root / "late.jsonl").write_text("\n".join(map(json.dumps, late)))
+    (project.root / "late.jsonl").write_text("\n".join(map(json.dumps, LATE_LINES)))
 
     infer, look = page.commands
     project.shell(infer)
@@ -112,7 +115,11 @@ def decided(draft: str) -> str:
     text = "\n".join(lines).replace("DECIDE: ", "Said: ") + "\n"
     amount = "config: {meta: {column: total, required: true}}"
     assert amount in text
-    return text.replace(amount, "config: {meta: {column: total, required: true, minimum: 0}}")
+    text = text.replace(amount, "config: {meta: {column: total, required: true, minimum: 0}}")
+    identity = "identity: [orderId]\n"
+    indent = text.partition(identity)[0].rpartition("\n")[2]
+    kept = f"{indent}filter: {{field: status, keep: [paid, shipped, cancelled]}}\n"
+    return text.replace(identity, identity + kept)
 
 
 def test_the_sample_gives_the_contract(project: Shop) -> None:
@@ -135,7 +142,7 @@ def test_valid_orders_are_staged_once_an_hour(project: Shop) -> None:
     staged = "select order_id, event_datetime, status, total, customer_country from stg_orders where {} order by all"
     late = f"bucket_ingestion_datetime >= '{LATE:%Y-%m-%d %H:%M}'"
     assert project.rows(staged.format(f"not {late}")) == rows_of(ON_TIME)
-    assert project.rows(staged.format(late)) == rows_of([*CAME_LATE, *COPIES[:2]])
+    assert project.rows(staged.format(late)) == rows_of(LATE_LINES)
     copies = f"select count(*) from stg_orders where copies = 2 and not {late}"
     assert project.rows(copies) == [(len(COPIES),)]
     assert project.rows("select distinct customer_email like '%@example.com' from stg_orders") == [(True,)]
@@ -150,6 +157,18 @@ def test_bad_orders_are_quarantined_with_their_reasons(project: Shop) -> None:
     rows = "select {} from stg_quarantine where topic = 'orders' and dead_letter_offset is {} null group by 1"
     assert dict(project.rows(rows.format("reason, count(*)", ""))) == dict.fromkeys(BAD, 1)
     assert project.rows(rows.format("raw_text", "not")) == [('{"orderId": "cut',)]
+
+
+def test_all_rows_are_accounted_for_those_that_the_filter_leaves_out_too(project: Shop) -> None:
+    left_out = "select topic, field, value, sum(row_count) from stg_filtered_rows group by all"
+    assert project.rows(left_out) == [("orders", "status", "draft", len(DRAFTS))]
+    start, end = literal(START), literal(START + timedelta(days=1))
+    query = UNACCOUNTED_ROWS.format(topic="orders", staging="stg_orders", start=start, end=end)
+    hours = project.rows(query)
+    assert sum(in_objects for _, in_objects, *_ in hours) == len(
+        [*ON_TIME, *COPIES, *DRAFTS, *BAD, *LATE_LINES]
+    )
+    assert [hour for hour, in_objects, *accounted in hours if in_objects != sum(accounted)] == []
 
 
 def test_the_contract_holds_to_what_arrived(project: Shop) -> None:

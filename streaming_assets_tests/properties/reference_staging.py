@@ -59,8 +59,14 @@ def expected_staging(lines: Iterable[Line]) -> Tables:
         "stg_users": _folded(staged.get("user_info", []), _info, by_user=True),
         "stg_quarantine": [_quarantined(row) for rows in judged.values() for row in rows if row["verdict"]],
         "stg_filtered_rows": _counted(
-            {"topic": "page_view_events", "bucket_ingestion_datetime": row["hour"], "auth": row["auth"]}
-            for row in judged["page_view_events"]
+            {
+                "topic": topic,
+                "bucket_ingestion_datetime": row["hour"],
+                "field": row["filtered"]["field"],
+                "value": row["filtered"]["value"],
+            }
+            for topic, rows in judged.items()
+            for row in rows
             if row["filtered"]
         ),
         "stg_field_profile": [
@@ -115,7 +121,7 @@ def _judge(line: Line) -> Row:
         "topic": line.topic,
         "kafka_offset": None,
         "verdict": None,
-        "filtered": False,
+        "filtered": None,
     }
     record = MALFORMED if line.fault else _parsed(line.text)
     if record is MALFORMED:
@@ -135,7 +141,8 @@ def _judge(line: Line) -> Row:
     if declared:
         column = next(f["column"] for f in contract["fields"] if f["name"] == declared["field"])
         if not isinstance(values[column], dict | list) and texts[column] not in (None, *declared["keep"]):
-            return row | {"filtered": True, column: texts[column]}
+            filtered = {"field": declared["field"], "value": texts[column]}
+            return row | {"filtered": filtered, column: texts[column]}
     verdicts = [
         _field_verdict(row, field, values[field["column"]], texts[field["column"]])
         for field in contract["fields"]
