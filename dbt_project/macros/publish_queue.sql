@@ -10,10 +10,13 @@
 #}
 {% macro publish_queue() %}{{ return(table('publish_queue')) }}{% endmacro %}
 
-{# What the running mart's YAML says under meta; nothing while dbt still parses. #}
-{% macro said(key) %}{{ return((config.get('meta') or {}).get(key)) }}{% endmacro %}
+{# What the YAML of the running mart, or of the one that is tested, says under meta; nothing while dbt still parses. #}
+{% macro said(key) %}
+    {% set mart = graph.nodes[model.attached_node].config if execute and model.attached_node else config %}
+    {{ return((mart.get('meta') or {}).get(key)) }}
+{% endmacro %}
 
-{# The days of the running mart that its select gives anew; none for a view, which says none. #}
+{# The days of that mart that its select gives anew; none for a view, which says none. #}
 {% macro mart_days() %}
     {%- set name = said('days') -%}
     {% if not name %}{{ return(none) }}{% endif %}
@@ -25,7 +28,7 @@
     {{ return(context[name]()) }}
 {% endmacro %}
 
-{# `replaces` of a mart. #}
+{# `replaces` of a mart, and what its tests look at. #}
 {% macro replaced_days() -%}
     {{ in_days(said('day'), mart_days(), 'date') }}
 {%- endmacro %}

@@ -34,21 +34,3 @@
 {% macro get_incremental_replace_sql(arguments) %}
     {{ return(replace_rows(arguments['target_relation'], arguments['temp_relation'], arguments['dest_columns'])) }}
 {% endmacro %}
-
-{#
-    Stands in for dbt-bigquery's macro of this name, which would take partitions from the config as it was parsed, or keys.
-    The temporary relation exists: `on_schema_change: fail` has dbt compute the select first.
-#}
-{% macro bq_generate_incremental_build_sql(
-    strategy, tmp_relation, target_relation, sql, unique_key, partition_by, partitions, dest_columns,
-    tmp_relation_exists, copy_partitions, incremental_predicates
-) %}
-    {%- if strategy == 'insert_overwrite' -%}
-    {{ return(get_insert_overwrite_merge_sql(
-        target_relation, '(select * from ' ~ tmp_relation ~ ')', dest_columns, [replaced_rows()]
-    )) }}
-    {%- endif -%}
-    begin transaction;
-    {{ replace_rows(target_relation, tmp_relation, dest_columns) }}
-    commit transaction;
-{% endmacro %}

@@ -183,6 +183,23 @@ def test_a_build_that_failed_is_retried(dbt: ByHand) -> None:
         assert dbt.tables() == before
 
 
+def test_tests_look_at_the_rows_of_a_run(dbt: ByHand) -> None:
+    listens = f"bucket_ingestion_datetime = '{HOURS[0]:%Y-%m-%d %H:%M}'"
+    dbt.execute(f"insert into stg_listen_events select * from stg_listen_events where {listens}")
+    dbt.execute("insert into mart_daily_streams from mart_daily_streams")
+    runner = DbtRunner(Settings(home=dbt.home))
+
+    def failed(hour: int) -> set[str]:
+        nodes = [event["data"]["node_info"] for event in runner.test((HOURS[hour], HOURS[hour] + HOUR))]
+        return {node["node_name"].partition("_columns_")[2] for node in nodes if node["node_status"] != "pass"}
+
+    assert failed(2) == set(), "it has no listens"
+    assert {name.partition("__")[0] for name in failed(0)} == {
+        "stg_listen_events_bucket_ingestion_datetime",
+        "mart_daily_streams_event_date",
+    }
+
+
 def test_commands_that_change_nothing_answer(dbt: ByHand) -> None:
     before = dbt.tables()
     assert "All checks passed" in dbt("debug")
