@@ -172,6 +172,21 @@ def read_dead_letters(project: Path = PROJECT_DIR) -> EventType:
     return found[0]
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of a declared table; `kind` is a type that both warehouses know."""
+
+    name: str
+    kind: str
+    description: str
+
+
+def table_columns(table: str, project: Path = PROJECT_DIR) -> tuple[Column, ...]:
+    """The columns of a source that is no contract: the inventory, the publish queue, a reference file."""
+    (found,) = (declared for _, declared in _tables(project / SOURCES) if declared["name"] == table)
+    return tuple(Column(c["name"], c["data_type"], c["description"]) for c in found["columns"])
+
+
 def model_columns(model: str, project: Path = PROJECT_DIR) -> list[str]:
     """The columns that a model's YAML declares, such as those of `staging/stg_users`."""
     content = yaml.load((project / "models" / f"{model}.yml").read_bytes(), _Loader)

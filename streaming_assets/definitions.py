@@ -5,7 +5,7 @@ from functools import cache
 
 import dagster as dg
 
-from streaming_assets.assets.external_tables import build_event_tables, build_reference_tables
+from streaming_assets.assets.external_tables import build_event_tables, build_reference_tables, inventory_spec
 from streaming_assets.assets.lake import lake_specs
 from streaming_assets.assets.reference import build_reference_files
 from streaming_assets.assets.serving import build_snapshot, dashboard_specs
@@ -61,6 +61,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *source_specs(),
             *lake_specs(hours),
             *build_reference_files(settings),
+            inventory_spec(hours, kind),
             build_event_tables(hours, kind),
             build_reference_tables(kind, tables),
             models,

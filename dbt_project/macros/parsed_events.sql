@@ -5,6 +5,7 @@
     'staged', 'filtered' (declared in the contract) or 'quarantined' (then `reason` says why).
 #}
 {% macro parsed_events(source) %}
+    {%- do inventory() -%}
     {%- if not execute -%}{{ return('select 1 as one') }}{%- endif -%}
     {%- set topic = topic_of(source) -%}
     {{ judged_events(topic, topic_lines(topic, source)) }}

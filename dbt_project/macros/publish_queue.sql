@@ -8,7 +8,11 @@
     The post-hooks of the marts queue the days that the snapshot must take over. They are queued with the rows themselves,
     so that a run which dies before publishing leaves them to the next.
 #}
-{% macro publish_queue() %}{{ return(table('publish_queue')) }}{% endmacro %}
+
+{# The queue's table. Not while dbt parses: a mart writes to it, so it is none of the tables that a mart is made of. #}
+{% macro publish_queue() %}
+    {% if execute %}{{ return(source('warehouse', 'publish_queue')) }}{% endif %}
+{% endmacro %}
 
 {# What the YAML of the running mart, or of the one that is tested, says under meta; nothing while dbt still parses. #}
 {% macro said(key) %}
@@ -34,8 +38,11 @@
 {%- endmacro %}
 
 {% macro ensure_publish_queue() %}
-    {%- if said('days') %}
-    create table if not exists {{ publish_queue() }} (mart {{ dbt.type_string() }}, day date)
+    {%- if execute and said('days') %}
+    {%- set columns = graph.sources['source.streaming_assets.warehouse.publish_queue'].columns.values() %}
+    create table if not exists {{ publish_queue() }} (
+        {%- for column in columns %}{{ column.name }} {{ column.data_type }}{{ ', ' if not loop.last }}{% endfor -%}
+    )
     {%- endif %}
 {% endmacro %}
 

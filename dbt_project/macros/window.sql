@@ -38,7 +38,7 @@
 {% macro known_hours() %}
     {% set key = 'hours known to ' ~ invocation_id %}
     {% if key not in graph %}
-        {% set inventory = adapter.get_relation(database=target.database, schema=target.schema, identifier='lake_objects') %}
+        {% set inventory = load_relation(inventory()) %}
         {% set hours = run_query('select min(bucket_ingestion_datetime), max(bucket_ingestion_datetime) from ' ~ inventory).rows[0] if inventory else [none] %}
         {% if hours[0] is none %}
             {{ exceptions.raise_compiler_error(

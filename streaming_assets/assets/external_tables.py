@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from streaming_assets.assets.keys import LOCATIONS, OWNERS, SONGS, external_key, prefix_key
-from streaming_assets.assets.source import event_columns
+from streaming_assets.assets.keys import INVENTORY, LOCATIONS, OWNERS, SONGS, external_key, prefix_key
+from streaming_assets.assets.source import declared_columns, event_columns
+from streaming_assets.contracts import table_columns
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.dagster_runtime.partition_metadata import add_partition_metadata
 from streaming_assets.dashboards.tables import PublishedTable
@@ -19,6 +20,23 @@ from streaming_assets.partitions import Span, key_of
 from streaming_assets.warehouses.warehouse import Warehouse
 
 REFERENCE_TABLES = {"songs_ext": SONGS_FILE, "locations_ext": LOCATIONS_FILE}
+
+
+def inventory_spec(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetSpec:
+    """The inventory of the lake's objects, which the step below writes and all models of events read.
+
+    It is seen alone: what a run listed is told with the external tables.
+    """
+    return dg.AssetSpec(
+        INVENTORY,
+        deps=[prefix_key(topic) for topic in LAKE_TOPICS],
+        description="The lake's event objects of each hour as last listed: models read just these.",
+        group_name="external",
+        kinds={kind},
+        owners=OWNERS,
+        partitions_def=hours,
+        metadata={"dagster/column_schema": declared_columns(table_columns(INVENTORY.path[-1]))},
+    )
 
 
 def build_event_tables(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetsDefinition:
@@ -97,6 +115,7 @@ def build_reference_tables(kind: str, published: Iterable[PublishedTable]) -> dg
             group_name="external",
             kinds={kind, "parquet"},
             owners=OWNERS,
+            metadata={"dagster/column_schema": declared_columns(table_columns("songs_ext"))},
         ),
         dg.AssetSpec(
             external_key("locations_ext"),
@@ -105,6 +124,7 @@ def build_reference_tables(kind: str, published: Iterable[PublishedTable]) -> dg
             group_name="external",
             kinds={kind, "parquet"},
             owners=OWNERS,
+            metadata={"dagster/column_schema": declared_columns(table_columns("locations_ext"))},
         ),
     ]
 

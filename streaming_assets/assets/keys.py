@@ -27,6 +27,9 @@ def external_key(table: str) -> dg.AssetKey:
     return dg.AssetKey(["external", table])
 
 
+INVENTORY = external_key("lake_objects")
+
+
 def _name(topic: str) -> str:
     """What a topic holds. That of the dead letters is called after a connector, which not every target has."""
     return "dead_letters" if topic == DEAD_LETTERS.topic else topic

@@ -1,8 +1,11 @@
 """Where events come from: the site (here its simulator) and the Kafka topics. Dagster sees them, it makes neither."""
 
+from collections.abc import Iterable
+
 import dagster as dg
 
 from streaming_assets.assets.keys import OWNERS, SIMULATOR, topic_key
+from streaming_assets.contracts import Column
 from streaming_assets.events import DEAD_LETTERS, LAKE_TYPES, EventType
 
 
@@ -11,11 +14,19 @@ def event_columns(event_type: EventType) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
-                field.name, field.kind, constraints=dg.TableColumnConstraints(nullable=not field.required)
+                field.name,
+                field.kind,
+                field.description,
+                dg.TableColumnConstraints(nullable=not field.required),
             )
             for field in event_type.fields
         ]
     )
+
+
+def declared_columns(columns: Iterable[Column]) -> dg.TableSchema:
+    """The columns of a table that is declared as a source."""
+    return dg.TableSchema([dg.TableColumn(c.name, c.kind, c.description) for c in columns])
 
 
 def source_specs() -> list[dg.AssetSpec]:

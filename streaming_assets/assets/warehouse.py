@@ -10,6 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from streaming_assets.assets.charges import by_model, metadata
+from streaming_assets.assets.column_lineage import Lineage, read_lineage, with_lineage
 from streaming_assets.assets.keys import OWNERS, external_key
 from streaming_assets.assets.tested_hours import verdicts
 from streaming_assets.dagster_runtime.dbt import DbtRunner, is_scratch
@@ -23,9 +24,10 @@ from streaming_assets.warehouses.warehouse import Cost, Warehouse
 class Translator(DagsterDbtTranslator):
     """Keys and groups by layer; tests are checks of the model that they test."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, lineage: Lineage) -> None:
         super().__init__()
         self._kind = kind
+        self._lineage = lineage
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] == "model":
@@ -53,6 +55,11 @@ class Translator(DagsterDbtTranslator):
         deps = [dep for dep in spec.additional_deps if not is_scratch(dep.asset_key.path[-1])]
         return spec._replace(blocking=False, partitions_def=None, additional_deps=deps)
 
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        metadata = super().get_metadata(dbt_resource_props)
+        columns = self._lineage.get(dbt_resource_props["name"])
+        return with_lineage(metadata, columns) if columns else metadata
+
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return dbt_resource_props["description"]  # without the SQL, which Dagster would append
 
@@ -77,7 +84,7 @@ def build_warehouse_models(
         hours_per_step: the longest span, h, of one dbt invocation; a longer range takes several.
         usd_per_tib: price of 2^40 bytes billed, USD, where the warehouse bills any.
     """
-    translator = Translator(kind)
+    translator = Translator(kind, read_lineage())
 
     @dbt_assets(
         manifest=manifest,

@@ -16,7 +16,7 @@ LABELS = {"application": "streaming-assets"}
 MAX_BAD_RECORDS = 10_000
 
 _HIVE_KEY = "date"
-_TYPES = {"varchar": "STRING", "double": "FLOAT", "boolean": "BOOLEAN"}  # as the API spells them
+_TYPES = {"string": "STRING", "double": "FLOAT", "boolean": "BOOLEAN"}  # as the API spells them
 
 
 def event_table(reference: TableReference, event_type: EventType, lake: Lake) -> Table:
@@ -63,7 +63,7 @@ def empty_reference_table(reference: TableReference) -> Table:
 
 def reference_columns(name: str) -> list[SchemaField]:
     """Columns of a reference file's table."""
-    return [SchemaField(column, _TYPES[kind]) for column, kind in REFERENCE[name]]
+    return [SchemaField(c.name, _TYPES[c.kind], description=c.description) for c in REFERENCE[name]]
 
 
 def differences(found: Table, wanted: Table) -> list[str]:

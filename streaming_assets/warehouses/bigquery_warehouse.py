@@ -25,7 +25,13 @@ from streaming_assets.warehouses.bigquery_tables import (
     must_be_made_anew,
     reference_table,
 )
-from streaming_assets.warehouses.tables import INVENTORY_SCHEMA, inventory_row, is_outdated, new_generation
+from streaming_assets.warehouses.tables import (
+    INVENTORY,
+    INVENTORY_SCHEMA,
+    inventory_row,
+    is_outdated,
+    new_generation,
+)
 from streaming_assets.warehouses.warehouse import (
     Cost,
     QueryFailed,
@@ -45,7 +51,8 @@ INVENTORY_TYPES = {
     pa.timestamp("us"): "TIMESTAMP",
 }
 _INVENTORY_COLUMNS = [
-    bigquery.SchemaField(field.name, INVENTORY_TYPES[field.type]) for field in INVENTORY_SCHEMA
+    bigquery.SchemaField(column.name, INVENTORY_TYPES[field.type], description=column.description)
+    for column, field in zip(INVENTORY, INVENTORY_SCHEMA, strict=True)
 ]
 
 

@@ -86,7 +86,10 @@ class DuckDbWarehouse(Warehouse):
     def prepare(self) -> None:
         is_new = not self.has_table("lake_objects")
         with self.connect() as connection:
-            connection.execute(INVENTORY)
+            columns = [f"{column.name} {column.kind}" for column in INVENTORY]
+            connection.execute(f"create table if not exists lake_objects ({', '.join(columns)})")
+            for column in columns:
+                connection.execute(f"alter table lake_objects add column if not exists {column}")
             if is_new:
                 connection.execute(f"comment on table lake_objects is '{new_generation()}'")
             elif is_outdated(_generation(connection)):
@@ -210,7 +213,7 @@ class DuckDbWarehouse(Warehouse):
             f"select * from read_parquet({glob_literal(lake.uri(file))})"
             if found
             else "select "
-            + ", ".join(f"null::{kind} as {column}" for column, kind in REFERENCE[name])
+            + ", ".join(f"null::{column.kind} as {column.name}" for column in REFERENCE[name])
             + " limit 0"
         )
         self.execute(f"create or replace view {name} as {rows}")

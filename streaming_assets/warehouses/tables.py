@@ -7,60 +7,27 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from streaming_assets.contracts import table_columns
 from streaming_assets.events import DEAD_LETTERS, WAREHOUSE_TYPES, EventType
 from streaming_assets.lake.inventory import InventoryRow
 
 # Of what the tables hold: to be raised when keys or columns of models change, so that no run mixes old rows with new.
 TABLES_VERSION = 3
 
-INVENTORY = """
-create table if not exists lake_objects (
-    topic varchar, bucket_ingestion_datetime timestamp, object_name varchar, uri varchar,
-    kafka_partition bigint, life varchar, size_bytes bigint, generation bigint, row_count bigint,
-    error varchar, is_processed boolean, content_hash varchar, lines_uri varchar
-);
-alter table lake_objects add column if not exists content_hash varchar;
-alter table lake_objects add column if not exists lines_uri varchar
-"""
-INVENTORY_SCHEMA = pa.schema(
-    [
-        ("topic", pa.string()),
-        ("bucket_ingestion_datetime", pa.timestamp("us")),
-        ("object_name", pa.string()),
-        ("uri", pa.string()),
-        ("kafka_partition", pa.int64()),
-        ("life", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("generation", pa.int64()),
-        ("row_count", pa.int64()),
-        ("error", pa.string()),
-        ("is_processed", pa.bool_()),
-        ("content_hash", pa.string()),
-        ("lines_uri", pa.string()),
-    ]
-)
+_ARROW = {
+    "string": pa.string(),
+    "bigint": pa.int64(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us"),
+}
+INVENTORY = table_columns("lake_objects")
+INVENTORY_SCHEMA = pa.schema([(column.name, _ARROW[column.kind]) for column in INVENTORY])
 
 # Where each topic's rows are staged.
 STAGING = {kind.topic: kind.staging for kind in WAREHOUSE_TYPES if kind.staging}
 
-REFERENCE = {
-    "songs_ext": (
-        ("track_id", "varchar"),
-        ("artist", "varchar"),
-        ("title", "varchar"),
-        ("duration", "double"),
-        ("genre", "varchar"),
-        ("is_retired", "boolean"),
-    ),
-    "locations_ext": (
-        ("country_code", "varchar"),
-        ("postal_code", "varchar"),
-        ("city", "varchar"),
-        ("state", "varchar"),
-        ("state_code", "varchar"),
-        ("is_retired", "boolean"),
-    ),
-}
+# The columns of the reference files' tables.
+REFERENCE = {table: table_columns(table) for table in ("songs_ext", "locations_ext")}
 
 
 def new_generation() -> str:

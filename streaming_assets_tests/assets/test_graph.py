@@ -12,9 +12,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from streaming_assets.assets.column_lineage import LINEAGE
 from streaming_assets.assets.source import event_columns
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.settings import Settings
+from streaming_assets_tests.assets.column_lineage import as_text, column_lineage
 from streaming_assets_tests.assets.listing import LISTING, listing
 
 pytestmark = pytest.mark.xdist_group("assets_graph")  # the definitions are built once
@@ -80,15 +82,11 @@ def test_a_range_of_any_step_is_one_run(nodes: Mapping[str, Any]) -> None:
 
 def test_each_table_has_its_columns_with_types_and_descriptions(nodes: Mapping[str, Any]) -> None:
     tables = {key: node for key, node in nodes.items() if key.split("/")[0] not in FILES_AND_PAGES}
-    without = {key for key, node in tables.items() if "dagster/column_schema" not in node.metadata}
-    assert without <= {"external/songs_ext", "external/locations_ext"}
     for key, node in tables.items():
-        if key not in without:
-            columns = node.metadata["dagster/column_schema"].columns
-            assert columns, key
-            assert all(column.type for column in columns), key
-            if key.split("/")[0] in {"staging", "core", "marts"}:
-                assert [c.name for c in columns if not c.description] == [], key
+        columns = node.metadata["dagster/column_schema"].columns
+        assert columns, key
+        assert all(column.type for column in columns), key
+        assert [c.name for c in columns if not c.description] == [], key
 
 
 @pytest.mark.parametrize("event_type", LAKE_TYPES, ids=lambda event_type: event_type.topic)
@@ -102,13 +100,44 @@ def test_an_events_columns_are_its_fields(event_type) -> None:
 def test_no_asset_is_scratch_and_lineage_leads_through_it(nodes: Mapping[str, Any]) -> None:
     assert not [key for key in nodes if key.split("/")[-1].startswith(("base_", "int_"))]
     parents = {key: {parent.to_user_string() for parent in node.parent_keys} for key, node in nodes.items()}
-    assert parents["staging/stg_listen_events"] == {"external/listen_events_ext"}
+    inventory = "external/lake_objects"
+    assert parents["staging/stg_listen_events"] == {"external/listen_events_ext", inventory}
     # Songs are those that any copy of a listen names, so they come from the lines themselves.
-    assert parents["core/dim_songs"] == {"external/songs_ext", "external/listen_events_ext"}
+    assert parents["core/dim_songs"] == {"external/songs_ext", "external/listen_events_ext", inventory}
     assert parents["serving/dashboard_snapshot"] == {key for key in nodes if key.startswith("marts/")}
     orphans = {key for key, found in parents.items() if not found}
     assert orphans == {"source/simulator", "reference/songs", "reference/locations"}
     assert set().union(*parents.values()) <= set(nodes)
+
+
+def test_columns_lead_from_a_fact_through_staging_to_a_topics_fields(nodes: Mapping[str, Any]) -> None:
+    def made_of(key: str, column: str) -> set[str]:
+        deps = nodes[key].metadata["dagster/column_lineage"].deps_by_column[column]
+        return {f"{dep.asset_key.to_user_string()}.{dep.column_name}" for dep in deps}
+
+    staged, fields = "staging/stg_listen_events", "external/listen_events_ext"
+    assert made_of("core/fact_listen_events", "pk_song") == {
+        f"{staged}.{c}" for c in ("artist", "song", "duration")
+    }
+    assert made_of(staged, "session_id") == {f"{fields}.sessionId"}
+    assert "sessionId" in [c.name for c in nodes[fields].metadata["dagster/column_schema"].columns]
+    columns = nodes[staged].metadata["dagster/column_schema"].columns
+    (session,) = [column for column in columns if column.name == "session_id"]
+    assert session.description.endswith(f"(from {fields}.sessionId)")
+
+
+def test_each_columns_lineage_ends_at_a_column_of_an_asset(nodes: Mapping[str, Any]) -> None:
+    for key, node in nodes.items():
+        for deps in getattr(node.metadata.get("dagster/column_lineage"), "deps_by_column", {}).values():
+            for dep in deps:
+                schema = nodes[dep.asset_key.to_user_string()].metadata["dagster/column_schema"]
+                assert dep.column_name in [column.name for column in schema.columns], (key, dep)
+
+
+def test_the_lineage_of_columns_is_that_of_the_models_as_they_are(parsed_project: Path) -> None:
+    assert as_text(column_lineage(parsed_project)) == LINEAGE.read_text(), (
+        "models have changed: python -m streaming_assets_tests.assets.column_lineage"
+    )
 
 
 def test_checks_block_nothing(defs: dg.Definitions) -> None:

@@ -191,7 +191,9 @@ def test_tests_look_at_the_rows_of_a_run(dbt: ByHand) -> None:
 
     def failed(hour: int) -> set[str]:
         nodes = [event["data"]["node_info"] for event in runner.test((HOURS[hour], HOURS[hour] + HOUR))]
-        return {node["node_name"].partition("_columns_")[2] for node in nodes if node["node_status"] != "pass"}
+        return {
+            node["node_name"].partition("_columns_")[2] for node in nodes if node["node_status"] != "pass"
+        }
 
     assert failed(2) == set(), "it has no listens"
     assert {name.partition("__")[0] for name in failed(0)} == {

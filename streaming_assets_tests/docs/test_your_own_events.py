@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from streaming_assets.checks.queries import UNACCOUNTED_ROWS
-from streaming_assets.resources.tables import literal
+from streaming_assets.warehouses.tables import literal
 from streaming_assets_tests.docs.project_copy import ProjectCopy, read_page
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("docs"), pytest.mark.timeout(1200)]

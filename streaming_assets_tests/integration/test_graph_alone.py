@@ -122,9 +122,7 @@ def test_execute_all_of_an_assets_checks(graph: Graph, tags: dict[str, str]) -> 
     before = graph.tables()
     checks = graph.defs.resolve_asset_graph().get_check_keys_for_assets({FACT})
     wanted = {check for check in checks if check.name != "freshness_check"}
-    assert {"level_agrees_with_history", "unique_fact_listen_events_event_id"} <= {
-        c.name for c in wanted
-    }
+    assert {"level_agrees_with_history", "unique_fact_listen_events_event_id"} <= {c.name for c in wanted}
     result = launch(graph, checks=tuple(wanted), tags=tags)
     assert result.success, failures(result)
     told: dict[dg.AssetCheckKey, list[str | None]] = {}

@@ -3,7 +3,7 @@
     Columns: topic, kafka_partition, kafka_offset, life (of the source), reason, raw_text, dead_letter_offset, object_name,
     bucket_ingestion_datetime.
 #}
-{% macro dead_letters(letters) %}{{ return(adapter.dispatch('dead_letters')(letters)) }}{% endmacro %}
+{% macro dead_letters(letters) %}{% do inventory() %}{{ return(adapter.dispatch('dead_letters')(letters)) }}{% endmacro %}
 
 {% macro default__dead_letters(letters) %}
     {%- if not execute -%}{{ return('select 1 as one') }}{%- endif -%}

@@ -7,6 +7,8 @@
     Objects that only the project's own reader can read come from the file that it left of them (lake/reading.py).
     The inventory names the objects of the window's hours: no folder of another hour is opened, however long the history.
 #}
+{% macro inventory() %}{{ return(source('warehouse', 'lake_objects')) }}{% endmacro %}
+
 {% macro topic_lines(topic, source) %}{{ return(adapter.dispatch('topic_lines')(topic, source)) }}{% endmacro %}
 
 {% macro default__topic_lines(topic, source) %}
@@ -44,7 +46,7 @@
         where false
     ) as lines
     {%- endif %}
-    inner join {{ table('lake_objects') }} as objects on lines.filename = objects.uri
+    inner join {{ inventory() }} as objects on lines.filename = objects.uri
     where {{ in_window('objects.bucket_ingestion_datetime') }}
 {% endmacro %}
 
@@ -75,7 +77,7 @@
 #}
 {% macro external_lines(topic, source) -%}
     {{ source }} as lines
-    inner join {{ table('lake_objects') }} as objects on lines._file_name = objects.uri
+    inner join {{ inventory() }} as objects on lines._file_name = objects.uri
     where {{ in_window('lines.`date`') }}
         and objects.topic = '{{ topic }}'
         and {{ in_window('objects.bucket_ingestion_datetime') }}
@@ -178,13 +180,13 @@
         where false
         {%- endif %}
     ) as lines
-    inner join {{ table('lake_objects') }} as objects on lines.uri = objects.uri
+    inner join {{ inventory() }} as objects on lines.uri = objects.uri
     where {{ in_window('objects.bucket_ingestion_datetime') }}
 {% endmacro %}
 
 {# The inventory's objects of a topic and the window's hours that hold rows. #}
 {% macro readable_objects(topic) -%}
-    from {{ table('lake_objects') }}
+    from {{ inventory() }}
     where topic = '{{ topic }}' and row_count > 0 and {{ in_window('bucket_ingestion_datetime') }}
 {%- endmacro %}
 
