@@ -101,7 +101,7 @@ class DbtRunner:
 
         _ = self.manifest  # makes sure that both files are there and fresh
         manifest = Manifest.from_msgpack((self.target_path / "partial_parse.msgpack").read_bytes())
-        manifest.build_flat_graph()  # `graph` in macros, which read the contracts there; dbt makes it only as it parses
+        know_graph(manifest)
         return manifest
 
     def _invoke(self, command: str, span: Span, *options: str) -> tuple[Any, list[dict[str, Any]]]:
@@ -124,6 +124,17 @@ class DbtRunner:
             # dbt has cancelled its queries, whose transactions are undone, and waited for its threads.
             raise result.exception
         return result, events
+
+
+def know_graph(manifest: Any) -> None:
+    """Give macros `graph`, in whose sources they read the contracts: dbt makes it only as it parses.
+
+    dbt's own makes a dictionary of a source each time that a macro looks at it, which is most of a model's rendering.
+    """
+    manifest.build_flat_graph()
+    manifest.flat_graph["sources"] = {
+        name: source.to_dict(omit_none=False) for name, source in manifest.sources.items()
+    }
 
 
 def without_scratch(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ few statements that change a table. A test holds SQL and tables to those of `dbt
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,7 @@ from dbt.flags import get_flags
 from dbt.mp_context import get_mp_context
 from dbt_common.clients.jinja import get_template
 
+from streaming_assets.dagster_runtime.dbt import know_graph
 from streaming_assets.partitions import Span
 from streaming_assets.warehouses.duckdb_functions import register
 from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
@@ -85,7 +86,36 @@ class Executor:
             warehouse.database.execute(f"set {name} = '{value}'")
         start, end = span
         self._config.cli_vars.update(window_start=str(naive(start)), window_end=str(naive(end)))
-        return {model.name: model.run(warehouse) for model in self._models[:models]}
+        return {model.name: model.run(warehouse, span) for model in self._models[:models]}
+
+
+class _Text:
+    """A template's text, kept by what it depends on: the hours, the tables there are, what its queries answer.
+
+    Schedules ask for few spans of hours many times, and to render costs more than to run.
+    """
+
+    def __init__(self, template: Any) -> None:
+        self._template = template
+        self._kept: dict[tuple, list[tuple[list[tuple[str, list]], str]]] = {}
+
+    def render(self, context: dict[str, Any], given: tuple, ask: Callable[[str], list]) -> str:
+        """The text for `given`; `ask` answers a query, and each is asked anew."""
+        known = self._kept.setdefault(given, [])
+        for asked, text in known:
+            if all(ask(query) == answer for query, answer in asked):
+                return text
+        queries: list[tuple[str, list]] = []
+
+        def answer(query: str) -> SimpleNamespace:
+            rows = ask(query)
+            queries.append((query, rows))
+            return SimpleNamespace(rows=rows)
+
+        context["run_query"] = answer  # in place: the project's macros hold this dictionary
+        text = self._template.render(context)
+        known.append((queries, text))
+        return text
 
 
 class _Model:
@@ -96,11 +126,10 @@ class _Model:
         self._kind = node.get_materialization()
         self._columns = {column.name: column.data_type for column in node.columns.values()}
         self._context = generate_runtime_model_context(node, config, manifest)
-        self._context["run_query"] = self._rows
         self._this = self._context["this"]
         replaces = node.config.get("replaces")
         self._sql, self._replaces, self._post = (
-            [get_template(text, self._context, node) for text in texts]
+            [_Text(get_template(text, self._context, node)) for text in texts]
             for texts in (
                 [node.raw_code],
                 [replaces] if replaces else [],
@@ -108,10 +137,11 @@ class _Model:
             )
         )
 
-    def run(self, warehouse: MemoryWarehouse) -> str:
+    def run(self, warehouse: MemoryWarehouse, span: Span) -> str:
         self._database = warehouse.database
-        known = warehouse.relations.get_relations("memory", "main")
-        exists = any(relation.identifier == self.name for relation in known)
+        known = {relation.identifier for relation in warehouse.relations.get_relations("memory", "main")}
+        self._given = (span, frozenset(known))
+        exists = self.name in known
         (sql,) = self._rendered(self._sql)
         self._execute("begin")
         if self._kind != "incremental":
@@ -133,16 +163,16 @@ class _Model:
             warehouse.relations.add(self._this.incorporate(type=kind))
         return sql
 
-    def _rendered(self, templates: list) -> Iterator[str]:
-        return (template.render(self._context) for template in templates)
+    def _rendered(self, templates: list[_Text]) -> Iterator[str]:
+        return (template.render(self._context, self._given, self._rows) for template in templates)
 
     def _execute(self, sql: str) -> None:
         if sql.strip():
             self._database.execute(sql)
 
-    def _rows(self, sql: str) -> SimpleNamespace:
+    def _rows(self, sql: str) -> list:
         found = self._database.execute(sql)
-        return SimpleNamespace(rows=found.fetchall() if found.description else [])
+        return found.fetchall() if found.description else []
 
 
 def _in_order(manifest: Manifest) -> Iterator[ModelNode]:
@@ -162,7 +192,7 @@ def _parse(project: Path) -> Manifest:
     result = dbtRunner().invoke(["parse", "--quiet", *folders, "--log-level-file", "none"])
     if not isinstance(result.result, Manifest):
         raise RuntimeError(f"dbt can't parse {project}: {result.exception}")
-    result.result.build_flat_graph()  # macros read the contracts in it
+    know_graph(result.result)
     return result.result
 
 
