@@ -11,6 +11,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from streaming_assets.assets.charges import by_model, metadata
 from streaming_assets.assets.column_lineage import Lineage, read_lineage, with_lineage
+from streaming_assets.assets.dbt_checks import named_for_people
 from streaming_assets.assets.keys import OWNERS, external_key
 from streaming_assets.assets.tested_hours import verdicts
 from streaming_assets.dagster_runtime.dbt import DbtRunner, is_scratch
@@ -85,6 +86,7 @@ def build_warehouse_models(
         usd_per_tib: price of 2^40 bytes billed, USD, where the warehouse bills any.
     """
     translator = Translator(kind, read_lineage())
+    manifest = named_for_people(manifest)
 
     @dbt_assets(
         manifest=manifest,

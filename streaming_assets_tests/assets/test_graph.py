@@ -147,6 +147,13 @@ def test_checks_block_nothing(defs: dg.Definitions) -> None:
     assert not [key for key in keys if graph.get_check_spec(key).blocking]
 
 
+def test_each_check_has_a_name_that_fits_a_list_and_says_what_it_holds(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    specs = [graph.get_check_spec(key) for key in graph.asset_check_keys]
+    assert [spec.name for spec in specs if len(spec.name) > 45] == []
+    assert [spec.key.to_user_string() for spec in specs if not spec.description] == []
+
+
 def test_the_hourly_job_holds_all_hours_and_nothing_else(defs: dg.Definitions) -> None:
     hourly = {
         key.to_user_string() for key in defs.resolve_job_def("hourly").asset_layer.executable_asset_keys

@@ -122,7 +122,7 @@ def test_execute_all_of_an_assets_checks(graph: Graph, tags: dict[str, str]) -> 
     before = graph.tables()
     checks = graph.defs.resolve_asset_graph().get_check_keys_for_assets({FACT})
     wanted = {check for check in checks if check.name != "freshness_check"}
-    assert {"level_agrees_with_history", "unique_fact_listen_events_event_id"} <= {c.name for c in wanted}
+    assert {"level_agrees_with_history", "event_id_is_unique"} <= {c.name for c in wanted}
     result = launch(graph, checks=tuple(wanted), tags=tags)
     assert result.success, failures(result)
     told: dict[dg.AssetCheckKey, list[str | None]] = {}
@@ -145,7 +145,7 @@ def test_one_dbt_test_alone(graph: Graph) -> None:
 def test_a_dbt_test_that_fails_names_the_hours_and_stays_failed_until_they_are_run_again(
     graph: Graph,
 ) -> None:
-    check = dg.AssetCheckKey(FACT, "accepted_values_fact_listen_events_level__free__paid")
+    check = dg.AssetCheckKey(FACT, "level_is_known")
 
     def verdict(number: int) -> dg.AssetCheckEvaluation:
         result = launch(graph, checks=(check,), tags={"dagster/partition": key_of(hour(number))})
