@@ -204,7 +204,7 @@ class Pages(DagsterSystem):
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=chromium, args=LAUNCH)
                 page = browser.new_page(viewport={"width": 1400, "height": 1000})
-                page.set_default_timeout(60_000)
+                page.set_default_timeout(PATIENCE * 1000)
                 try:
                     look(page)
                 except Exception:
@@ -306,6 +306,7 @@ def test_an_hour_is_materialised_by_clicks(pages: Pages) -> None:
         page.get_by_role("button", name="Launch", exact=False).last.click()
         wait_until(lambda: len(pages.instance.get_runs()) > len(before), "a run is launched", PATIENCE)
         (run,) = [run for run in pages.instance.get_runs() if run.run_id not in before]
+        pages.succeeds(run.run_id)
         page.goto(f"{pages.address}/runs/{run.run_id}")
         page.get_by_text("Success", exact=True).first.wait_for()
 
