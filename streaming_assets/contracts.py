@@ -181,10 +181,20 @@ class Column:
     description: str
 
 
-def table_columns(table: str, project: Path = PROJECT_DIR) -> tuple[Column, ...]:
-    """The columns of a source that is no contract: the inventory, the publish queue, a reference file."""
-    (found,) = (declared for _, declared in _tables(project / SOURCES) if declared["name"] == table)
-    return tuple(Column(c["name"], c["data_type"], c["description"]) for c in found["columns"])
+@dataclass(frozen=True)
+class DeclaredTable:
+    """A source that is no contract: the inventory, the publish queue, the table of a reference file."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+
+
+def declared_table(name: str, project: Path = PROJECT_DIR) -> DeclaredTable:
+    """What the project's sources say of a table."""
+    (found,) = (table for _, table in _tables(project / SOURCES) if table["name"] == name)
+    columns = tuple(Column(c["name"], c["data_type"], c["description"]) for c in found["columns"])
+    return DeclaredTable(name, found["description"], columns)
 
 
 def model_columns(model: str, project: Path = PROJECT_DIR) -> list[str]:
@@ -208,6 +218,10 @@ def parse_contract(path: Path, table: Mapping[str, Any]) -> EventType:
     by_name = {field.name: field for field in fields}
     if len(by_name) < len(fields):
         raise _error(path, table, f"{table['name']} names a field twice")
+    for name in by_name:
+        parts = [other for other in by_name if other.startswith(f"{name}.")]
+        if parts:
+            raise _error(path, table, f"{name} and {parts[0]} are fields: read an object whole or in parts")
     columns = [field.column for field in fields if field.column]
     if len(set(columns)) < len(columns):
         raise _error(path, table, f"two fields of {table['name']} have one column")

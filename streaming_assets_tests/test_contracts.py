@@ -89,6 +89,7 @@ MISTAKES = {
     "a mean with one bound": ("[30, 1800]", "[30]", r"usual mean of duration is \[30\], which takes"),
     "a filter by a number": ("event_time: ts", "filter: {field: ts, keep: [1]}", "ts, which is no string"),
     "a filter that keeps nothing": ("event_time: ts", "filter: {field: level}", "keeps None of level"),
+    "an object and a part of it": ("name: city", "name: song.mood", r"song and song\.mood are fields: read an"),
     "no YAML": ("version: 2", "version: [2", "is no YAML"),
 }  # fmt: skip
 

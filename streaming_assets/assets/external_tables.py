@@ -7,7 +7,7 @@ import dagster as dg
 
 from streaming_assets.assets.keys import INVENTORY, LOCATIONS, OWNERS, SONGS, external_key, prefix_key
 from streaming_assets.assets.source import declared_columns, event_columns
-from streaming_assets.contracts import table_columns
+from streaming_assets.contracts import declared_table
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.dagster_runtime.partition_metadata import add_partition_metadata
 from streaming_assets.dashboards.tables import PublishedTable
@@ -27,15 +27,16 @@ def inventory_spec(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetSpec:
 
     It is seen alone: what a run listed is told with the external tables.
     """
+    table = declared_table(INVENTORY.path[-1])
     return dg.AssetSpec(
         INVENTORY,
         deps=[prefix_key(topic) for topic in LAKE_TOPICS],
-        description="The lake's event objects of each hour as last listed: models read just these.",
+        description=table.description,
         group_name="external",
         kinds={kind},
         owners=OWNERS,
         partitions_def=hours,
-        metadata={"dagster/column_schema": declared_columns(table_columns(INVENTORY.path[-1]))},
+        metadata={"dagster/column_schema": declared_columns(table)},
     )
 
 
@@ -109,23 +110,18 @@ def build_reference_tables(kind: str, published: Iterable[PublishedTable]) -> dg
     named_now = sorted({(table.mart, table.mart_day) for table in published if table.mart != table.name})
     specs = [
         dg.AssetSpec(
-            external_key("songs_ext"),
-            deps=[SONGS],
-            description="The reference catalogue of songs, as written to the lake.",
+            external_key(table.name),
+            deps=[file],
+            description=table.description,
             group_name="external",
             kinds={kind, "parquet"},
             owners=OWNERS,
-            metadata={"dagster/column_schema": declared_columns(table_columns("songs_ext"))},
-        ),
-        dg.AssetSpec(
-            external_key("locations_ext"),
-            deps=[LOCATIONS],
-            description="The reference list of postal codes, as written to the lake.",
-            group_name="external",
-            kinds={kind, "parquet"},
-            owners=OWNERS,
-            metadata={"dagster/column_schema": declared_columns(table_columns("locations_ext"))},
-        ),
+            metadata={"dagster/column_schema": declared_columns(table)},
+        )
+        for table, file in (
+            (declared_table("songs_ext"), SONGS),
+            (declared_table("locations_ext"), LOCATIONS),
+        )
     ]
 
     @dg.multi_asset(name="reference_tables", specs=specs, can_subset=True, pool=WAREHOUSE_POOL)

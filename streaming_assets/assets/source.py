@@ -1,11 +1,9 @@
 """Where events come from: the site (here its simulator) and the Kafka topics. Dagster sees them, it makes neither."""
 
-from collections.abc import Iterable
-
 import dagster as dg
 
 from streaming_assets.assets.keys import OWNERS, SIMULATOR, topic_key
-from streaming_assets.contracts import Column
+from streaming_assets.contracts import DeclaredTable
 from streaming_assets.events import DEAD_LETTERS, LAKE_TYPES, EventType
 
 
@@ -24,9 +22,9 @@ def event_columns(event_type: EventType) -> dg.TableSchema:
     )
 
 
-def declared_columns(columns: Iterable[Column]) -> dg.TableSchema:
+def declared_columns(table: DeclaredTable) -> dg.TableSchema:
     """The columns of a table that is declared as a source."""
-    return dg.TableSchema([dg.TableColumn(c.name, c.kind, c.description) for c in columns])
+    return dg.TableSchema([dg.TableColumn(c.name, c.kind, c.description) for c in table.columns])
 
 
 def source_specs() -> list[dg.AssetSpec]:

@@ -1,13 +1,14 @@
 """Tables that the warehouse has beside dbt's: the inventory of the lake's objects, and external tables' columns."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 
-from streaming_assets.contracts import table_columns
+from streaming_assets.contracts import declared_table
 from streaming_assets.events import DEAD_LETTERS, WAREHOUSE_TYPES, EventType
 from streaming_assets.lake.inventory import InventoryRow
 
@@ -20,14 +21,14 @@ _ARROW = {
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us"),
 }
-INVENTORY = table_columns("lake_objects")
+INVENTORY = declared_table("lake_objects").columns
 INVENTORY_SCHEMA = pa.schema([(column.name, _ARROW[column.kind]) for column in INVENTORY])
 
 # Where each topic's rows are staged.
 STAGING = {kind.topic: kind.staging for kind in WAREHOUSE_TYPES if kind.staging}
 
 # The columns of the reference files' tables.
-REFERENCE = {table: table_columns(table) for table in ("songs_ext", "locations_ext")}
+REFERENCE = {table: declared_table(table).columns for table in ("songs_ext", "locations_ext")}
 
 
 def new_generation() -> str:
@@ -68,8 +69,23 @@ def view_columns(event_type: EventType) -> tuple[str, str]:
         return ", ".join(f"'{name}': 'varchar'" for name in names), ", ".join(
             f"lines.{name}" for name in names
         )
-    struct = ", ".join(f'"{name}" varchar' for name in names)
-    return f"'value': 'struct({struct})'", ", ".join(f'lines.value."{name}"' for name in names)
+    selected = ", ".join(f"lines.value.{_path(name)}" for name in names)
+    return f"'value': '{_struct(names)}'", selected
+
+
+def _path(name: str) -> str:
+    parts = '"."'.join(name.split("."))
+    return f'"{parts}" as "{name}"' if "." in name else f'"{parts}"'
+
+
+def _struct(names: Iterable[str]) -> str:
+    """DuckDB's type of an object of texts; a dot in a name leads into a nested one."""
+    inner: dict[str, list[str]] = {}
+    for name in names:
+        head, _, rest = name.partition(".")
+        inner.setdefault(head, []).extend([rest] if rest else [])
+    kinds = (f'"{head}" {_struct(rest) if rest else "varchar"}' for head, rest in inner.items())
+    return f"struct({', '.join(kinds)})"
 
 
 def inventory_row(row: InventoryRow) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from streaming_assets.events import BY_TOPIC, DEAD_LETTERS
+from streaming_assets.events import BY_TOPIC, DEAD_LETTERS, EventField
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import Found, InventoryRow
 from streaming_assets.lake.names import SONGS, ObjectName
@@ -273,6 +273,25 @@ def test_an_external_table_reads_every_field_as_text(tmp_path: Path) -> None:
         )
         read = place.warehouse.rows(f'{found} and "offset" = 0')
         assert read == [("Hello", "Ann", '{"odd":1}', datetime(2025, 3, 1, 1))]
+    finally:
+        place.close()
+
+
+def test_an_external_table_reads_fields_of_nested_objects(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    try:
+        topic = BY_TOPIC["listen_events"]
+        email, country = EventField("customer.email", "string"), EventField("customer.country", "string")
+        place.warehouse.prepare()
+        event = listen(hour(1), customer={"email": "ann@example.com", "country": {"code": "DE"}})
+        name = place.put(topic.topic, hour(1), [event])
+        place.warehouse.record_objects(SPAN, [InventoryRow(name, place.lake.uri(str(name)), 10, 1, 1)])
+        event_type = replace(topic, fields=(topic.fields[1], email, country))
+        place.warehouse.create_event_table(event_type, place.lake, print)
+        found = place.warehouse.rows(
+            'select song, "customer.email", "customer.country" from listen_events_ext'
+        )
+        assert found == [("Hello", "ann@example.com", '{"code":"DE"}')]
     finally:
         place.close()
 
