@@ -62,6 +62,19 @@ def test_imports_go_one_way(file: Path) -> None:
         assert name != "dagster" or own not in PLAIN, f"{own} is to know nothing of Dagster"
 
 
+# dbt-duckdb's plugins are made to be derived from.
+PRIVATE = re.compile(
+    r"dagster(_\w+)?\._|dagster_(dbt|gcp|postgres)\.\w+\.|dagster_shared|dbt\.(?!adapters\.duckdb\.plugins)"
+)
+
+
+def test_private_parts_of_dagster_and_dbt_are_used_in_one_room() -> None:
+    deployed = [*(PROJECT_ROOT / "deploy").rglob("*.py")]
+    for file in [*deployed, *(file for file in FILES if room_of(file) != "dagster_runtime")]:
+        used = [module for module in imported(file) if PRIVATE.match(module)]
+        assert not used, f"{file}: {used} belongs behind dagster_runtime (docs/dagster-runtime.md)"
+
+
 def test_benchmarks_and_what_is_shared_with_tests_import_no_test() -> None:
     for file in [*(PROJECT_ROOT / "benchmarks").glob("*.py"), *(PACKAGE / "testing").glob("*.py")]:
         assert not [module for module in imported(file) if module.startswith("streaming_assets_tests")], file

@@ -6,15 +6,16 @@ Usage: drain.py [SECONDS]   (how long to wait at most; default 900)
 import sys
 import time
 
-from dagster import DagsterInstance, RunsFilter
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+IN_PROGRESS = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 
 
 def drain(instance: DagsterInstance, seconds: float) -> int:
     """Returns the number of runs that are still in progress when it stops waiting."""
     deadline = time.monotonic() + seconds
     while True:
-        running = instance.get_runs_count(RunsFilter(statuses=IN_PROGRESS_RUN_STATUSES))
+        running = instance.get_runs_count(RunsFilter(statuses=IN_PROGRESS))
         if not running or time.monotonic() > deadline:
             return running
         print(

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
+from streaming_assets.dagster_runtime.private_names import AssetCheckExecutionRecordStatus
 from streaming_assets.lake.names import HOUR, hours_between
 from streaming_assets.partitions import Span, hour_of, key_of, spans
 

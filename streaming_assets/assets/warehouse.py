@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from streaming_assets.assets.charges import by_model, metadata
 from streaming_assets.assets.column_lineage import Lineage, read_lineage, with_lineage
@@ -17,6 +16,7 @@ from streaming_assets.assets.tested_hours import verdicts
 from streaming_assets.dagster_runtime.dbt import DbtRunner, is_scratch
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.dagster_runtime.partition_metadata import add_partition_metadata
+from streaming_assets.dagster_runtime.private_names import DbtCoreCliEventMessage
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span, hour_of, key_of, spans, steps
 from streaming_assets.warehouses.warehouse import Cost, Warehouse

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.events import RunFailureReason
 
 from streaming_assets.assets.external_tables import REFERENCE_TABLES
 from streaming_assets.automation.failures import Outcome, failure_of, work_off
@@ -17,6 +16,7 @@ from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, c
 from streaming_assets.checks.comparison import Comparison, compare
 from streaming_assets.checks.lake import report
 from streaming_assets.dagster_runtime.instance import dagster_environment, prepare_dagster_home
+from streaming_assets.dagster_runtime.private_names import RunFailureReason
 from streaming_assets.dagster_runtime.run_process import attended
 from streaming_assets.dagster_runtime.runs import runs_in_flight, span_tags
 from streaming_assets.lake.factory import lake_of

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 import dagster as dg
-from dagster._core.execution.plan.objects import ErrorSource
-from dagster_shared.error import SerializableErrorInfo
 
+from streaming_assets.dagster_runtime.private_names import ErrorSource, SerializableErrorInfo
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
 from streaming_assets.warehouses.warehouse import WarehouseLocked

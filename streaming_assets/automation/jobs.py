@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from streaming_assets.assets.keys import LOCATIONS, SONGS, external_key
+from streaming_assets.dagster_runtime.private_names import UnresolvedAssetJobDefinition
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from streaming_assets.assets.keys import prefix_key
 from streaming_assets.automation.arrivals import Cursor, Fingerprint, changed, fingerprints, shrunk
@@ -14,6 +13,7 @@ from streaming_assets.automation.failures import MOST_WITHOUT_SUCCESS, Cause, fa
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET
 from streaming_assets.automation.mending import digest_of, hours_left_to_others, look_at, to_mend
 from streaming_assets.checks.comparison import is_within, kept_since
+from streaming_assets.dagster_runtime.private_names import UnresolvedAssetJobDefinition
 from streaming_assets.dagster_runtime.runs import runs_in_flight, span_of, span_tags
 from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.inventory import list_topics, sort_out

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
-from dagster._utils.warnings import SupersessionWarning
 
 DEADLINE = "30 * * * *"
 
@@ -31,5 +30,5 @@ def build_freshness_sensor(checks: Sequence[dg.AssetChecksDefinition]) -> dg.Sen
 def _supersession_known() -> Iterator[None]:
     """Freshness policies, which Dagster names instead, are blind to partitions: an old hour's run makes them pass."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SupersessionWarning)
+        warnings.simplefilter("ignore", dg.SupersessionWarning)
         yield

@@ -21,9 +21,9 @@ from streaming_assets.checks.queries import (
     differences,
     limits_of_fields,
 )
-from streaming_assets.checks.verdicts import Verdict, report
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.dagster_runtime.runs import span_of
+from streaming_assets.dagster_runtime.verdicts import Verdict, report
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.names import HOUR, hours_between
 from streaming_assets.partitions import Span, spans
