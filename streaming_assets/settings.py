@@ -67,7 +67,10 @@ class Settings(BaseSettings):
     )
 
     target: Literal["local", "gcp"] = Field(
-        "local", description="Where lake and warehouse are: a folder and DuckDB, or GCS and BigQuery"
+        "local", description="The usual pairs of lake and warehouse: a folder and DuckDB, or GCS and BigQuery"
+    )
+    warehouse: Literal["", "duckdb", "bigquery"] = Field(
+        "", description="Where the tables are; empty means duckdb on target local, bigquery on gcp"
     )
     home: LocalPath = Field(
         PROJECT_ROOT / ".local",
@@ -79,10 +82,10 @@ class Settings(BaseSettings):
         "HOME, else 2025-01-01T00:00Z",
     )
     lake_url: Place = Field(
-        "", description="Lake root: a folder or gs://bucket[/prefix]; empty means HOME/lake (local only)"
+        "", description="Lake root: a folder or gs://bucket[/prefix]; empty means HOME/lake (target local)"
     )
     warehouse_path: LocalPath | None = Field(
-        None, description="DuckDB file of target local; empty means HOME/warehouse.duckdb"
+        None, description="DuckDB file; empty means HOME/warehouse.duckdb"
     )
     warehouse_lock_timeout_seconds: int = Field(
         3600, ge=0, description="How long a run waits, s, for another process to release the DuckDB file"
@@ -100,9 +103,9 @@ class Settings(BaseSettings):
         description="Hours that one dbt invocation covers at most; a longer range takes several",
     )
 
-    gcp_project: str = Field("", description="Google Cloud project (target gcp)")
-    bigquery_dataset: str = Field("streaming_assets", description="BigQuery dataset (target gcp)")
-    bigquery_location: str = Field("US", description="BigQuery location (target gcp)")
+    gcp_project: str = Field("", description="Google Cloud project of BigQuery and of a lake in a bucket")
+    bigquery_dataset: str = Field("streaming_assets", description="BigQuery dataset")
+    bigquery_location: str = Field("US", description="BigQuery location")
     bigquery_maximum_bytes_billed: int = Field(
         1_099_511_627_776, ge=10_485_760, description="Bytes billed above which BigQuery refuses a query"
     )
@@ -214,11 +217,14 @@ class Settings(BaseSettings):
                 )
         self.kafka_plugins = self.kafka_plugins or self.kafka_home / "plugins"
         self.kafka_downloads = self.kafka_downloads or self.kafka_home / "downloads"
+        self.warehouse = self.warehouse or ("duckdb" if self.target == "local" else "bigquery")
         if self.target == "gcp" and not self.lake_url.startswith("gs://"):
             raise ValueError("LAKE_URL must be gs://bucket[/prefix] when TARGET is gcp")
         self.lake_url = self.lake_url or str(self.home / "lake")
-        if self.target == "gcp" and not self.gcp_project:
-            raise ValueError("GCP_PROJECT must be set when TARGET is gcp")
+        if self.warehouse == "bigquery" and not self.lake_url.startswith("gs://"):
+            raise ValueError("LAKE_URL must be gs://bucket[/prefix] when WAREHOUSE is bigquery")
+        if self.warehouse == "bigquery" and not self.gcp_project:
+            raise ValueError("GCP_PROJECT must be set when the warehouse is bigquery")
         if self.kafka_sasl_password_file is not None:
             try:
                 self.kafka_sasl_password = SecretStr(self.kafka_sasl_password_file.read_text().strip())
@@ -240,7 +246,7 @@ class Settings(BaseSettings):
 
     @property
     def warehouse_file(self) -> Path:
-        """The DuckDB file of target `local`."""
+        """The DuckDB file."""
         assert self.warehouse_path is not None  # filled by the validator
         return self.warehouse_path
 

@@ -13,7 +13,7 @@ import dagster as dg
 from streaming_assets.automation.jobs import HOURLY_JOB
 from streaming_assets.dagster_runtime.runs import span_tags
 from streaming_assets.events import LAKE_TOPICS
-from streaming_assets.lake.folder import FolderLake
+from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.inventory import list_topics, read_rows
 from streaming_assets.lake.names import HOUR, ObjectName
 from streaming_assets.partitions import Span
@@ -55,8 +55,8 @@ class Place:
 
     def __init__(self, home: Path, **settings: Any) -> None:
         self.settings = Settings(home=home, **settings)
-        self.lake = FolderLake(self.settings.lake_url)
-        self.warehouse = DuckDbWarehouse(self.settings.warehouse_file, 10)
+        self.lake = lake_of(self.settings)
+        self.warehouse = DuckDbWarehouse(self.settings.warehouse_file, 10, self.settings.lake_url)
         self.instance = dg.DagsterInstance.ephemeral()
 
     def put(
@@ -114,7 +114,7 @@ class Graph(Place):
         from streaming_assets.definitions import build_defs
 
         super().__init__(home, **settings)
-        shutil.copytree(parsed, home / "dbt" / self.settings.target, dirs_exist_ok=True)
+        shutil.copytree(parsed, home / "dbt" / self.settings.warehouse, dirs_exist_ok=True)
         self.defs = build_defs(self.settings)
 
     def run(

@@ -215,6 +215,7 @@ INCOMPLETE = {
         {"target": "gcp", "gcp_project": "p", "lake_url": "/lake"},
         "LAKE_URL must be gs://bucket",
     ),
+    "bigquery over a folder": ({"warehouse": "bigquery", "gcp_project": "p"}, "LAKE_URL must be gs://bucket"),
     "gcp without a project": ({"target": "gcp", "lake_url": "gs://b"}, "GCP_PROJECT must be set"),
     "SASL without a mechanism": (
         {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_username": "u", "kafka_sasl_password": "p"},
@@ -239,6 +240,14 @@ def test_settings_that_need_others_say_so(
 def test_gcp_with_all_that_it_needs(environment: Environment) -> None:
     environment.set(target="gcp", gcp_project="p", lake_url="gs://bucket")
     assert load_settings().target == "gcp"
+
+
+def test_lake_and_warehouse_are_apart(environment: Environment) -> None:
+    """Production's lake with a warehouse on a laptop needs no project."""
+    environment.set(lake_url="gs://bucket")
+    assert load_settings().warehouse == "duckdb"
+    environment.set(target="gcp", warehouse="duckdb")
+    assert load_settings().warehouse == "duckdb"
 
 
 def sources() -> dict[str, str]:

@@ -171,7 +171,7 @@ def _graph(settings: Settings, build_defs: BuildDefs) -> Iterator[_Graph]:
     """
     if not warehouse_of(settings).keeps_processes_apart:
         raise ValueError(
-            f"on target {settings.target} only runs of Dagster's queue may write: launch the hours from Dagster's pages"
+            f"{settings.warehouse} is written by runs of Dagster's queue alone: launch the hours from Dagster's pages"
         )
     prepare_dagster_home(settings)
     os.environ.update(dagster_environment(settings))

@@ -30,11 +30,12 @@ class DbtRunner:
     """Parses the project once for each change of it, and builds or tests it over spans of hours."""
 
     def __init__(self, settings: Settings) -> None:
-        self.target_path = settings.home / "dbt" / settings.target
+        self.target_path = settings.home / "dbt" / settings.warehouse
         self._environment = {
             "DBT_TARGET_PATH": str(self.target_path),
             "DBT_LOG_PATH": str(self.target_path / "logs"),
-            env_name("target"): settings.target,
+            env_name("warehouse"): settings.warehouse,
+            env_name("lake_url"): settings.lake_url,
             env_name("warehouse_path"): str(settings.warehouse_path),
             env_name("gcp_project"): settings.gcp_project,
             env_name("bigquery_dataset"): settings.bigquery_dataset,

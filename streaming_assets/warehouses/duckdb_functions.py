@@ -1,4 +1,4 @@
-"""What dbt on DuckDB needs of the project: functions that its SQL calls; a plugin of dbt-duckdb (profiles.yml)."""
+"""A plugin of dbt-duckdb, named in profiles.yml: what dbt on DuckDB needs of the project, functions and the lake."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +9,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 
 from streaming_assets.text import fold
+from streaming_assets.warehouses.duckdb_lake import know_lake
 
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
@@ -20,6 +21,10 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
 
 class Plugin(BasePlugin):
     """What dbt-duckdb looks for in the module."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """Called first, with what the profile says under `config`."""
+        self._lake_url = plugin_config["lake_url"]
 
     def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:
         """Called before dbt opens a database.
@@ -36,3 +41,4 @@ class Plugin(BasePlugin):
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Called for each database that dbt opens."""
         register(conn)
+        know_lake(conn, self._lake_url)

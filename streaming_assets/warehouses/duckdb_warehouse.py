@@ -16,6 +16,7 @@ from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.lake.names import topic_prefix
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
+from streaming_assets.warehouses.duckdb_lake import know_lake
 from streaming_assets.warehouses.tables import (
     INVENTORY,
     INVENTORY_SCHEMA,
@@ -49,8 +50,9 @@ class DuckDbWarehouse(Warehouse):
     asks_freely = True
     event_signature = "bit_xor(hash(event_id))"
 
-    def __init__(self, path: Path, lock_timeout: float) -> None:
+    def __init__(self, path: Path, lock_timeout: float, lake_url: str = "") -> None:
         self.path = path
+        self._lake_url = lake_url
         self._lock_timeout = lock_timeout
         self._held: duckdb.DuckDBPyConnection | None = None  # during `exclusive`
 
@@ -233,6 +235,7 @@ class DuckDbWarehouse(Warehouse):
                 wait.on(lambda refusal=refusal: holder_of(refusal))
             else:
                 wait.over()
+                know_lake(connection, self._lake_url)
                 return connection
 
 

@@ -7,8 +7,10 @@ from streaming_assets.warehouses.warehouse import Warehouse
 
 def warehouse_of(settings: Settings) -> Warehouse:
     """The warehouse of the settings; nothing is opened yet."""
-    if settings.target == "local":
-        return DuckDbWarehouse(settings.warehouse_file, settings.warehouse_lock_timeout_seconds)
+    if settings.warehouse == "duckdb":
+        return DuckDbWarehouse(
+            settings.warehouse_file, settings.warehouse_lock_timeout_seconds, settings.lake_url
+        )
     from google.cloud import bigquery  # the Google libraries cost seconds
 
     from streaming_assets.warehouses.bigquery_warehouse import BigQueryWarehouse

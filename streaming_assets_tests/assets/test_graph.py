@@ -37,7 +37,7 @@ def defs(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> dg.D
     from streaming_assets.definitions import build_defs
 
     home = tmp_path_factory.mktemp("home")
-    shutil.copytree(parsed_project, home / "dbt" / "local")
+    shutil.copytree(parsed_project, home / "dbt" / "duckdb")
     return build_defs(Settings(home=home))
 
 

@@ -55,7 +55,7 @@ def test_the_project_is_parsed_once_for_each_change_of_it(
     parsed: list[Path] = []
     monkeypatch.setattr(DbtRunner, "_parse", lambda self: parsed.append(self.target_path))
     settings = Settings(home=tmp_path)
-    target = tmp_path / "dbt" / "local"
+    target = tmp_path / "dbt" / "duckdb"
     shutil.copytree(parsed_project, target)
     assert DbtRunner(settings).manifest["metadata"]["project_name"] == "streaming_assets"
     assert parsed == []

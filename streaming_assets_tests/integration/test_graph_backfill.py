@@ -164,7 +164,7 @@ def test_on_a_warehouse_without_a_lock_only_dagsters_queue_may_write(
         get_settings.cache_clear()
     assert result.exit_code == 2
     assert result.stderr == (
-        f"{command[0]}: on target gcp only runs of Dagster's queue may write: launch the hours from Dagster's pages\n"
+        f"{command[0]}: bigquery is written by runs of Dagster's queue alone: launch the hours from Dagster's pages\n"
     )
     assert not place.settings.dagster_home.exists()
 

@@ -2,11 +2,13 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from streaming_assets.lake.factory import open_lake
 from streaming_assets.lake.store import Lake, LakeError
+from streaming_assets_tests.graph import Graph, failures, hour, info, listen, view
 from streaming_assets_tests.integration.conftest import FakeGcs
 from streaming_assets_tests.lake.contract import A, LakeContract
 
@@ -31,6 +33,29 @@ class TestBucketRoot:
         name = A.replace("listen_events", f"topic-{uuid.uuid4().hex}")
         lake.write(name, b"content")
         assert (emulator.buckets / emulator.bucket / name).read_bytes() == b"content"
+
+
+def test_duckdb_makes_the_tables_of_a_bucket_as_of_a_folder(
+    emulator: FakeGcs, tmp_path: Path, parsed_project: Path
+) -> None:
+    """Lake and warehouse are chosen apart: so production's hours are debugged on a laptop."""
+    bucket = f"gs://{emulator.bucket}/{uuid.uuid4().hex}"
+    places = [
+        Graph(tmp_path / "folder", parsed_project),
+        Graph(tmp_path / "bucket", parsed_project, lake_url=bucket),
+    ]
+    for place in places:
+        place.put("listen_events", hour(0), [listen(hour(0)), '{"value": 5', listen(hour(0), item=1)])
+        place.put("user_info", hour(0), [info(hour(0))])
+        place.put("page_view_events", hour(1), [view(hour(1))])
+        result = place.run(0, 2)
+        assert result.success, failures(result)
+    folder, in_bucket = (place.tables() for place in places)
+    assert folder == in_bucket
+    assert len(folder["fact_listen_events"]) == 2
+    assert len(folder["stg_quarantine"]) == 1
+    for place in places:
+        place.close()
 
 
 def test_an_absent_bucket_is_named(emulator: FakeGcs) -> None:
