@@ -54,8 +54,8 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetsDe
         dg.AssetSpec(
             external_key(event_type.external_table or ""),
             deps=[prefix_key(event_type.topic)],
-            description=f"Events of topic {event_type.topic} as they lie in the lake; each field of `value` is "
-            "text, so that no mistyped one can break a read. Read it with a filter on `date`.",
+            description=f"Events of topic {event_type.topic} as they lie in the lake. All is text (fields on "
+            "DuckDB, lines on BigQuery), so that nothing in it can break a read. Read it with a filter on `date`.",
             group_name="external",
             kinds={kind, "json"},
             owners=OWNERS,

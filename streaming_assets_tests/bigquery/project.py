@@ -7,9 +7,8 @@ from typing import Any
 
 from google.cloud.bigquery import DatasetReference, SchemaField
 from zetasql import types
-from zetasql.api import TypeFactory
 
-from streaming_assets.dagster_runtime.dbt import DbtRunner
+from streaming_assets.dagster_runtime.dbt import DbtError, DbtRunner
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.partitions import Span
@@ -49,12 +48,7 @@ def external_tables() -> dict[str, dict[str, types.Type]]:
 
 
 def _type(field: SchemaField) -> types.Type:
-    kind = (
-        TypeFactory.create_struct_type([(part.name, _type(part)) for part in field.fields])
-        if field.field_type == "RECORD"
-        else type_of(_KINDS.get(field.field_type, field.field_type))
-    )
-    return TypeFactory.create_array_type(kind) if field.mode == "REPEATED" else kind
+    return type_of(_KINDS.get(field.field_type, field.field_type))
 
 
 class BigQueryProject:
@@ -93,6 +87,17 @@ class BigQueryProject:
         """
         with answered_by(self.engine) as self.labels:
             run_and_test(self._dbt, span)
+
+    def build_base_models(self, span: Span) -> None:
+        """Run the models that read lines, and no others.
+
+        Raises:
+            DbtError: a model failed, or is no GoogleSQL.
+        """
+        with answered_by(self.engine):
+            result, events = self._dbt._invoke("run", span, "--select", "path:models/staging/base")
+        if not result.success:
+            raise DbtError(str(events))
 
     def rows(self, name: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Columns and rows of a model's table."""

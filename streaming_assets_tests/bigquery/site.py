@@ -1,8 +1,7 @@
 """A lake of simulated events in two phases, and what external tables over it show.
 
 The second phase adds hours and rows that come late to the first one's. Rows repeat within an hour and across hours,
-fields are mistyped, records could not be written. No line is malformed: BigQuery drops such lines, DuckDB quarantines
-them.
+fields are mistyped or nested, lines are malformed, records could not be written.
 """
 
 import base64
@@ -17,6 +16,7 @@ from streaming_assets.dagster_runtime.dbt import DbtError, DbtRunner
 from streaming_assets.events import BY_TOPIC, DEAD_LETTERS, DEFAULT_TOPICS, LAKE_TYPES
 from streaming_assets.lake.names import HOUR, floor_hour
 from streaming_assets.partitions import Span
+from streaming_assets.warehouses.bigquery_tables import DELIMITER
 from streaming_assets.warehouses.tables import naive
 from streaming_assets_tests.properties.world import World
 from streaming_assets_tests.simulator.runs import START, plan, run
@@ -27,7 +27,27 @@ LAKE = "gs://test-bucket"
 HOURS = 48
 FIRST = datetime.fromtimestamp(START / 1000, UTC)
 PHASES: tuple[Span, Span] = ((FIRST, FIRST + 40 * HOUR), (FIRST + 20 * HOUR, FIRST + (HOURS + 2) * HOUR))
-_LATE, _AGAIN, _TWICE, _MISTYPED, _CHANGE = 11, 13, 17, 19, 23  # every how many rows
+_LATE, _AGAIN, _TWICE, _MISTYPED, _CHANGE, _NESTED = 11, 13, 17, 19, 23, 29  # every how many rows
+
+# Lines that no sink writes; all are quarantined, with the offset that they show.
+JUNK = [
+    "\ufeff \t",
+    "",
+    '{"value": {"ts": 1}, "offset": 6}\x01, and more',
+    "no JSON",
+    '{"value": {"ts": 1}, "offset": 7,}',
+    '{"value": {"ts": NaN}, "offset": 8}',
+    '{"value": {"ts": 1_000}, "offset": 9}',
+    '{"offset": 1, "value": {"offset": 2}',
+    '{"value": {"ts": "\\ud800"}, "offset": 10}',
+    '{"value": "text", "offset": 11}',
+    '{"value": null, "offset": "12"}',
+    '[{"value": {}}]',
+    '{"value": {"ts": 1e400, "userId": [1, 1e999], "sessionId": ' + "1" * 400 + '}, "offset": 13}',
+    '{"value": {"ts": 1.50, "ts": 3, "userId": true, "level": null}, "offset": {"a": 1}}',
+    '{"value": {"ts": 1e3, "sessionId": "1", "itemInSession": -0}, "offset": 1.5}',
+    '{"value": {"TS": 1, "song": "a\\u0000b \\" \u2028 \U0001f600"}, "offset": -1}',
+]
 
 
 class Site:
@@ -46,6 +66,7 @@ class Site:
                 late = number % _LATE == 0
                 if phase == int(late or at >= PHASES[0][1]):
                     self._land(topic, at, number, event)
+            self.world.append(topic, self.span[0], JUNK, "junk", 0, grow=True)
         self._lose(phase)
         songs = sorted({(e["artist"], e["song"], e["duration"]) for e in _events()["listen_events"]})
         places = sorted({(e["zip"], e["city"], e["state"]) for e in _events()["listen_events"] if "zip" in e})
@@ -60,14 +81,9 @@ class Site:
         landed = {replace(name, life="landed"): texts for name, texts in self.world.objects.items()}
         since = {name.topic: name for name in landed}.values()
         for name, texts in [*self.world.objects.items(), *((name, landed[name]) for name in since)]:
-            for record in map(json.loads, texts):
-                row = record | {"date": naive(name.hour), "_file_name": f"{LAKE}/{name}"}
-                kind = BY_TOPIC.get(name.topic, DEAD_LETTERS)
-                if kind is not DEAD_LETTERS:
-                    row["value"] = {
-                        field.name: _text(record["value"].get(field.name)) for field in kind.fields
-                    }
-                rows[str(kind.external_table)].append(row)
+            table = str(BY_TOPIC.get(name.topic, DEAD_LETTERS).external_table)
+            where = {"date": naive(name.hour), "_file_name": f"{LAKE}/{name}"}
+            rows[table] += [shown(text) | where for text in texts]
         for table, found in (("songs_ext", self.world.songs), ("locations_ext", self.world.locations)):
             rows[table] = [row | {"is_retired": False} for row in found]
         return rows
@@ -75,6 +91,8 @@ class Site:
     def _land(self, topic: str, at: datetime, number: int, event: dict[str, Any]) -> None:
         if number % _MISTYPED == 0:
             event = event | {"userId": "nobody"}
+        if number % _NESTED == 0:
+            event = event | {"level": {"was": "free"}, "auth": ["Logged In"]}
         life, partition = ("b" if number % 5 == 0 else None), number % 2
         self.world.append(topic, at, [event] * (2 if number % _TWICE == 0 else 1), life, partition, grow=True)
         if number % _AGAIN == 0:
@@ -90,6 +108,12 @@ class Site:
         }
         life = (None, "listen_events-b")[phase]
         self.world.append(DEAD_LETTERS.topic, PHASES[phase][0], [json.dumps(letter)], life, 0, grow=False)
+
+
+def shown(text: str) -> dict[str, str | None]:
+    """A line as BigQuery shows it in an external table's columns."""
+    line, _, rest = text.partition(DELIMITER)
+    return {"line": line, "rest": rest or None}
 
 
 def _last() -> datetime:
@@ -108,11 +132,6 @@ def _events() -> dict[str, list[dict[str, Any]]]:
         if view["auth"] == "Logged In"
     ]
     return events
-
-
-def _text(value: Any) -> str | None:
-    """A value of the event as a STRING column shows it."""
-    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def run_and_test(dbt: DbtRunner, span: Span) -> None:

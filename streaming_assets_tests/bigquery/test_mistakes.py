@@ -23,8 +23,8 @@ MISTAKES = {
     ),
     "a wrong type": (
         "macros/lake/topic_lines.sql",
-        "cast(lines.`offset` as string) as offset_text",
-        "lines.`offset` as offset_text",
+        "{{ json_text(field.column ~ '_json') }} as {{ field.column }}_text",
+        "{{ field.column }}_json as {{ field.column }}_text",
         "No matching signature for function REGEXP_CONTAINS",
     ),
     "a column of another type than its contract's": (
@@ -35,9 +35,9 @@ MISTAKES = {
     ),
     "a missing column": (
         "macros/lake/topic_lines.sql",
-        "lines.value.{{ field.name }} as",
-        "lines.value.{{ field.column }} as",
-        "Field name user_id does not exist",
+        "lines._file_name = objects.uri",
+        "lines._file_name = objects.address",
+        "Name address not found inside objects",
     ),
     "a bound that is no literal": (
         "macros/window.sql",

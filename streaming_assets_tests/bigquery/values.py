@@ -43,11 +43,7 @@ def name_of(kind: types.Type) -> str:
 
 
 def encode(value: Any) -> types.Value:
-    """A Python value as the evaluator takes it; records are dicts, naive datetimes are UTC."""
-    if isinstance(value, dict):
-        return types.Value(struct_value=types.Value.Struct(field=[encode(v) for v in value.values()]))
-    if isinstance(value, list):
-        return types.Value(array_value=types.Value.Array(element=[encode(v) for v in value]))
+    """A Python value as the evaluator takes it; naive datetimes are UTC."""
     if isinstance(value, datetime):
         return Value.timestamp(value.replace(tzinfo=UTC)).to_proto()
     if isinstance(value, date):

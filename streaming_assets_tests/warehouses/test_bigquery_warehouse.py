@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from streaming_assets.events import BY_TOPIC, DEAD_LETTERS, LAKE_TYPES, EventType
+from streaming_assets.events import BY_TOPIC, LAKE_TYPES, EventType
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.lake.names import SONGS, ObjectName, placeholder
@@ -134,17 +133,17 @@ def test_an_event_table_follows_from_its_event_type(
         "sourceUriPrefix": prefix + "{date:TIMESTAMP}",
         "requirePartitionFilter": True,
     }
-    assert (external["sourceFormat"], external["compression"]) == ("NEWLINE_DELIMITED_JSON", "GZIP")
+    assert (external["sourceFormat"], external["compression"]) == ("CSV", "GZIP")
+    assert external["csvOptions"] == {
+        "fieldDelimiter": "\x01",
+        "quote": "",
+        "allowJaggedRows": True,
+        "preserveAsciiControlCharacters": True,
+    }
     assert external["ignoreUnknownValues"] is True
     assert int(external["maxBadRecords"]) > 0
-    columns = {field["name"]: field for field in external["schema"]["fields"]}
-    assert columns["offset"]["type"] == "INTEGER"
-    if event_type is DEAD_LETTERS:
-        assert columns["value"]["type"] == "STRING"
-        assert columns["headers"]["mode"] == "REPEATED"
-    else:
-        assert [field["name"] for field in columns["value"]["fields"]] == [f.name for f in event_type.fields]
-        assert {field["type"] for field in columns["value"]["fields"]} == {"STRING"}
+    columns = [(field["name"], field["type"]) for field in external["schema"]["fields"]]
+    assert columns == [("line", "STRING"), ("rest", "STRING")]
     assert lake.read(placeholder(event_type.topic)), (
         "BigQuery reads no partitions of a prefix without an object"
     )
@@ -162,11 +161,12 @@ def test_a_table_that_is_right_is_left_alone(
 @pytest.mark.parametrize(
     ("drift", "told"),
     [
-        ({"description": "mine"}, "description: mine, should be Events of topic listen_events"),
+        ({"description": "mine"}, "description: mine, should be Lines of topic listen_events"),
         (
             {"labels": {"owner": "me"}},
             "labels: {'owner': 'me'}, should be {'application': 'streaming-assets'}",
         ),
+        ({"csvOptions": {"fieldDelimiter": ","}}, "csv.fieldDelimiter: ,, should be \x01"),
         ({"maxBadRecords": "0"}, "maxBadRecords: 0, should be 10000"),
         ({"hivePartitioningOptions": {"mode": "AUTO"}}, "hive.mode: AUTO, should be CUSTOM"),
         ({"sourceUris": ["gs://other/*"]}, "sourceUris: ['gs://other/*'], should be ['gs://bucket/lake/raw/"),
@@ -194,11 +194,11 @@ def test_drift_is_told_before_it_is_altered(
 def test_another_column_makes_the_table_anew(
     google: BigQuery, warehouse: BigQueryWarehouse, lake: BucketOnDisk
 ) -> None:
-    fewer = replace(LISTENS, fields=tuple(f for f in LISTENS.fields if f.name != "song"))
-    warehouse.create_event_table(fewer, lake, nothing)
+    warehouse.create_event_table(LISTENS, lake, nothing)
+    google.tables["site_external.listen_events_ext"]["schema"]["fields"][0]["type"] = "BYTES"
     before, heard = len(google.sent), []
     warehouse.create_event_table(LISTENS, lake, heard.append)
-    assert heard == ["listen_events_ext is altered: schema.value.song: none, should be STRING"]
+    assert heard == ["listen_events_ext is altered: schema.line: BYTES, should be STRING"]
     methods = [sent.method.rpartition(".")[2] for sent in google.sent[before:]]
     assert methods == ["get", "delete", "insert"]
 

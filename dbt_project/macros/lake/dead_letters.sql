@@ -32,18 +32,29 @@
 {% endmacro %}
 
 {% macro bigquery__dead_letters(letters) %}
-    {%- set header = "(select header.value from unnest(lines.headers) as header where header.key = '__connect.errors.%s' limit 1)" -%}
+    {%- set header -%}
+        (
+            select json_value(header, '$.value')
+            from unnest(json_query_array(parsed, '$.headers')) as header with offset as place
+            where json_value(header, '$.key') = '__connect.errors.%s'
+            order by place
+            limit 1
+        )
+    {%- endset -%}
     select
         {{ header % 'topic' }} as topic,
         {{ to_integer(header % 'partition') }} as kafka_partition,
         {{ to_integer(header % 'offset') }} as kafka_offset,
-        {{ life_of_source('objects.life') }} as life,
+        {{ life_of_source('life') }} as life,
         concat('dead letter: ', coalesce({{ header % 'exception.message' }}, 'no reason given')) as reason,
-        coalesce(safe_convert_bytes_to_string(safe.from_base64(lines.value)), lines.value) as raw_text,
-        lines.`offset` as dead_letter_offset,
-        objects.object_name,
-        objects.bucket_ingestion_datetime
-    from {{ external_lines(dead_letter_topic(), letters) }}
+        coalesce(safe_convert_bytes_to_string(safe.from_base64(value)), value, raw_text) as raw_text,
+        {{ to_integer('offset_text') }} as dead_letter_offset,
+        object_name,
+        bucket_ingestion_datetime
+    from (
+        select *, {{ json_text("json_query(parsed, '$.value')") }} as value
+        from ({{ external_lines(dead_letter_topic(), letters) }}) as lines
+    ) as letters
 {% endmacro %}
 
 {# The Python sink names its objects <topic>-<life of the source>; Kafka Connect knows no lives. #}

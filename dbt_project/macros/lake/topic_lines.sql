@@ -50,37 +50,91 @@
     where {{ in_window('objects.bucket_ingestion_datetime') }}
 {% endmacro %}
 
-{# BigQuery drops a malformed line of an external table itself; the offsets show the gap. #}
+{# BigQuery reads an object's lines as text, whatever they hold; the fields' texts are then taken from their JSON. #}
 {% macro bigquery__topic_lines(topic, source) %}
     {%- set fields = fields_of(topic) -%}
     select
-        to_json_string(struct(lines.value, lines.`offset`, lines.`timestamp`)) as raw_text,
-        cast(null as string) as fault,
-        lines.value is not null as is_object,
-        cast(lines.`offset` as string) as offset_text,
-        objects.object_name,
-        objects.kafka_partition,
-        objects.life,
-        objects.bucket_ingestion_datetime
+        raw_text,
+        fault,
+        case when parsed is not null then coalesce(json_type(json_query(parsed, '$.value')) = 'object', false) end as is_object,
+        offset_text,
+        object_name,
+        kafka_partition,
+        life,
+        bucket_ingestion_datetime
         {%- for field in fields %},
-        lines.value.{{ field.name }} as {{ field.column }}_text
+        {{ json_text(field.column ~ '_json') }} as {{ field.column }}_text
         {%- if field.type == 'string' %},
-        false as {{ field.column }}_is_nested
+        coalesce(json_type({{ field.column }}_json) in ('object', 'array'), false) as {{ field.column }}_is_nested
         {%- endif %}
         {%- endfor %}
-    from {{ external_lines(topic, source) }}
+    from (
+        select
+            *
+            {%- for field in fields %},
+            json_query(parsed, '$.value."{{ field.name | replace(".", '"."') }}"') as {{ field.column }}_json
+            {%- endfor %}
+        from ({{ external_lines(topic, source) }}) as lines
+    ) as extracted
 {% endmacro %}
 
 {#
-    What BigQuery shows of the objects that the inventory names: `lines` and, of each, its row of the inventory, `objects`.
-    An object that lands after the lake was listed is read by a later run, which counts its rows as well.
+    Lines of the objects that the inventory names, as text and as JSON (null if malformed). An object that lands after the
+    lake was listed is left to a later run, which counts its rows as well. Columns: raw_text, fault, offset_text, parsed,
+    object_name, kafka_partition, life, bucket_ingestion_datetime.
+
+    An external table cuts a line at a sign that no JSON can hold (warehouses/bigquery_tables.py). `offset_text` of a line that
+    is no JSON is the offset that it shows, where it shows just one. As in lake/reading.py, blank lines are none.
 #}
-{% macro external_lines(topic, source) -%}
-    {{ source }} as lines
-    inner join {{ inventory() }} as objects on lines._file_name = objects.uri
-    where {{ in_window('lines.`date`') }}
-        and objects.topic = '{{ topic }}'
-        and {{ in_window('objects.bucket_ingestion_datetime') }}
+{% macro external_lines(topic, source) %}
+    {%- set shown = "regexp_extract_all(raw_text, r'\"offset\"\\s*:\\s*(-?[0-9]{1,19})\\b')" -%}
+    select
+        if(fault is null, raw_text, substr(raw_text, 1, 65536)) as raw_text,
+        if(fault is null and parsed is null, 'malformed JSON', fault) as fault,
+        case
+            when fault is null and parsed is not null then json_value(parsed, '$.offset')
+            when array_length({{ shown }}) = 1 then {{ shown }}[safe_offset(0)]
+        end as offset_text,
+        if(fault is null, parsed, null) as parsed,
+        object_name,
+        kafka_partition,
+        life,
+        bucket_ingestion_datetime
+    from (
+        select *, if(fault is null, {{ parse_json('raw_text') }}, null) as parsed
+        from (
+            select
+                concat(regexp_replace(lines.line, '^\ufeff', ''), coalesce(concat('\x01', lines.rest), '')) as raw_text,
+                case
+                    when lines.rest is not null then 'malformed JSON'
+                    when byte_length(lines.line) > 16777216 then 'line longer than 16 MiB'
+                end as fault,
+                objects.object_name,
+                objects.kafka_partition,
+                objects.life,
+                objects.bucket_ingestion_datetime
+            from {{ source }} as lines
+            inner join {{ inventory() }} as objects on lines._file_name = objects.uri
+            where {{ in_window('lines.`date`') }}
+                and objects.topic = '{{ topic }}'
+                and {{ in_window('objects.bucket_ingestion_datetime') }}
+        ) as named
+        where trim(raw_text, ' \t\r') != ''
+    ) as parsed_lines
+{%- endmacro %}
+
+{# A text's JSON on BigQuery, null if it is none. Numbers beyond a double, which it refuses though RFC 8259 has them, become text. #}
+{% macro parse_json(text) -%}
+    {%- set wide = '-?(?:0|[1-9][0-9]*)(?:[.][0-9]+)?[eE][+]?[0-9]{3,}|-?[1-9][0-9]{307,}(?:[.][0-9]+)?(?:[eE][+-]?[0-9]+)?' -%}
+    coalesce(
+        safe.parse_json({{ text }}, wide_number_mode => 'round'),
+        safe.parse_json(regexp_replace({{ text }}, r'(^|[:\[,])([ \t]*)({{ wide }})', r'\1\2"\3"'), wide_number_mode => 'round')
+    )
+{%- endmacro %}
+
+{# The text of a JSON value on BigQuery: of an object or an array how it is written, of null none. #}
+{% macro json_text(value) -%}
+    coalesce(json_value({{ value }}), if(json_type({{ value }}) in ('object', 'array'), to_json_string({{ value }}), null))
 {%- endmacro %}
 
 {#
