@@ -121,7 +121,8 @@ def shrunk(now: Mapping[TopicHour, Fingerprint], before: Mapping[TopicHour, Fing
 def _fingerprint(rows: list[InventoryRow]) -> Fingerprint:
     versions = sorted((str(row.name), row.size, row.content or row.generation) for row in rows)
     digest = hashlib.blake2b(repr(versions).encode(), digest_size=8).hexdigest()
-    return Fingerprint(len(rows), sum(row.size for row in rows), digest)
+    seen = sum(not row.error for row in rows)  # what can't be looked at makes up for no object
+    return Fingerprint(seen, sum(row.size for row in rows), digest)
 
 
 def _text(value: object) -> str | None:

@@ -16,8 +16,8 @@ from streaming_assets.checks.comparison import is_within, kept_since
 from streaming_assets.dagster_runtime.private_names import UnresolvedAssetJobDefinition
 from streaming_assets.dagster_runtime.runs import runs_in_flight, span_of, span_tags
 from streaming_assets.events import LAKE_TOPICS
-from streaming_assets.lake.inventory import list_topics, sort_out
-from streaming_assets.lake.names import HOUR, TopicHour, floor_hour, hours_between, topic_prefix
+from streaming_assets.lake.inventory import list_topic, list_topics
+from streaming_assets.lake.names import HOUR, TopicHour, floor_hour, hours_between
 from streaming_assets.lake.notifications import Notifications
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span, key_of, spans
@@ -80,6 +80,9 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
         requests = [request(span, f"{cursor.life}-{cursor.serial}") for span in spans(wanted)]
         if not waiting:
             notifications.settled()
+        for row in objects:
+            if row.error and (row.name.topic, row.name.hour) in taken:
+                context.log.warning(f"{key_of(row.name.hour)}: {row.error}")
         after = replace(cursor, serial=cursor.serial + bool(requests), lost=lost).after(taken, window[0])
         return dg.SensorResult(
             run_requests=requests,
@@ -155,8 +158,7 @@ def _rebuild(
 
     One run, from the first hour with objects to the last: of several, the first would publish half of what there was.
     """
-    listings = (sort_out(lake, topic, lake.list(topic_prefix(topic))) for topic in LAKE_TOPICS)
-    listed = {row.name.hour for listing in listings for row in listing.objects}
+    listed = {row.name.hour for topic in LAKE_TOPICS for row in list_topic(lake, topic).objects}
     hours = {hour for hour in listed if first_hour <= hour <= datetime.now(UTC)}
     context.log.warning(
         f"The warehouse is gone or another one: all {len(hours):,} hours of the lake are asked for"

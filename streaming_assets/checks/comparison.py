@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from math import inf
 
 from streaming_assets.events import LAKE_TOPICS, TOPICS
-from streaming_assets.lake.inventory import InventoryRow, by_hour, sort_out
-from streaming_assets.lake.names import HOUR, RAW, TopicHour, floor_hour, topic_prefix
+from streaming_assets.lake.inventory import InventoryRow, by_hour, list_topic
+from streaming_assets.lake.names import HOUR, RAW, TopicHour, floor_hour
 from streaming_assets.lake.store import Lake, LakeError, content_hash
 from streaming_assets.partitions import Span
 from streaming_assets.settings import Settings
@@ -33,7 +33,7 @@ class Verdict:
     """What is wrong with a topic's hour; nothing, where the tables hold it.
 
     Attributes:
-        reasons: why it must be run, in words.
+        reasons: why it must be run, in words; why objects that are `gone` can't be seen, where that is known.
         gone: names of objects whose rows the tables hold and the lake lost. Such an hour is never run unasked: what is
             left of it would take the place of what the tables have.
     """
@@ -122,7 +122,7 @@ def compare(
     start, end = kept_since(settings, warehouse, now), floor_hour(now) + HOUR
     with warehouse.exclusive(timeout):
         tables = look_at_tables(warehouse, (start, end), deep=True)
-    listings = [sort_out(lake, topic, lake.list(topic_prefix(topic))) for topic in LAKE_TOPICS]
+    listings = [list_topic(lake, topic) for topic in LAKE_TOPICS]
     listed = by_hour(row for listing in listings for row in listing.objects)
     contents = Contents(lake)
     verdicts = judge_all(
@@ -184,12 +184,14 @@ def judge(
         lacking: what the tables lack of it otherwise.
         is_same: whether an object that was written anew, with as many bytes, has the same content.
     """
-    now = {str(row.name): row for row in listed}
+    listed = list(listed)
+    now = {str(row.name): row for row in listed if not row.error}
+    unseen = tuple(row.error for row in listed if row.error)
     gone = tuple(
         name for name, found in held.items() if name not in now and found.rows and found.is_processed
     )
     if gone:
-        return Verdict(gone=gone)
+        return Verdict(unseen, gone)
     new = [name for name in now if name not in held]
     rewritten = [
         name for name, row in now.items() if name in held and not _is_as_read(row, held[name], is_same)
@@ -199,6 +201,7 @@ def judge(
         for names, what in ((new, "new"), (rewritten, "written anew"))
         if names
     ]
+    reasons += unseen
     if any(name in held and not held[name].is_processed for name in now):
         reasons.append("the last run over it did not end well")
     elif rows.accounted < rows.lines:
@@ -241,15 +244,16 @@ class Contents:
 def unknown_folders(lake: Lake) -> list[str]:
     """Folders under `raw/` that belong to no topic and are not the project's own."""
     known = {*TOPICS, *LAKE_TOPICS, "flat_files"}
-    found: dict[str, None] = {}
+    found: set[str] = set()
+    faults: dict[str, str] = {}
     start = f"{RAW}/"
-    while True:
-        listed = next(iter(lake.list(f"{RAW}/", start=start)), None)
-        if listed is None:
-            return [name for name in found if name not in known]
+    while listed := next(iter(lake.list(f"{RAW}/", start, faults=faults)), None):
         name = listed.name.split("/")[1]
-        found[name] = None
+        found.add(name)
         start = f"{RAW}/{name}0"  # '0' follows '/': past all of the folder in one step
+    if f"{RAW}/" in faults:
+        raise LakeError(faults[f"{RAW}/"])
+    return sorted({*found, *(place.split("/")[1] for place in faults)} - known)
 
 
 def not_held(verdicts: Mapping[TopicHour, Verdict]) -> dict[datetime, tuple[str, ...]]:
@@ -264,7 +268,9 @@ def not_held(verdicts: Mapping[TopicHour, Verdict]) -> dict[datetime, tuple[str,
 
 def _lost(verdicts: Mapping[TopicHour, Verdict], tables: Tables) -> dict[TopicHour, str]:
     lost = {
-        key: f"{_count(len(verdict.gone), 'object')} gone whose rows the tables hold"
+        key: "; ".join(
+            (f"{_count(len(verdict.gone), 'object')} gone whose rows the tables hold", *verdict.reasons)
+        )
         for key, verdict in verdicts.items()
         if verdict.gone
     }

@@ -35,7 +35,9 @@ class BucketLake:
             raise LakeError(f"can't open {self._root}: {error}") from error
         return client.bucket(self._bucket_name)
 
-    def list(self, prefix: str, start: str = "", end: str = "") -> Iterator[LakeObject]:
+    def list(
+        self, prefix: str, start: str = "", end: str = "", faults: dict[str, str] | None = None
+    ) -> Iterator[LakeObject]:
         try:
             blobs = self._bucket.client.list_blobs(
                 self._bucket,

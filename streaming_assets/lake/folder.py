@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from streaming_assets.lake.store import LakeError, LakeObject
 
 INCOMING = ".incoming"  # where objects are written before they are renamed into place
 _serial = count()
+# Errors that a place in the lake has by itself: no other errs for it, and trying again helps nothing.
+_OF_THE_PLACE = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
 class FolderLake:
@@ -20,37 +23,10 @@ class FolderLake:
         self.root = Path(root).expanduser().absolute()
         self._swept = False
 
-    def list(self, prefix: str, start: str = "", end: str = "") -> Iterator[LakeObject]:
-        folder = self.root / prefix
-        if not folder.is_dir():
-            return
-        yield from self._walk(folder, prefix, start, end)
-
-    def _walk(self, folder: Path, prefix: str, start: str, end: str) -> Iterator[LakeObject]:
-        try:
-            with os.scandir(folder) as scan:
-                # A folder sorts as its objects do, by its name with the slash.
-                entries = sorted(
-                    (entry.name + "/" if entry.is_dir() else entry.name, entry) for entry in scan
-                )
-        except FileNotFoundError:
-            return  # removed since its parent was listed
-        except OSError as error:
-            raise LakeError(f"can't list {folder}: {error.strerror}") from error
-        for entry_name, entry in entries:
-            name = prefix + entry_name
-            if end and name >= end:
-                return
-            if entry_name.endswith("/"):
-                # Skip a whole folder when even its last possible object sorts before `start`.
-                if name >= start or start.startswith(name):
-                    yield from self._walk(Path(entry.path), name, start, end)
-            elif name >= start:
-                try:
-                    stat = entry.stat()
-                except FileNotFoundError:
-                    continue
-                yield LakeObject(name, stat.st_size, stat.st_mtime_ns)
+    def list(
+        self, prefix: str, start: str = "", end: str = "", faults: dict[str, str] | None = None
+    ) -> Iterator[LakeObject]:
+        yield from _Listing(start, end, faults).walk(self.root / prefix, prefix)
 
     def read(self, name: str) -> bytes:
         try:
@@ -101,6 +77,66 @@ class FolderLake:
             writer = leftover.name.partition("-")[0]
             if writer.isdecimal() and not _is_alive(int(writer)):
                 leftover.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """A walk through folders, in the order of the objects' names; the arguments are those of `Lake.list`."""
+
+    start: str
+    end: str
+    faults: dict[str, str] | None
+
+    def walk(self, folder: Path, prefix: str) -> Iterator[LakeObject]:
+        try:
+            if folder.is_symlink() and _leads_back(folder):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            with os.scandir(folder) as scan:
+                entries = sorted((self._name_of(entry, prefix), entry) for entry in scan)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if folder.is_symlink():
+                self._tell(prefix, folder, error)
+            return  # else it is not there, or was removed since its parent was listed
+        except OSError as error:
+            self._tell(prefix, folder, error)
+            return
+        for name, entry in entries:
+            if self.end and name >= self.end:
+                return
+            if name.endswith("/"):
+                # Skip a whole folder when even its last possible object sorts before `start`.
+                if name >= self.start or self.start.startswith(name):
+                    yield from self.walk(Path(entry.path), name)
+            elif name >= self.start:
+                yield from self._object(name, entry)
+
+    def _name_of(self, entry: os.DirEntry[str], prefix: str) -> str:
+        """A folder sorts as its objects do, by its name with the slash; so does a link that leads nowhere."""
+        try:
+            is_folder = entry.is_dir()
+        except OSError:
+            is_folder = False
+        return f"{prefix}{entry.name}/" if is_folder else prefix + entry.name
+
+    def _object(self, name: str, entry: os.DirEntry[str]) -> Iterator[LakeObject]:
+        try:
+            stat = entry.stat()
+        except OSError as error:
+            if entry.is_symlink() or not isinstance(error, FileNotFoundError):
+                self._tell(name, Path(entry.path), error)
+            return  # else it was removed since its folder was listed
+        yield LakeObject(name, stat.st_size, stat.st_mtime_ns)
+
+    def _tell(self, name: str, path: Path, error: OSError) -> None:
+        why = f"can't list {path}: {error.strerror}"
+        if self.faults is None or error.errno not in _OF_THE_PLACE:
+            raise LakeError(why) from error
+        self.faults[name] = why
+
+
+def _leads_back(link: Path) -> bool:
+    """Whether a link leads to a folder that it lies in."""
+    return os.path.realpath(link) in map(os.path.realpath, link.parents)
 
 
 def _make_folder(folder: Path) -> None:

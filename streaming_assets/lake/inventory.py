@@ -10,15 +10,17 @@ from pathlib import Path
 from streaming_assets.events import DEAD_LETTERS
 from streaming_assets.lake.names import (
     HOUR,
+    HourFolder,
     ObjectName,
     TopicHour,
     hour_prefix,
+    parse_folder,
     parse_object,
     placeholder,
     topic_prefix,
 )
 from streaming_assets.lake.reading import ObjectUnreadable, careful_lines, count_plain_lines, write_lines
-from streaming_assets.lake.store import Lake, LakeError, LakeObject, content_hash
+from streaming_assets.lake.store import Lake, LakeError, content_hash
 
 _READERS = 2  # decompression releases the GIL
 Version = tuple[str, int, int]  # uri, bytes, generation: the content of an object at a time
@@ -39,10 +41,11 @@ class InventoryRow:
 
     `content` is a hash of its bytes, from the listing or, where that tells none, made when it was read; none of an
     object that could not be fetched. `lines_uri` is
-    the file that holds its lines, where the warehouse can't read the object itself.
+    the file that holds its lines, where the warehouse can't read the object itself. An hour's folder that can't be
+    listed is a row of its own, with the error.
     """
 
-    name: ObjectName
+    name: ObjectName | HourFolder
     uri: str
     size: int
     generation: int
@@ -68,8 +71,13 @@ def list_hours(lake: Lake, topic: str, start: datetime, end: datetime) -> HourLi
     """
     first, last = hour_prefix(topic, start), hour_prefix(topic, end)
     if end - start == HOUR:  # its own folder: to list the topic's takes longer with each hour of history
-        return sort_out(lake, topic, lake.list(first))
-    return sort_out(lake, topic, lake.list(topic_prefix(topic), first, last))
+        return _sorted_out(lake, topic, first)
+    return _sorted_out(lake, topic, topic_prefix(topic), first, last)
+
+
+def list_topic(lake: Lake, topic: str) -> HourListing:
+    """As `list_hours`, of all hours that there are."""
+    return _sorted_out(lake, topic, topic_prefix(topic))
 
 
 def list_topics(lake: Lake, topics: Iterable[str], start: datetime, end: datetime) -> HourListing:
@@ -81,10 +89,11 @@ def list_topics(lake: Lake, topics: Iterable[str], start: datetime, end: datetim
     )
 
 
-def sort_out(lake: Lake, topic: str, listed: Iterable[LakeObject]) -> HourListing:
-    """Tell event objects from stray files."""
+def _sorted_out(lake: Lake, topic: str, prefix: str, start: str = "", end: str = "") -> HourListing:
+    """Event objects apart from stray files; what can't be looked at is its hour's fault alone."""
+    faults: dict[str, str] = {}
     objects, strays = [], []
-    for found in listed:
+    for found in lake.list(prefix, start, end, faults):
         if found.name == placeholder(topic):
             continue
         name = parse_object(found.name)
@@ -93,7 +102,20 @@ def sort_out(lake: Lake, topic: str, listed: Iterable[LakeObject]) -> HourListin
         else:
             uri = lake.uri(found.name)
             objects.append(InventoryRow(name, uri, found.size, found.generation, content=found.content))
+    for place, error in faults.items():
+        if place == topic_prefix(topic):
+            raise LakeError(error)
+        name = parse_object(place) or _parse_hour(topic, place)
+        if name is None or name.topic != topic:
+            strays.append(place)
+        else:
+            objects.append(InventoryRow(name, lake.uri(place), 0, 0, error=error))
     return HourListing(objects, strays)
+
+
+def _parse_hour(topic: str, place: str) -> HourFolder | None:
+    hour = parse_folder(place.removeprefix(topic_prefix(topic)).removesuffix("/"))
+    return None if hour is None else HourFolder(topic, hour)
 
 
 def read_rows(
@@ -115,6 +137,8 @@ def read_rows(
 def _read(
     lake: Lake, row: InventoryRow, known: Mapping[Version, Found], lines_folder: Path | None
 ) -> InventoryRow:
+    if row.error:
+        return row
     found = known.get((row.uri, row.size, row.generation))
     if found and (found.lines_uri is None or Path(found.lines_uri).exists()):
         return replace(row, rows=found.rows, content=found.content, lines_uri=found.lines_uri)

@@ -39,6 +39,19 @@ class ObjectName:
         return f"{hour_prefix(self.topic, self.hour)}{self.partition:010d}-{self.start_offset:020d}{life}.gz"
 
 
+@dataclass(frozen=True)
+class HourFolder:
+    """A topic's folder of an hour, where it stands for objects that can't be listed: no partition, no life."""
+
+    topic: str
+    hour: datetime
+    partition: None = None
+    life: None = None
+
+    def __str__(self) -> str:
+        return hour_prefix(self.topic, self.hour)
+
+
 def dead_letter_object(
     dead_letter_topic: str, topic: str, hour: datetime, partition: int, offset: int, life: str | None
 ) -> ObjectName:

@@ -26,13 +26,17 @@ class LakeObject:
 class Lake(Protocol):
     """A folder or a bucket. Names are relative to the root, with `/`; a write is seen whole or not at all."""
 
-    def list(self, prefix: str, start: str = "", end: str = "") -> Iterator[LakeObject]:
+    def list(
+        self, prefix: str, start: str = "", end: str = "", faults: dict[str, str] | None = None
+    ) -> Iterator[LakeObject]:
         """The objects under `prefix` (which ends with `/`), in the order of their names (by code point).
 
         Args:
             prefix: such as `raw/listen_events/`.
             start: first name that counts, inclusive; empty for all.
             end: name from which on nothing counts; empty for all.
+            faults: takes, by its name (that of a folder ends with `/`), each place of its own that can't be looked at,
+                and why; without it such a place fails the listing. A bucket has none.
 
         Raises:
             LakeError: the listing failed; an absent prefix is an empty listing, not an error.

@@ -183,8 +183,8 @@ class DuckDbWarehouse(Warehouse):
     def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
         """A view; none yet while the topic has no object, since DuckDB can't make one over nothing."""
         columns, values = view_columns(event_type)
-        name, topic = event_type.external_table or "", event_type.topic
-        objects = glob_literal(lake.uri(topic_prefix(topic).rstrip("/")), _EVENT_OBJECTS)
+        name = event_type.external_table or ""
+        objects = glob_literal(lake.uri(topic_prefix(event_type.topic).rstrip("/")), _EVENT_OBJECTS)
         body = (
             f'select {values}, lines."offset", lines."timestamp", lines.filename, lines.date'
             f" from read_json({objects}, format = 'newline_delimited', compression = 'gzip',"
@@ -198,9 +198,7 @@ class DuckDbWarehouse(Warehouse):
             found = connection.execute(query, [name]).fetchone()
             if found == (digest,):
                 return
-            if not connection.execute(
-                f"select 1 from lake_objects where topic = '{topic}' limit 1"
-            ).fetchone():
+            if not connection.execute(f"select 1 from glob({objects}) limit 1").fetchone():
                 return
             if found:
                 tell(f"{name}: the view is of another version or folder, and is made anew")

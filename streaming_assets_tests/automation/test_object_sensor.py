@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from streaming_assets.automation import sensors
 from streaming_assets.automation.arrivals import Cursor, Fingerprint
 from streaming_assets.automation.sensors import build_object_sensor
 from streaming_assets.dagster_runtime.runs import span_of, span_tags
-from streaming_assets.lake.names import HOUR, ObjectName, floor_hour
+from streaming_assets.lake.names import HOUR, ObjectName, floor_hour, hour_prefix
 from streaming_assets.lake.notifications import NoNotifications
 from streaming_assets.lake.store import LakeError
 from streaming_assets.partitions import key_of
@@ -263,6 +264,25 @@ def test_strays_and_other_topics_are_no_objects(place: Place, tick: Ticks) -> No
     place.put_bytes(ObjectName("other_events", ago(5), 0, 0), b"unknown")
     place.put_bytes(f"raw/listen_events/date=yesterday/0000000000-{0:020d}.gz", b"stray")
     assert asked(tick()) == []
+
+
+def test_a_folder_that_can_not_be_listed_is_its_hours_fault_alone(
+    place: Place, tick: Ticks, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folders = [place.lake.root / hour_prefix("listen_events", ago(hours)).rstrip("/") for hours in (5, 3)]
+    place.put("listen_events", ago(4), [listen(ago(4))])
+    place.put("listen_events", ago(3), [listen(ago(3))])
+    folders[0].symlink_to(folders[0].name)
+    assert asked(tick()) == [(ago(5), ago(2))]
+    why = f"can't list {folders[0]}: Too many levels of symbolic links"
+    assert capfd.readouterr().err.count(f"{key_of(ago(5))}: {why}") == 1
+    shutil.rmtree(folders[1])
+    folders[1].symlink_to(folders[1].name)
+    with place.warehouse.exclusive():  # the tables can't be asked
+        assert asked(tick()) == [], "what can't be seen is not gone"
+    folders[0].unlink()
+    place.put("listen_events", ago(5), [listen(ago(5))])
+    assert asked(tick()) == [(ago(5), ago(4)), (ago(3), ago(2))], "the tables never held any of them"
 
 
 def test_the_first_look_reports_but_does_not_repeat_what_the_tables_hold(place: Place, tick: Ticks) -> None:

@@ -14,7 +14,7 @@ from streaming_assets.automation.failures import Cause, failure_of
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import list_hours
-from streaming_assets.lake.names import ObjectName
+from streaming_assets.lake.names import ObjectName, hour_prefix
 from streaming_assets.partitions import key_of
 from streaming_assets.warehouses.tables import naive
 from streaming_assets_tests.graph import Graph, failures, hour, in_lake, listen
@@ -60,6 +60,10 @@ def test_an_unreadable_object_is_bad_alone_and_named(graph: Graph, capfd: pytest
     for kind, (data, _) in UNREADABLE.items():
         graph.put_bytes(name_of(hours[kind]), data)
         graph.put("listen_events", hour(hours[kind]), [listen(hour(hours[kind]))], offset=1000)
+    folder = hour_prefix("page_view_events", hour(1))
+    loop = graph.lake.root / folder.rstrip("/")
+    loop.parent.mkdir()
+    loop.symlink_to(loop.name)
     result = graph.run(0, 4 + len(UNREADABLE))
     assert result.success, failures(result)
     staged = graph.rows(
@@ -72,6 +76,14 @@ def test_an_unreadable_object_is_bad_alone_and_named(graph: Graph, capfd: pytest
         if (e.check_name, e.asset_key) == ("objects_are_readable", external_key("listen_events_ext"))
     }
     assert {at for at, e in verdicts.items() if not e.passed} == {key_of(hour(n)) for n in hours.values()}
+    (of_folder,) = [
+        e
+        for e in result.get_asset_check_evaluations()
+        if (e.check_name, e.asset_key) == ("objects_are_readable", external_key("page_view_events_ext"))
+        and not e.passed
+    ]
+    assert of_folder.partition == key_of(hour(1))
+    assert f"can't list {loop}: Too many levels of symbolic links" in str(of_folder.metadata)
     said = capfd.readouterr().err
     for kind, (_, why) in UNREADABLE.items():
         table = verdicts[key_of(hour(hours[kind]))].metadata["first_findings"]

@@ -164,13 +164,18 @@ def test_what_the_lake_lost_is_named_and_never_run(graph: Graph) -> None:
     (graph.lake.root / str(ObjectName("page_view_events", hour(1), 0, 10))).unlink()
     shutil.rmtree(graph.lake.root / "raw/listen_events/date=2025-03-01 02:00:00+00")
     graph.put("listen_events", hour(1), [listen(hour(1), item=50)], offset=50)  # would be run, were none gone
+    loop = graph.lake.root / "raw/listen_events/date=2025-03-01 03:00:00+00"
+    shutil.rmtree(loop)
+    loop.symlink_to(loop.name)
     found = compared(graph)
     assert found.to_run == {}
     assert found.lost == {
         ("page_view_events", hour(1)): "1 object gone whose rows the tables hold",
         ("listen_events", hour(2)): "1 object gone whose rows the tables hold",
+        ("listen_events", hour(3)): "2 objects gone whose rows the tables hold; "
+        f"can't list {loop}: Too many levels of symbolic links",
     }
-    assert found.summary() == ["2 hours of which the lake lost rows"]
+    assert found.summary() == ["3 hours of which the lake lost rows"]
     assert graph.tables() == before
 
 

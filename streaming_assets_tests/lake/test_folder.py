@@ -79,6 +79,75 @@ def test_stray_files_are_listed_under_their_names(lake: FolderLake) -> None:
     assert [entry.name for entry in lake.list("raw/listen_events/")] == [A, "raw/listen_events/notes.txt"]
 
 
+OTHER_HOUR = "raw/listen_events/date=2025-01-01 01:00:00+00/"
+
+
+def _link(path: Path, to: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(to)
+
+
+def _forbid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a folder without permission to whoever is not root."""
+    path.mkdir(parents=True)
+    real_scandir = os.scandir
+
+    def scandir(place: Path) -> object:
+        if Path(place) == path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real_scandir(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+# What is done at a place, and by which name it is told why it can't be looked at.
+FAULTS = {
+    "no permission": (OTHER_HOUR, _forbid, "Permission denied"),
+    "a link to itself": (OTHER_HOUR[:-1], lambda path, _: _link(path, path.name), "Too many levels"),
+    "a link to above": (OTHER_HOUR, lambda path, _: _link(path, "../.."), "Too many levels"),
+    "a loop within": (OTHER_HOUR + "again/", lambda path, _: _link(path, "."), "Too many levels"),
+    "a link to nowhere": (OTHER_HOUR[:-1], lambda path, _: _link(path, "gone"), "No such file"),
+    "an object that is a loop": (OTHER_HOUR + "a.gz", lambda path, _: _link(path, "a.gz"), "Too many levels"),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_place_that_can_not_be_looked_at_is_told_and_harms_no_other(
+    lake: FolderLake, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    name, make, why = FAULTS[kind]
+    lake.write(A, b"")
+    make(lake.root / name, monkeypatch)
+    for prefix in ("raw/", "raw/listen_events/"):
+        faults: dict[str, str] = {}
+        assert [entry.name for entry in lake.list(prefix, faults=faults)] == [A]
+        assert list(faults) == [name]
+        assert f"can't list {lake.root / name}: {why}" in faults[name]
+    faults = {}
+    assert list(lake.list(OTHER_HOUR, faults=faults)) == []
+    assert [told.rstrip("/") for told in faults] == [name.rstrip("/")]
+    with pytest.raises(LakeError, match=why):
+        list(lake.list("raw/"))
+    assert len(list(lake.list("raw/", end=OTHER_HOUR[:-1]))) == 1, "what is not asked for is not looked at"
+
+
+def test_a_fault_that_is_not_the_places_own_fails_the_listing(
+    lake: FolderLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scandir(_: Path) -> object:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(LakeError, match="Too many open files"):
+        list(lake.list("raw/", faults={}))
+
+
+def test_links_to_folders_beside_are_followed(lake: FolderLake) -> None:
+    lake.write(A, b"")
+    _link(lake.root / OTHER_HOUR.rstrip("/"), str((lake.root / A).parent))
+    assert len(list(lake.list("raw/"))) == 2
+
+
 def test_a_folder_sorts_where_its_objects_do(lake: FolderLake) -> None:
     # As plain names `a` < `a.b`, but `a.b/x` < `a/x`, since "." sorts before "/".
     lake.write("raw/a/x", b"")
