@@ -1,5 +1,6 @@
 """The checks of hours: one step asks the warehouse about all hours of a run, and each hour gets a verdict."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,6 +17,7 @@ from streaming_assets.checks.queries import (
     OFFSET_GAPS,
     QUARANTINE,
     UNACCOUNTED_ROWS,
+    UNKNOWN_FIELDS,
     UNUSUAL_FIELDS,
     compared_columns,
     differences,
@@ -139,7 +141,8 @@ def _checks(hours: dg.PartitionsDefinition, settings: Settings) -> Iterator[tupl
         dg.AssetCheckSpec(
             "fields_are_as_usual",
             asset=PROFILE,
-            description="The contracts' fields are there, with values that they know and means within their bounds.",
+            description="The contracts' fields are there and no others, with values that they know and means within "
+            "their bounds. Fields that no contract knows are looked for in the first rows of each object.",
             partitions_def=hours,
         ),
         _fields,
@@ -258,11 +261,24 @@ def _fields(warehouse: Warehouse, span: Span) -> Verdicts:
             found.append((at, topic, field, "unknown value", value, unknown, rows))
         if is_out_of_range:
             found.append((at, topic, field, "mean out of bounds", f"{mean:f}", rows, rows))
+    for (at, topic, field), (rows, of) in _unknown_fields(warehouse, span).items():
+        told.setdefault(as_utc(at), []).append((at, topic, field, "unknown field", "", rows, of))
     columns = ("hour", "topic", "field", "what", "value", "rows", "of")
     return {
         hour: Verdict(False, _findings(columns, found), dg.AssetCheckSeverity.WARN)
         for hour, found in told.items()
     }
+
+
+def _unknown_fields(warehouse: Warehouse, span: Span) -> dict[tuple[Any, str, str], tuple[int, int]]:
+    """In how many of how many sampled rows a field is, by hour, topic and name."""
+    found: dict[tuple[Any, str, str], tuple[int, int]] = {}
+    for at, topic, told in warehouse.rows(UNKNOWN_FIELDS.format(**_bounds(span))):
+        sample = json.loads(told)
+        for field, rows in sample["fields"].items():
+            before = found.get((at, topic, field), (0, 0))
+            found[at, topic, field] = (before[0] + rows, before[1] + sample["rows"])
+    return dict(sorted(found.items()))
 
 
 def _records(warehouse: Warehouse, span: Span) -> Verdicts:

@@ -103,6 +103,14 @@ where gaps.last_missing - gaps.first_missing + 1 > coalesce(explained.dead_lette
 order by gaps.hour, gaps.life, gaps.kafka_partition, gaps.first_missing
 """
 
+# Fields that the contract does not know, in the first rows of objects (lake/fields.py).
+UNKNOWN_FIELDS = """
+select bucket_ingestion_datetime as hour, topic, unknown_fields
+from lake_objects
+where unknown_fields is not null
+    and bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+"""
+
 # Hours with rows in quarantine: topic, reason, rows, and all rows of that topic and hour.
 QUARANTINE = """
 with quarantined as (

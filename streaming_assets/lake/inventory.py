@@ -7,7 +7,8 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from streaming_assets.events import DEAD_LETTERS
+from streaming_assets.events import BY_TOPIC, DEAD_LETTERS
+from streaming_assets.lake.fields import unknown_fields
 from streaming_assets.lake.names import (
     HOUR,
     HourFolder,
@@ -28,11 +29,12 @@ Version = tuple[str, int, int]  # uri, bytes, generation: the content of an obje
 
 @dataclass(frozen=True)
 class Found:
-    """What reading an object gave: how many lines, the hash of its bytes, and the file that holds its lines."""
+    """What reading an object gave; the attributes are those of `InventoryRow`."""
 
     rows: int
     content: str
     lines_uri: str | None = None
+    unknown_fields: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class InventoryRow:
     `content` is a hash of its bytes, from the listing or, where that tells none, made when it was read; none of an
     object that could not be fetched. `lines_uri` is
     the file that holds its lines, where the warehouse can't read the object itself. An hour's folder that can't be
-    listed is a row of its own, with the error.
+    listed is a row of its own, with the error. `unknown_fields` is what lake/fields.py gives.
     """
 
     name: ObjectName | HourFolder
@@ -53,6 +55,7 @@ class InventoryRow:
     error: str | None = None
     content: str | None = None
     lines_uri: str | None = None
+    unknown_fields: str | None = None
 
 
 @dataclass(frozen=True)
@@ -141,10 +144,10 @@ def _read(
         return row
     found = known.get((row.uri, row.size, row.generation))
     if found and (found.lines_uri is None or Path(found.lines_uri).exists()):
-        return replace(row, rows=found.rows, content=found.content, lines_uri=found.lines_uri)
+        return replace(row, **vars(found))
     try:
         data = lake.read(str(row.name))
-        row = replace(row, content=row.content or content_hash(data))
+        row = replace(row, content=row.content or content_hash(data), unknown_fields=_strangers(row, data))
         lines = count_plain_lines(data, of_events=row.name.topic != DEAD_LETTERS.topic)
         if lines is not None:
             return replace(row, rows=lines)
@@ -165,3 +168,8 @@ def by_hour(objects: Iterable[InventoryRow]) -> dict[TopicHour, list[InventoryRo
     for row in objects:
         found.setdefault((row.name.topic, row.name.hour), []).append(row)
     return found
+
+
+def _strangers(row: InventoryRow, data: bytes) -> str | None:
+    contract = BY_TOPIC.get(row.name.topic)
+    return unknown_fields(data, [field.name for field in contract.fields]) if contract else None

@@ -103,4 +103,5 @@ def inventory_row(row: InventoryRow) -> dict[str, Any]:
         "is_processed": False,
         "content_hash": row.content,
         "lines_uri": row.lines_uri,
+        "unknown_fields": row.unknown_fields,
     }

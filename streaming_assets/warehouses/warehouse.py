@@ -148,7 +148,8 @@ class Warehouse(ABC):
     def known_rows(self, span: Span) -> dict[Version, Found]:
         """What was found before in the objects of the hours, by version."""
         found = self.rows(
-            "select uri, size_bytes, generation, row_count, content_hash, lines_uri from lake_objects"
+            "select uri, size_bytes, generation, row_count, content_hash, lines_uri, unknown_fields"
+            " from lake_objects"
             f" where row_count is not null and content_hash is not null and {in_span(span)}"
         )
         return {(uri, size, generation): Found(*rest) for uri, size, generation, *rest in found}

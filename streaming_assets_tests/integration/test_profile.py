@@ -71,10 +71,16 @@ def told(graph: Graph) -> Findings:
 
 
 DEPARTURES = {
-    RENAMED: [("page_view_events", "ad_revenue", "absent", "", "20", "20")],
+    RENAMED: [
+        ("page_view_events", "ad_revenue", "absent", "", "20", "20"),
+        ("page_view_events", "adRevenue", "unknown field", "", "20", "21"),
+    ],
     AUTH: [("page_view_events", "auth", "unknown value", "LOGGED_IN", "20", "21")],
     PAGE: [("page_view_events", "page", "unknown value", "Play Ad", "20", "21")],
-    CITY: [("listen_events", "city", "absent", "", "2", "2")],
+    CITY: [
+        ("listen_events", "city", "absent", "", "2", "2"),
+        ("listen_events", "town", "unknown field", "", "2", "2"),
+    ],
     CENTS: [("page_view_events", "ad_revenue", "mean out of bounds", "1.000000", "20", "20")],
 }
 
