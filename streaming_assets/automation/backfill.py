@@ -12,7 +12,7 @@ import dagster as dg
 
 from streaming_assets.assets.external_tables import REFERENCE_TABLES
 from streaming_assets.automation.failures import Outcome, failure_of, work_off
-from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, checked_span
+from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB, SHELL, checked_span
 from streaming_assets.checks.comparison import Comparison, compare
 from streaming_assets.checks.lake import report
 from streaming_assets.dagster_runtime.instance import dagster_environment, prepare_dagster_home
@@ -141,7 +141,7 @@ class _Graph:
         ]
 
     def _attempt(self, span: Span) -> Outcome:
-        result = self.execute(HOURLY_JOB, span_tags(span))
+        result = self.execute(HOURLY_JOB, {**span_tags(span), **SHELL})
         if result.success:
             return Outcome()
         return Outcome(failure_of(result.all_events), tuple(_failures(result)))

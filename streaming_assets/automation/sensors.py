@@ -10,7 +10,7 @@ import dagster as dg
 from streaming_assets.assets.keys import prefix_key
 from streaming_assets.automation.arrivals import Cursor, Fingerprint, changed, fingerprints, shrunk
 from streaming_assets.automation.failures import MOST_WITHOUT_SUCCESS, Cause, failure_of, to_try_next
-from streaming_assets.automation.jobs import HOURLY_JOB, QUIET
+from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, SHELL
 from streaming_assets.automation.mending import digest_of, hours_left_to_others, look_at, to_mend
 from streaming_assets.checks.comparison import is_within, kept_since
 from streaming_assets.dagster_runtime.private_names import UnresolvedAssetJobDefinition
@@ -99,18 +99,21 @@ def build_failed_run_sensor(hourly: UnresolvedAssetJobDefinition) -> dg.SensorDe
 
     @dg.run_failure_sensor(
         name="failed_hours",
-        monitored_jobs=[hourly],
+        monitor_all_code_locations=True,  # a shell's runs are of none
         request_job=hourly,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="After a failure, asks for the two halves of its hours, until single ones are left. A run whose "
-        "process died is repeated once before, and one that found the warehouse in use as long as it takes. A fault of "
-        "the surroundings (disk, network, access) divides nothing.",
+        "process died, a shell's as well, is repeated once before, and one that found the warehouse in use as long as "
+        "it takes. A fault of the surroundings (disk, network, access) divides nothing.",
     )
     def failed_hours(context: dg.RunFailureSensorContext) -> Iterator[dg.RunRequest]:
         run = context.dagster_run
         span = span_of(run)
-        if span is None:
+        if span is None or run.job_name != HOURLY_JOB:
             return
+        told_by_itself = context.failure_event.event_specific_data is not None
+        if run.tags.items() >= SHELL.items() and told_by_itself:
+            return  # the shell lives, and divides its hours itself; or a person ended it
         failure = failure_of(context.get_step_failure_events())
         hours = f"{key_of(span[0])} to {key_of(span[1])}"
         root = run.tags.get(DIVIDED_TAG, run.run_id)

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from streaming_assets.automation.failures import MOST_WITHOUT_SUCCESS
-from streaming_assets.automation.jobs import build_jobs
+from streaming_assets.automation.jobs import SHELL, build_jobs
 from streaming_assets.automation.sensors import AGAIN_TAG, DIVIDED_TAG, build_failed_run_sensor
 from streaming_assets.dagster_runtime.runs import span_of, span_tags
 from streaming_assets.partitions import Span, hourly_partitions
@@ -110,6 +110,47 @@ def test_a_run_that_found_the_warehouse_in_use_is_repeated_until_it_does_not() -
         context = failed_run(instance, SPAN | {AGAIN_TAG: "the first"}, WarehouseLocked("in use"))
         requests = list(build_failed_run_sensor(HOURLY)(context) or [])
         assert asked(requests) == [(hour(0), hour(5))]
+
+
+@pytest.mark.parametrize(
+    ("failure", "again"),
+    [
+        (None, [(hour(0), hour(5))]),
+        (ValueError("a model failed"), []),
+        (KeyboardInterrupt("Ctrl-C"), []),
+    ],
+    ids=["killed", "failed", "ended"],
+)
+def test_a_shells_run_is_asked_for_again_when_it_was_killed_alone(
+    failure: BaseException | None, again: list[Span]
+) -> None:
+    """A shell that lives divides its hours itself, and whoever ends it means that."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = failed_run(instance, SPAN | SHELL, failure)
+        assert asked(build_failed_run_sensor(HOURLY)(context) or []) == again
+
+
+def test_runs_of_a_shell_are_seen_and_other_jobs_left_alone() -> None:
+    """Dagster's loop over failures shows the sensor runs that are of no code location."""
+    sensor = build_failed_run_sensor(HOURLY)
+
+    @dg.job(name="other")
+    def other() -> None: ...
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        with dg.build_sensor_context(instance) as context:
+            list(sensor.evaluate_tick(context).run_requests or [])
+        cursor = context.cursor
+        for job in (other, hourly):
+            run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=SPAN | SHELL)
+            instance.report_run_failed(run, "The process that executed this run is gone.")
+        found: list[Span | None] = []
+        for _ in range(2):
+            with dg.build_sensor_context(instance, cursor=cursor) as context:
+                tick = sensor.evaluate_tick(context)
+            cursor = tick.cursor
+            found += asked(tick.run_requests or [])
+    assert found == [(hour(0), hour(5))]
 
 
 def test_a_run_over_no_hours_is_not_repeated() -> None:

@@ -67,6 +67,7 @@ def test_a_killed_backfill_of_a_shell_is_ended_and_the_queue_goes_on(system: Sys
     wait_until(
         lambda: system.status(queued) == dg.DagsterRunStatus.SUCCESS, "the next run succeeds", PATIENCE
     )
+    system.wait_for_run(hour, dg.DagsterRunStatus.SUCCESS)  # asked for by the sensor
 
 
 def test_a_dead_code_servers_run_is_ended_and_its_hours_are_run_again(system: System) -> None:
