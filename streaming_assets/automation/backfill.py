@@ -86,31 +86,13 @@ class Reconciled:
     after: Comparison
 
 
-def rebuild(settings: Settings, build_defs: BuildDefs) -> Reconciled:
-    """Drop all tables and materialise them anew from the lake; readers keep the published snapshot meanwhile.
-
-    Args:
-        settings: of the graph, and of the instance that keeps its runs.
-        build_defs: makes the graph of settings.
-
-    Raises:
-        ValueError: the target has no way to keep this process apart from Dagster's runs.
-        LakeError: the lake can't be listed.
-        WarehouseLocked: the warehouse is in use for longer than its lock timeout.
-    """
-    warehouse = warehouse_of(settings)
-    if warehouse.keeps_processes_apart and warehouse.is_there():
-        with warehouse.exclusive():
-            warehouse.reset()
-    return reconcile(settings, build_defs)
-
-
-def reconcile(settings: Settings, build_defs: BuildDefs) -> Reconciled:
+def reconcile(settings: Settings, build_defs: BuildDefs, *, anew: bool = False) -> Reconciled:
     """Materialise every hour that the tables do not hold as the lake does, as the daily schedule does, and look again.
 
     Args:
         settings: of the graph, and of the instance that keeps its runs.
         build_defs: makes the graph of settings.
+        anew: whether all tables are dropped before; readers keep the published snapshot meanwhile.
 
     Raises:
         ValueError: the target has no way to keep this process apart from Dagster's runs.
@@ -119,6 +101,9 @@ def reconcile(settings: Settings, build_defs: BuildDefs) -> Reconciled:
     """
     lake, warehouse = lake_of(settings), warehouse_of(settings)
     with _graph(settings, build_defs) as graph:
+        if anew and warehouse.is_there():
+            with warehouse.exclusive():
+                warehouse.reset()
         before = compare(lake, warehouse, settings, runs_in_flight(graph.instance))
         found = spans(before.to_run)
         failed = [failure for span in found for failure in graph.materialise(span)]

@@ -4,7 +4,6 @@ The context's object is the function that makes the graph of settings.
 """
 
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
@@ -51,9 +50,7 @@ def reconcile_command(context: typer.Context) -> None:
     crash left half done, that somebody emptied, or that were put right by hand. Hours of unfinished runs are left to
     these. Hours whose rows the lake lost are named and left alone.
     """
-    from streaming_assets.automation.backfill import reconcile
-
-    _reconciled("reconcile", reconcile, context.obj)
+    _reconcile("reconcile", context.obj, anew=False)
 
 
 def rebuild_command(context: typer.Context) -> None:
@@ -61,20 +58,19 @@ def rebuild_command(context: typer.Context) -> None:
 
     Dashboards show the published snapshot meanwhile. Hours that the lake no longer has are gone afterwards.
     """
-    from streaming_assets.automation.backfill import rebuild
-
-    _reconciled("rebuild", rebuild, context.obj)
+    _reconcile("rebuild", context.obj, anew=True)
 
 
-def _reconciled(command: str, act: Callable[..., Any], build_defs: Any) -> None:
+def _reconcile(command: str, build_defs: Any, *, anew: bool) -> None:
     """Do it, and say what was found, run and left."""
+    from streaming_assets.automation.backfill import reconcile
     from streaming_assets.automation.schedules import tell
     from streaming_assets.lake.store import LakeError
     from streaming_assets.settings import get_settings
     from streaming_assets.warehouses.warehouse import WarehouseLocked
 
     try:
-        found = act(get_settings(), build_defs)
+        found = reconcile(get_settings(), build_defs, anew=anew)
     except ValueError as error:
         print(f"{command}: {error}", file=sys.stderr)
         raise typer.Exit(2) from None

@@ -3,12 +3,12 @@
 import fcntl
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from streaming_assets.files import replaced
 from streaming_assets.home import check_home
 from streaming_assets.settings import Settings, env_name
 
@@ -114,9 +114,8 @@ def _write_config(home: Path) -> None:
     found = path.read_text() if path.exists() else None
     if found == wanted or (found is not None and not _unedited(found)):
         return
-    incoming = path.with_suffix(".incoming")
-    incoming.write_text(wanted)
-    os.replace(incoming, path)
+    with replaced(path) as incoming:
+        incoming.write_text(wanted)
 
 
 def _unedited(text: str) -> bool:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from streaming_assets.dashboards.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError, Table
 from streaming_assets.dashboards.tables import PublishedTable, TableError, for_file
+from streaming_assets.files import replaced
 
 GRACE = timedelta(minutes=10)  # how long a file outlives the last manifest that names it
 ROWS_PER_GROUP = 65_536  # small enough that a filter on one state skips most of a file
@@ -214,12 +215,10 @@ def is_whole(path: Path, file: File, by_content: bool = True) -> bool:
 
 
 def _place(path: Path, content: bytes | pa.Buffer) -> None:
-    incoming = path.with_name(path.name + ".incoming")
-    with open(incoming, "wb") as file:
+    with replaced(path) as incoming, open(incoming, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(incoming, path)
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)

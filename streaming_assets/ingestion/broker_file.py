@@ -3,9 +3,10 @@
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from streaming_assets.files import replaced
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,8 @@ class BrokerInfo:
 def write_broker_file(path: Path, info: BrokerInfo) -> None:
     """Put the file in place, seen whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    incoming = path.with_name(f"{path.name}.{os.getpid()}")
-    incoming.write_text(json.dumps(asdict(info)))
-    os.replace(incoming, path)
+    with replaced(path) as incoming:
+        incoming.write_text(json.dumps(asdict(info)))
 
 
 def read_broker_file(path: Path) -> BrokerInfo | None:
@@ -48,9 +48,8 @@ def write_ends(home: Path, life: str, ends: Ends) -> None:
     """Put the file of that life in place, seen whole or not at all."""
     path = home / "lives" / f"{life}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    incoming = path.with_suffix(f".{os.getpid()}")
-    incoming.write_text(json.dumps(ends))
-    os.replace(incoming, path)
+    with replaced(path) as incoming:
+        incoming.write_text(json.dumps(ends))
 
 
 def read_ends(home: Path) -> dict[str, Ends]:

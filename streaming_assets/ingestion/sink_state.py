@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from streaming_assets.files import replaced
+
 LOST_RANGES = 1000  # the newest that the file keeps; `lost` counts all
 
 
@@ -108,9 +110,8 @@ class SinkState:
             "lost_ranges": [asdict(lost) for lost in self.lost_ranges],
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        incoming = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        incoming.write_text(json.dumps(document, indent=1))
-        os.replace(incoming, self.path)
+        with replaced(self.path) as incoming:
+            incoming.write_text(json.dumps(document, indent=1))
 
 
 def _sorted(partitions: Iterable[PartitionState]) -> list[PartitionState]:

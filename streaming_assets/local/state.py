@@ -1,12 +1,12 @@
 """What the local system remembers between starts: since when it simulates, and until when it ran."""
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from streaming_assets.files import replaced
 from streaming_assets.settings import Settings
 
 
@@ -37,9 +37,8 @@ class LocalState:
             "alive_until": self.alive_until.isoformat(),
             "simulation": self.simulation,
         }
-        incoming = path.with_suffix(".incoming")
-        incoming.write_text(json.dumps(content, indent=2) + "\n")
-        os.replace(incoming, path)
+        with replaced(path) as incoming:
+            incoming.write_text(json.dumps(content, indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "LocalState | None":

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from streaming_assets.files import replaced
 from streaming_assets.ingestion.kafka_local import KafkaLocalError, processes
 from streaming_assets.ingestion.kafka_local.downloads import Say
 from streaming_assets.ingestion.kafka_local.processes import ProcessMark
@@ -153,9 +154,8 @@ class Stack:
             ) from error
 
     def _save(self, memory: _Memory) -> None:
-        incoming = self._file.with_suffix(".incoming")
-        incoming.write_text(json.dumps(asdict(memory), indent=1))
-        incoming.replace(self._file)
+        with replaced(self._file) as incoming:
+            incoming.write_text(json.dumps(asdict(memory), indent=1))
 
 
 def _ports(names: Iterable[str], chosen: Mapping[str, int], last: Mapping[str, int]) -> dict[str, int]:
