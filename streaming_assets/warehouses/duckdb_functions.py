@@ -30,13 +30,23 @@ class Plugin(BasePlugin):
         """Called before dbt opens a database.
 
         Raises:
-            DbtRuntimeError: the file is missing; DuckDB would make an empty one, and dbt say that all is well.
+            DbtRuntimeError: the file is missing; DuckDB would make an empty one, and dbt say that all is well. Or
+                another process has it; dbt would say so below a traceback.
         """
-        if creds.path != ":memory:" and not Path(creds.path).exists():
+        if creds.path == ":memory:":
+            return
+        if not Path(creds.path).exists():
             raise DbtRuntimeError(
                 f"There is no warehouse at {Path(creds.path).absolute()}: runs of Dagster make it (`make dev`). Set "
                 "STREAMING_ASSETS_HOME or STREAMING_ASSETS_WAREHOUSE_PATH if another is meant"
             )
+        try:
+            duckdb.connect(creds.path, config=config).close()
+        except duckdb.IOException as refusal:
+            raise DbtRuntimeError(
+                f"{str(refusal).partition('. See also')[0]}. One process at a time has the warehouse: wait until that "
+                "one is done, or end it"
+            ) from None
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Called for each database that dbt opens."""

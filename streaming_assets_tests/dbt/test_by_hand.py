@@ -206,12 +206,30 @@ def test_commands_that_change_nothing_answer(dbt: ByHand) -> None:
     before = dbt.tables()
     assert "All checks passed" in dbt("debug")
     assert "streaming_assets.core.fact_listen_events" in dbt("ls")
-    dbt("parse")
+    assert "eprecat" not in dbt("parse", "--no-partial-parse", "--show-all-deprecations")
     dbt("compile")
     shown = dbt("show", "--select", "fact_listen_events", "--output", "json")
     assert shown.count('"bucket_ingestion_datetime"') == len(before["fact_listen_events"])
     assert "ERROR=0" in dbt("test")
+    assert "Catalog written to" in dbt("docs", "generate", "--no-compile")
+    assert "WARN freshness of warehouse.lake_objects" in dbt("source", "freshness"), "its hours are of 2025"
     assert dbt.tables() == before
+
+
+def test_a_warehouse_that_somebody_has_open_is_said_with_the_process(dbt: ByHand) -> None:
+    hold = (
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(dbt.warehouse.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        said = dbt.refused("show", "--inline", "select 1 as one")
+        assert f"(PID {holder.pid}). One process at a time has the warehouse" in said
+        assert "Traceback" not in said
+        holder.communicate()
+    dbt("show", "--inline", "select 1 as one")
 
 
 def test_a_warehouse_that_is_not_there_or_empty_is_said_and_not_made(tmp_path: Path) -> None:
