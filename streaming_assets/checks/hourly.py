@@ -25,7 +25,7 @@ from streaming_assets.checks.queries import (
 )
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.dagster_runtime.runs import span_of
-from streaming_assets.dagster_runtime.verdicts import Verdict, report
+from streaming_assets.dagster_runtime.verdicts import Verdict, failing_near, report
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.names import HOUR, hours_between
 from streaming_assets.partitions import Span, spans
@@ -41,6 +41,7 @@ LEVEL_SHARE = (
 )
 Verdicts = Mapping[datetime, Verdict]
 PASSED = Verdict(True)
+LOOKING_AROUND = {"offsets_are_contiguous", "records_agree"}  # whose verdict of an hour depends on others
 Check = Callable[[Warehouse, Span], Verdicts]  # hours that it does not name pass
 
 FACT = dg.AssetKey(["core", "fact_listen_events"])
@@ -84,7 +85,13 @@ def build_hourly_checks(hours: dg.PartitionsDefinition, settings: Settings) -> d
                 found: dict[datetime, Verdict] = {}
                 for span in spans(concerned):
                     found |= check(warehouse, span)
-                yield from report(context, spec, {hour: found.get(hour, PASSED) for hour in concerned})
+                told = {hour: found.get(hour, PASSED) for hour in concerned}
+                if spec.name in LOOKING_AROUND:
+                    for hour in failing_near(context.instance, spec.key, concerned, OFFSET_LOOKBACK):
+                        verdict = check(warehouse, (hour, hour + HOUR)).get(hour, PASSED)
+                        if verdict.passed:  # what it lacked lies in the hours of this run
+                            told[hour] = verdict
+                yield from report(context, spec, told)
 
     return hourly_checks
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -16,8 +16,10 @@ from dagster._core.events import (
     DagsterEventType,
     generate_event_batch_id,
 )
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from streaming_assets.partitions import key_of
+from streaming_assets.lake.names import HOUR, hours_between
+from streaming_assets.partitions import hour_of, key_of, spans
 
 _HOURS_A_QUERY = 1_000  # below the parameters that a statement may have
 
@@ -64,6 +66,22 @@ def report(
             DagsterEventBatchMetadata(batch, is_end=hour == last),
         )
     yield dg.Output(None, spec.get_python_identifier())
+
+
+def failing_near(
+    instance: dg.DagsterInstance, check: dg.AssetCheckKey, hours: Iterable[datetime], within: timedelta
+) -> list[datetime]:
+    """Hours beside `hours`, no further than `within`, whose last verdict is that the check failed."""
+    judged = {*hours}
+    reach = within // HOUR * HOUR
+    near = {
+        hour for start, end in spans(judged) for hour in hours_between(start - reach, end + reach)
+    } - judged
+    infos = instance.event_log_storage.get_asset_check_partition_info(
+        [check], partition_keys=sorted(map(key_of, near))
+    )
+    failed = [i for i in infos if i.latest_execution_status is AssetCheckExecutionRecordStatus.FAILED]
+    return [hour_of(info.partition_key) for info in failed if info.partition_key]
 
 
 def _newest_materialisations(

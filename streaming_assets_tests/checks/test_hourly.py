@@ -412,6 +412,21 @@ def test_a_gap_into_an_hour_outside_the_run_is_the_last_hours(tables: Tables) ->
     assert tables(0, 1, "offsets_are_contiguous").failing() == [key_of(hour(0))]
 
 
+def test_a_gap_that_an_earlier_hours_object_fills_is_none_once_that_hour_is_run(tables: Tables) -> None:
+    for number, first in enumerate((0, 20, 30, 40, 60)):
+        tables.objects(number, 10)
+        tables.offsets(number, first, first + 9)
+    assert tables(0, 5, "offsets_are_contiguous").failing() == [key_of(hour(1)), key_of(hour(4))]
+    tables.offsets(0, 10, 19)
+    result = tables.job.execute_in_process(instance=tables.instance, tags=span_tags((hour(0), hour(1))))
+    verdicts = {
+        e.partition: e.passed
+        for e in result.get_asset_check_evaluations()
+        if e.check_name == "offsets_are_contiguous" and e.asset_key.path[-1] == "stg_listen_events"
+    }
+    assert verdicts == {key_of(hour(0)): True, key_of(hour(1)): True}, "the last hour's gap is still there"
+
+
 def test_checks_without_hours_look_at_all_that_were_taken_in(tables: Tables) -> None:
     for number in (0, 1, 5):
         tables.objects(number, 5)
