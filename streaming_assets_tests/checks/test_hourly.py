@@ -22,7 +22,7 @@ from streaming_assets_tests.graph import FIRST, Place, hour
 TABLES = """
 create table lake_objects (
     topic varchar, bucket_ingestion_datetime timestamp, row_count bigint, is_processed boolean,
-    object_name varchar, error varchar
+    object_name varchar, error varchar, unknown_fields varchar
 );
 create table stg_quarantine (
     topic varchar, bucket_ingestion_datetime timestamp, life varchar, kafka_partition bigint, kafka_offset bigint,
@@ -113,7 +113,9 @@ class Tables(Place):
             connection.execute(sql, values)
 
     def objects(self, number: int, rows: int, topic: str = LISTENS) -> None:
-        self.add("insert into lake_objects values (?, ?, ?, true, null, null)", topic, hour(number), rows)
+        self.add(
+            "insert into lake_objects values (?, ?, ?, true, null, null, null)", topic, hour(number), rows
+        )
 
     def staged(self, number: int, rows: int, copies: int = 1, table: str = "stg_listen_events") -> None:
         columns = "bucket_ingestion_datetime, copies"
