@@ -17,7 +17,7 @@ SCRATCH := .local/upgrade
 WITH ?=
 DBT_TESTS := streaming_assets_tests/dbt/test_unit_tests.py $(wildcard streaming_assets_tests/*/test_dbt.py)
 
-.PHONY: help install dev test test-fast test-former-dbt upgrade-check bench soak soak-crashes lint format lock clean-local
+.PHONY: help install dev test test-fast test-stock test-former-dbt upgrade-check bench soak soak-crashes lint format lock clean-local
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ test: install ## Run every test
 test-fast: install ## Run the unit tests only
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not integration"
 
+test-stock: install ## The main path on Dagster's own pieces (docs/dagster-runtime.md); make test has it, too
+	$(BIN)/python -m pytest -n 0 streaming_assets_tests/integration/test_graph_stock.py
+
 test-former-dbt: install ## The dbt project and its runner on dbt-core 1.11, the rest as locked
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SCRATCH)/former-dbt
 	echo 'dbt-core>=1.11,<1.12' > $(SCRATCH)/former-dbt/overrides.txt
@@ -66,6 +69,7 @@ upgrade-check: install ## The fast and the contract tests on the newest versions
 
 bench: install ## Measure the event log and an hour's cost behind a day, a month and a year (minutes)
 	$(BIN)/python benchmarks/event_log.py 2>/dev/null
+	$(BIN)/python benchmarks/dagster_runtime.py
 	$(BIN)/python benchmarks/flat_cost.py .local/bench/flat_cost
 
 soak: install ## Order independence over 5,000 drawn schedules (an hour on two cores)

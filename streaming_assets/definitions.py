@@ -20,8 +20,8 @@ from streaming_assets.checks.hourly import FACT, build_hourly_checks
 from streaming_assets.checks.lake import build_lake_checks
 from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
 from streaming_assets.checks.snapshot import build_snapshot_check
-from streaming_assets.dagster_runtime.dbt import DbtRunner, without_scratch
-from streaming_assets.dagster_runtime.run_process import attended_in_process_executor
+from streaming_assets.dagster_runtime.dbt import without_scratch
+from streaming_assets.dagster_runtime.runtime import runtime_of
 from streaming_assets.dashboards.tables import published_tables
 from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.notifications import notifications_of
@@ -40,10 +40,11 @@ def build_defs(settings: Settings) -> dg.Definitions:
     hours = hourly_partitions(settings.first_hour)
     warehouse = warehouse_of(settings)
     kind = warehouse.kind
-    dbt = DbtRunner(settings)
+    runtime = runtime_of(settings, warehouse)
+    dbt = runtime.dbt
     models = build_warehouse_models(
         hours,
-        dbt,
+        runtime,
         without_scratch(dbt.manifest),
         kind,
         settings.hours_per_step,
@@ -62,14 +63,14 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *lake_specs(hours),
             *build_reference_files(settings),
             inventory_spec(hours, kind),
-            build_event_tables(hours, kind),
+            build_event_tables(hours, kind, runtime),
             build_reference_tables(kind, tables),
             models,
             build_snapshot(hours, marts, tables, settings),
             *dashboard_specs(settings),
         ],
         asset_checks=[
-            build_hourly_checks(hours, settings),
+            build_hourly_checks(hours, settings, runtime),
             sink_check,
             lake_checks,
             snapshot_check,
@@ -89,7 +90,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             "warehouse": warehouse,
             "notifications": notifications_of(settings),
         },
-        executor=attended_in_process_executor,
+        executor=runtime.executor,
     )
 
 

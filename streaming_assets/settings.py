@@ -103,6 +103,12 @@ class Settings(BaseSettings):
         description="Hours that one dbt invocation covers at most; a longer range takes several",
     )
 
+    dagster_runtime: Literal["own", "stock"] = Field(
+        "own",
+        description="Whether event log, run launcher, dbt and reports on hours are this project's or Dagster's own, "
+        "for when an upgrade of Dagster breaks them (docs/dagster-runtime.md)",
+    )
+
     gcp_project: str = Field("", description="Google Cloud project of BigQuery and of a lake in a bucket")
     bigquery_dataset: str = Field("streaming_assets", description="BigQuery dataset")
     bigquery_location: str = Field("US", description="BigQuery location")

@@ -9,7 +9,7 @@ from streaming_assets.assets.keys import INVENTORY, LOCATIONS, OWNERS, SONGS, ex
 from streaming_assets.assets.source import declared_columns, event_columns
 from streaming_assets.contracts import declared_table
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
-from streaming_assets.dagster_runtime.partition_metadata import add_partition_metadata
+from streaming_assets.dagster_runtime.runtime import Runtime
 from streaming_assets.dashboards.tables import PublishedTable
 from streaming_assets.events import LAKE_TOPICS, LAKE_TYPES
 from streaming_assets.lake.inventory import InventoryRow, list_topics, read_rows
@@ -40,7 +40,7 @@ def inventory_spec(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetSpec:
     )
 
 
-def build_event_tables(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetsDefinition:
+def build_event_tables(hours: dg.PartitionsDefinition, kind: str, runtime: Runtime) -> dg.AssetsDefinition:
     """The external tables of the topics, as one step over a range of hours.
 
     An hour's objects are listed and checked for all topics, whichever tables were asked for: what the models read is
@@ -97,7 +97,7 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetsDe
             for event_type in LAKE_TYPES
             if external_key(event_type.external_table or "") in context.selected_asset_keys
         }
-        add_partition_metadata(context, counts)
+        runtime.add_partition_metadata(context, counts)
         for key in counts:
             yield dg.MaterializeResult(asset_key=key)
 

@@ -13,10 +13,10 @@ from streaming_assets.assets.column_lineage import Lineage, read_lineage, with_l
 from streaming_assets.assets.dbt_checks import named_for_people
 from streaming_assets.assets.keys import OWNERS, external_key
 from streaming_assets.assets.tested_hours import verdicts
-from streaming_assets.dagster_runtime.dbt import DbtRunner, is_scratch
+from streaming_assets.dagster_runtime.dbt import is_scratch
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
-from streaming_assets.dagster_runtime.partition_metadata import add_partition_metadata
 from streaming_assets.dagster_runtime.private_names import DbtCoreCliEventMessage
+from streaming_assets.dagster_runtime.runtime import Runtime
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span, hour_of, key_of, spans, steps
 from streaming_assets.warehouses.warehouse import Cost, Warehouse
@@ -67,7 +67,7 @@ class Translator(DagsterDbtTranslator):
 
 def build_warehouse_models(
     hours: dg.PartitionsDefinition,
-    dbt: DbtRunner,
+    runtime: Runtime,
     manifest: Mapping[str, Any],
     kind: str,
     hours_per_step: int,
@@ -79,12 +79,13 @@ def build_warehouse_models(
 
     Args:
         hours: the partitions.
-        dbt: runs the project.
+        runtime: runs the project, and tells of hours.
         manifest: the project's, without the models that are no assets.
         kind: tag of the warehouse, such as `duckdb`.
         hours_per_step: the longest span, h, of one dbt invocation; a longer range takes several.
         usd_per_tib: price of 2^40 bytes billed, USD, where the warehouse bills any.
     """
+    dbt = runtime.dbt
     translator = Translator(kind, read_lineage())
     manifest = named_for_people(manifest)
 
@@ -160,7 +161,9 @@ def build_warehouse_models(
     ) -> None:
         selected = context.selected_asset_keys
         profiles = _profiles(warehouse, manifest, translator, span)
-        add_partition_metadata(context, {key: told for key, told in profiles.items() if key in selected})
+        runtime.add_partition_metadata(
+            context, {key: told for key, told in profiles.items() if key in selected}
+        )
         totals = _totals(warehouse, manifest, translator)
         length = (span[1] - span[0]) // HOUR
         for key in selected & totals.keys():

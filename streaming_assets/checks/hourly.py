@@ -25,7 +25,8 @@ from streaming_assets.checks.queries import (
 )
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.dagster_runtime.runs import span_of
-from streaming_assets.dagster_runtime.verdicts import Verdict, failing_near, report
+from streaming_assets.dagster_runtime.runtime import Runtime
+from streaming_assets.dagster_runtime.verdicts import Verdict, failing_near
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.lake.names import HOUR, hours_between
 from streaming_assets.partitions import Span, spans
@@ -59,7 +60,9 @@ READ = (
 )
 
 
-def build_hourly_checks(hours: dg.PartitionsDefinition, settings: Settings) -> dg.AssetChecksDefinition:
+def build_hourly_checks(
+    hours: dg.PartitionsDefinition, settings: Settings, runtime: Runtime
+) -> dg.AssetChecksDefinition:
     """Reconciliation and offsets of each topic, the share in quarantine, and how levels agree.
 
     Any of them can be run alone. A run without hours looks at all that were taken in.
@@ -79,7 +82,9 @@ def build_hourly_checks(hours: dg.PartitionsDefinition, settings: Settings) -> d
             concerned = [*hours_between(*asked)] if asked else warehouse.hours_taken_in()
             if missing := [table for table in READ if not warehouse.has_table(table)]:
                 for spec, _ in selected:
-                    yield from report(context, spec, dict.fromkeys(concerned, _nothing_to_check(missing)))
+                    yield from runtime.report(
+                        context, spec, dict.fromkeys(concerned, _nothing_to_check(missing))
+                    )
                 return
             for spec, check in selected:
                 found: dict[datetime, Verdict] = {}
@@ -91,7 +96,7 @@ def build_hourly_checks(hours: dg.PartitionsDefinition, settings: Settings) -> d
                         verdict = check(warehouse, (hour, hour + HOUR)).get(hour, PASSED)
                         if verdict.passed:  # what it lacked lies in the hours of this run
                             told[hour] = verdict
-                yield from report(context, spec, told)
+                yield from runtime.report(context, spec, told)
 
     return hourly_checks
 

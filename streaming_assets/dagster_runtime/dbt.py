@@ -6,15 +6,18 @@ Starting dbt for each run, or parsing for each, costs more than the models of an
 import fcntl
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from streaming_assets.dagster_runtime.interrupts import first_interrupt_as_keyboard_interrupt
 from streaming_assets.partitions import Span
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
 from streaming_assets.warehouses.tables import naive
+from streaming_assets.warehouses.warehouse import Warehouse
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 _SOURCES = ("*.yml", "*.sql", "*.csv")
@@ -34,6 +37,7 @@ class DbtRunner:
         self._environment = {
             "DBT_TARGET_PATH": str(self.target_path),
             "DBT_LOG_PATH": str(self.target_path / "logs"),
+            "PYTHON_DOTENV_DISABLED": "1",  # dbt would put all of the working directory's .env into this process
             env_name("warehouse"): settings.warehouse,
             env_name("lake_url"): settings.lake_url,
             env_name("warehouse_path"): str(settings.warehouse_path),
@@ -65,9 +69,9 @@ class DbtRunner:
             DbtError: a model failed; the message names it and says why.
             KeyboardInterrupt: the process was interrupted; each table is as before or after its model.
         """
-        result, events = self._invoke("run", span)
-        if not result.success:
-            raise DbtError("\n".join(_failures(result)) or str(result.exception))
+        failure, events = self._invoke("run", span)
+        if failure:
+            raise DbtError(failure)
         return events
 
     def run_scratch(self, span: Span) -> None:
@@ -76,9 +80,9 @@ class DbtRunner:
         Raises:
             DbtError: a model failed; the message names it and says why.
         """
-        result, _ = self._invoke("run", span, "--select", *_SCRATCH)
-        if not result.success:
-            raise DbtError("\n".join(_failures(result)) or str(result.exception))
+        failure, _ = self._invoke("run", span, "--select", *_SCRATCH)
+        if failure:
+            raise DbtError(failure)
 
     def test(self, span: Span) -> list[dict[str, Any]]:
         """Run all data tests over what `span` concerns; dbt's events, failures among them.
@@ -89,10 +93,10 @@ class DbtRunner:
         return self._invoke("test", span, "--exclude-resource-type", "unit_test")[1]
 
     def _parse(self) -> None:
-        from dbt.cli.main import dbtRunner
-
         with _environment(self._environment):
-            result = dbtRunner().invoke(["parse", *_common_arguments()])
+            from dbt.cli.main import dbtRunner
+
+            result = dbtRunner().invoke(["parse", "--quiet", *_common_arguments()])
         if not result.success:
             raise DbtError(f"{PROJECT_DIR} does not parse: {result.exception}")
 
@@ -105,8 +109,8 @@ class DbtRunner:
         know_graph(manifest)
         return manifest
 
-    def _invoke(self, command: str, span: Span, *options: str) -> tuple[Any, list[dict[str, Any]]]:
-        from dbt.cli.main import dbtRunner
+    def _invoke(self, command: str, span: Span, *options: str) -> tuple[str | None, list[dict[str, Any]]]:
+        """Run a command; why it failed, if it did, and the events of its nodes."""
         from google.protobuf.json_format import MessageToDict
 
         events: list[dict[str, Any]] = []
@@ -115,16 +119,51 @@ class DbtRunner:
             if event.info.name in _RESULT_EVENTS:
                 events.append(MessageToDict(event, preserving_proto_field_name=True))
 
-        start, end = (f"{naive(moment):%Y-%m-%d %H:%M:%S}" for moment in span)
-        bounds = json.dumps({"window_start": start, "window_end": end})
         with _environment(self._environment), _file_released(), first_interrupt_as_keyboard_interrupt():
+            from dbt.cli.main import dbtRunner
+
             result = dbtRunner(manifest=self._parsed, callbacks=[keep]).invoke(
-                [command, "--vars", bounds, "--no-write-json", *options, *_common_arguments()]
+                [command, *_bounds(span), "--quiet", "--no-write-json", *options, *_common_arguments()]
             )
         if isinstance(result.exception, KeyboardInterrupt):
             # dbt has cancelled its queries, whose transactions are undone, and waited for its threads.
             raise result.exception
-        return result, events
+        if result.success:
+            return None, events
+        return "\n".join(_failures(result)) or str(result.exception), events
+
+
+class StockDbtRunner(DbtRunner):
+    """dbt as dagster-dbt runs it: a process for each command, which loads the project itself."""
+
+    def __init__(self, settings: Settings, warehouse: Warehouse) -> None:
+        super().__init__(settings)
+        self._warehouse = warehouse
+
+    def _invoke(self, command: str, span: Span, *options: str) -> tuple[str | None, list[dict[str, Any]]]:
+        from dagster_dbt import DbtCliResource
+
+        dbt = DbtCliResource(
+            project_dir=str(PROJECT_DIR),
+            profiles_dir=str(PROJECT_DIR),
+            dbt_executable=str(Path(sys.executable).with_name("dbt")),
+        )
+        with _environment(self._environment), self._warehouse.released():
+            running = dbt.cli(
+                [command, *_bounds(span), *options, "--log-level-file", "none"],
+                target_path=self.target_path / "stock",
+                raise_on_error=False,
+            )
+            told = [event.raw_event for event in running.stream_raw_events()]
+        error = running.get_error()
+        return str(error) if error else None, [
+            event for event in told if event["info"]["name"] in _RESULT_EVENTS
+        ]
+
+
+def _bounds(span: Span) -> list[str]:
+    start, end = (f"{naive(moment):%Y-%m-%d %H:%M:%S}" for moment in span)
+    return ["--vars", json.dumps({"window_start": start, "window_end": end})]
 
 
 def know_graph(manifest: Any) -> None:
@@ -159,7 +198,7 @@ def is_scratch(model: str) -> bool:
 
 def _common_arguments() -> list[str]:
     folder = str(PROJECT_DIR)
-    return ["--quiet", "--log-level-file", "none", "--project-dir", folder, "--profiles-dir", folder]
+    return ["--log-level-file", "none", "--project-dir", folder, "--profiles-dir", folder]
 
 
 def _newest_source() -> float:

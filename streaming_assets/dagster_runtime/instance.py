@@ -29,14 +29,7 @@ nux:
 python_logs:
   python_log_level: INFO
 
-# A batch of partition events in one transaction. It takes DAGSTER_EVENT_BATCH_SIZE in every process;
-# Dagster's own storage, which is used when this block is gone, answers the same, only slower.
-event_log_storage:
-  module: streaming_assets.dagster_runtime.event_log
-  class: BatchedSqliteEventLogStorage
-  config:
-    base_dir: {event_log}
-
+{event_log_storage}\
 # One run at a time in a pool, so no two write the warehouse. Granularity `op` would let runs in that then
 # wait inside their processes, and take turns between steps.
 concurrency:
@@ -54,11 +47,8 @@ run_queue:
 # A failed hour is asked for again when its objects change; repeating it at once fails again.
 run_retries:
   enabled: false
-# Ends runs whose process is gone, and those that hang while they start or are cancelled: in a pool of one they would
-# block all others. The launcher tells which process is gone (run_launcher.py).
-run_launcher:
-  module: streaming_assets.dagster_runtime.run_launcher
-  class: WatchfulRunLauncher
+{run_launcher}\
+# Ends runs that hang while they start or are cancelled: in a pool of one they would block all others.
 run_monitoring:
   enabled: true
   start_timeout_seconds: 180
@@ -71,6 +61,22 @@ retention:
     purge_after_days: {{skipped: 1, success: 30, failure: 30, started: 1}}
   schedule:
     purge_after_days: {{skipped: 7, success: 90, failure: 90, started: 7}}
+"""
+# Dagster's own are used where these blocks are missing (STREAMING_ASSETS_DAGSTER_RUNTIME=stock).
+_EVENT_LOG_STORAGE = """\
+# A batch of partition events in one transaction. It takes DAGSTER_EVENT_BATCH_SIZE in every process.
+event_log_storage:
+  module: streaming_assets.dagster_runtime.event_log
+  class: BatchedSqliteEventLogStorage
+  config:
+    base_dir: {event_log}
+
+"""
+_RUN_LAUNCHER = """\
+# The launcher tells run monitoring which runs' processes are gone (run_launcher.py), so that these are ended, too.
+run_launcher:
+  module: streaming_assets.dagster_runtime.run_launcher
+  class: WatchfulRunLauncher
 """
 _FIRST_LINE = (
     "# Written by streaming-assets ({digest}); once you edit this file it is yours and left alone.\n"
@@ -99,7 +105,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     with _alone(home / ".prepare.lock"):
-        _write_config(home)
+        _write_config(home, is_stock=settings.dagster_runtime == "stock")
         created = home / ".created"
         if not created.exists():
             _create_databases(home)
@@ -107,8 +113,12 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return home
 
 
-def _write_config(home: Path) -> None:
-    body = _CONFIG.format(event_log=json.dumps(str(home / "event_log")))  # a JSON string is a YAML string
+def _write_config(home: Path, *, is_stock: bool) -> None:
+    folder = json.dumps(str(home / "event_log"))  # a JSON string is a YAML string
+    body = _CONFIG.format(
+        event_log_storage="" if is_stock else _EVENT_LOG_STORAGE.format(event_log=folder),
+        run_launcher="" if is_stock else _RUN_LAUNCHER,
+    )
     wanted = _FIRST_LINE.format(digest=_digest(body)) + body
     path = home / "dagster.yaml"
     found = path.read_text() if path.exists() else None

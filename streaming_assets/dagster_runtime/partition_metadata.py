@@ -24,3 +24,12 @@ def add_partition_metadata(
     step._metadata_accumulator = OutputMetadataAccumulator(
         per_output_metadata={**step._metadata_accumulator.per_output_metadata, **added}
     )
+
+
+def add_partition_metadata_one_by_one(
+    context: dg.AssetExecutionContext, metadata: Mapping[dg.AssetKey, Mapping[str, Mapping[str, Any]]]
+) -> None:
+    """The same by Dagster's public call."""
+    for key, partitions in metadata.items():
+        for partition, values in partitions.items():
+            context.add_asset_metadata(values, asset_key=key, partition_key=partition)

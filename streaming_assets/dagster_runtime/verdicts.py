@@ -44,28 +44,44 @@ def report(
     stores a range's materialisations, the verdicts of a year take seconds instead of minutes.
     """
     step = context.op_execution_context._step_execution_context
-    batch, last = generate_event_batch_id(), max(verdicts, default=None)
-    judged = _newest_materialisations(context.instance, spec.asset_key, verdicts)
-    for hour, verdict in sorted(verdicts.items()):
+    batch, last = generate_event_batch_id(), max(map(key_of, verdicts), default=None)
+    for evaluation in _evaluations(context, spec, verdicts):
         yield DagsterEvent.from_step(
             DagsterEventType.ASSET_CHECK_EVALUATION,
             step,
-            dg.AssetCheckEvaluation(
-                asset_key=spec.asset_key,
-                check_name=spec.name,
-                partition=key_of(hour),
-                passed=verdict.passed,
-                metadata=verdict.metadata,
-                severity=verdict.severity,
-                description=verdict.description,
-                blocking=False,
-                target_materialization_data=judged.get(key_of(hour)),
-            ),
-            f"{spec.name} of {spec.asset_key.to_user_string()}, {key_of(hour)}: "
-            + ("passed" if verdict.passed else "did not pass"),
-            DagsterEventBatchMetadata(batch, is_end=hour == last),
+            evaluation,
+            f"{spec.name} of {spec.asset_key.to_user_string()}, {evaluation.partition}: "
+            + ("passed" if evaluation.passed else "did not pass"),
+            DagsterEventBatchMetadata(batch, is_end=evaluation.partition == last),
         )
     yield dg.Output(None, spec.get_python_identifier())
+
+
+def report_one_by_one(
+    context: dg.AssetCheckExecutionContext, spec: dg.AssetCheckSpec, verdicts: Mapping[datetime, Verdict]
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    """The same, each stored by itself."""
+    yield from _evaluations(context, spec, verdicts)
+    yield dg.Output(None, spec.get_python_identifier())
+
+
+def _evaluations(
+    context: dg.AssetCheckExecutionContext, spec: dg.AssetCheckSpec, verdicts: Mapping[datetime, Verdict]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """In the hours' order, which is that of their partitions' keys."""
+    judged = _newest_materialisations(context.instance, spec.asset_key, verdicts)
+    for hour, verdict in sorted(verdicts.items()):
+        yield dg.AssetCheckEvaluation(
+            asset_key=spec.asset_key,
+            check_name=spec.name,
+            partition=key_of(hour),
+            passed=verdict.passed,
+            metadata=verdict.metadata,
+            severity=verdict.severity,
+            description=verdict.description,
+            blocking=False,
+            target_materialization_data=judged.get(key_of(hour)),
+        )
 
 
 def failing_near(

@@ -74,6 +74,17 @@ class DuckDbWarehouse(Warehouse):
                 held.close()
 
     @contextmanager
+    def released(self) -> Iterator[None]:
+        held, self._held = self._held, None
+        if held:
+            held.close()
+        try:
+            yield
+        finally:
+            if held:
+                self._held = self._open(Wait(self.path, self._lock_timeout))
+
+    @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to the file, for the time of the block."""
         connection = self._held.cursor() if self._held else self._open(Wait(self.path, self._lock_timeout))

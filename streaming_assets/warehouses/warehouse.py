@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -59,6 +59,10 @@ class Warehouse(ABC):
         Raises:
             WarehouseLocked: another process kept it for longer.
         """
+
+    def released(self) -> AbstractContextManager[None]:
+        """Within `exclusive`: let a process that this one starts use the warehouse, for the time of the block."""
+        return nullcontext()
 
     @abstractmethod
     def is_there(self) -> bool:

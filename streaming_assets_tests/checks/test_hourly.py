@@ -14,8 +14,10 @@ from streaming_assets.checks.hourly import SHOWN, build_hourly_checks
 from streaming_assets.contracts import model_columns
 from streaming_assets.dagster_runtime.instance import prepare_dagster_home
 from streaming_assets.dagster_runtime.runs import span_tags
+from streaming_assets.dagster_runtime.runtime import runtime_of
 from streaming_assets.partitions import hourly_partitions, key_of
 from streaming_assets.settings import Settings
+from streaming_assets.warehouses.factory import warehouse_of
 from streaming_assets.warehouses.tables import STAGING
 from streaming_assets_tests.graph import FIRST, Place, hour
 
@@ -47,7 +49,8 @@ create table dim_users (
 TYPES = {"user_id": "bigint", "session_id": "bigint", "item_in_session": "bigint", "copies": "bigint"}
 LISTENS = "listen_events"
 HOURS = hourly_partitions(FIRST)
-HOURLY_CHECKS = sorted(build_hourly_checks(HOURS, Settings()).check_keys, key=str)
+RUNTIME = runtime_of(Settings(), warehouse_of(Settings()))
+HOURLY_CHECKS = sorted(build_hourly_checks(HOURS, Settings(), RUNTIME).check_keys, key=str)
 
 
 @dataclass
@@ -93,7 +96,7 @@ class Tables(Place):
 
     def _job(self, selection: dg.AssetSelection) -> dg.JobDefinition:
         return dg.Definitions(
-            asset_checks=[build_hourly_checks(HOURS, self.settings)],
+            asset_checks=[build_hourly_checks(HOURS, self.settings, RUNTIME)],
             jobs=[dg.define_asset_job("checks", selection=selection)],
             resources={"warehouse": self.warehouse},
             executor=dg.in_process_executor,

@@ -19,6 +19,8 @@ from streaming_assets.dagster_runtime.dbt import PROJECT_DIR, DbtError, DbtRunne
 from streaming_assets.settings import Settings
 from streaming_assets_tests.graph import hour
 
+pytestmark = pytest.mark.contract
+
 TABLE = "{{ config(materialized='table') }}"
 
 
@@ -79,6 +81,8 @@ def test_a_model_that_fails_is_named_with_its_reason_and_the_environment_stays(
     monkeypatch.setattr(
         dbt_module, "PROJECT_DIR", _project(tmp_path, "select no_such_column from (select 1 as one)")
     )
+    (tmp_path / ".env").write_text("ONLY_OF_THE_FOLDER=1\n")  # dbt reads it, for a person
+    monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
     runner = DbtRunner(_settings(tmp_path))
     with pytest.raises(DbtError, match=r"only_model: [\s\S]*no_such_column"):

@@ -18,6 +18,8 @@ from dagster._core.events import DagsterEventType
 from streaming_assets.dagster_runtime.event_log import BatchedSqliteEventLogStorage
 from streaming_assets_tests.dagster_runtime import event_log_graph as graph
 
+pytestmark = pytest.mark.contract
+
 ROOT = Path(__file__).parents[2]
 StorageConfig = dict[str, Any] | None
 STOCK: StorageConfig = None

@@ -55,7 +55,7 @@ def test_an_outdated_file_of_ours_is_replaced(settings: Settings, monkeypatch: p
     from streaming_assets.dagster_runtime import instance
 
     with monkeypatch.context() as earlier:
-        earlier.setattr(instance, "_CONFIG", "telemetry:\n  enabled: false\n# {event_log}\n")
+        earlier.setattr(instance, "_CONFIG", "telemetry:\n  enabled: false\n")
         config = prepare_dagster_home(settings) / "dagster.yaml"
     outdated = config.read_text()
     prepare_dagster_home(settings)

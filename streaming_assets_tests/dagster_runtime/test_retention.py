@@ -51,6 +51,8 @@ DEFS = dg.Definitions(
     jobs=[dg.define_asset_job("hourly", [by_hour, behind], partitions_def=HOURS)],
 )
 
+pytestmark = pytest.mark.contract
+
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:

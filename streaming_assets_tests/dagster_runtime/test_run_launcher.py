@@ -20,6 +20,8 @@ from streaming_assets.dagster_runtime.run_process import attended, attended_in_p
 from streaming_assets.dagster_runtime.signs_of_life import Sign, folder_of_signs, sign_of
 from streaming_assets.settings import load_settings
 
+pytestmark = pytest.mark.contract
+
 STARTING, STARTED = dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED
 
 
