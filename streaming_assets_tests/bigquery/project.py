@@ -95,9 +95,9 @@ class BigQueryProject:
             DbtError: a model failed, or is no GoogleSQL.
         """
         with answered_by(self.engine):
-            result, events = self._dbt._invoke("run", span, "--select", "path:models/staging/base")
-        if not result.success:
-            raise DbtError(str(events))
+            failure, _ = self._dbt._invoke("run", span, "--select", "path:models/staging/base")
+        if failure:
+            raise DbtError(failure)
 
     def rows(self, name: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Columns and rows of a model's table."""

@@ -53,8 +53,10 @@ JUNK = [
 class Site:
     """The lake of the site; `arrive` brings a phase's rows."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, junk: list[str]) -> None:
+        """`junk`: lines that are in each topic's first hour of a phase, whatever they are."""
         self.world = World(folder)
+        self._junk = junk
         self.span = PHASES[0]
 
     def arrive(self, phase: int) -> None:
@@ -66,7 +68,7 @@ class Site:
                 late = number % _LATE == 0
                 if phase == int(late or at >= PHASES[0][1]):
                     self._land(topic, at, number, event)
-            self.world.append(topic, self.span[0], JUNK, "junk", 0, grow=True)
+            self.world.append(topic, self.span[0], self._junk, "junk", 0, grow=True)
         self._lose(phase)
         songs = sorted({(e["artist"], e["song"], e["duration"]) for e in _events()["listen_events"]})
         places = sorted({(e["zip"], e["city"], e["state"]) for e in _events()["listen_events"] if "zip" in e})

@@ -17,7 +17,7 @@ from streaming_assets.warehouses.tables import naive
 from streaming_assets_tests.bigquery.bridge import bridge_to
 from streaming_assets_tests.bigquery.emulated import EmulatedProject
 from streaming_assets_tests.bigquery.emulator import emulator
-from streaming_assets_tests.bigquery.site import PROJECT
+from streaming_assets_tests.bigquery.site import JUNK, PROJECT
 from streaming_assets_tests.bigquery.warehouses import CHANGES, Both, changes, kinds
 
 pytestmark = [
@@ -25,6 +25,9 @@ pytestmark = [
     pytest.mark.xdist_group("bigquery_emulator"),
     pytest.mark.timeout(1200),  # 105 s of CPU, on a busy machine; the first time packages are installed, too
 ]
+
+# Malformed lines that the emulator's parse_json reads nevertheless; GoogleSQL's own, in test_lines.py, does not.
+READ_BY_THE_EMULATOR = ['{"value": {"ts": 1}, "offset": 7,}', '{"value": {"ts": NaN}, "offset": 8}']
 
 
 class Runs:
@@ -49,7 +52,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     folder = tmp_path_factory.mktemp("emulator")
     with emulator(folder / "service", PROJECT) as url, bridge_to(url) as (bridge, sent):
         bigquery = EmulatedProject(folder, url, bridge)
-        yield Runs(Both(folder, bigquery), bigquery, sent)
+        yield Runs(
+            Both(folder, bigquery, [line for line in JUNK if line not in READ_BY_THE_EMULATOR]),
+            bigquery,
+            sent,
+        )
 
 
 @pytest.mark.parametrize("phase", [0, 1], ids=["first build", "later run"])

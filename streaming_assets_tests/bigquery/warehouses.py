@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from streaming_assets.partitions import Span
 from streaming_assets.testing.executor import MemoryWarehouse
 from streaming_assets.warehouses.tables import INVENTORY_SCHEMA
-from streaming_assets_tests.bigquery.site import LAKE, Site
+from streaming_assets_tests.bigquery.site import JUNK, LAKE, Site
 from streaming_assets_tests.properties.machine import project_executor
 from streaming_assets_tests.properties.world import take_stock
 
@@ -39,8 +39,8 @@ class Project(Protocol):
 class Both:
     """The two warehouses after the phases so far; rows of each model by phase."""
 
-    def __init__(self, folder: Path, bigquery: Project) -> None:
-        self.site = Site(folder / "lake")
+    def __init__(self, folder: Path, bigquery: Project, junk: list[str] = JUNK) -> None:
+        self.site = Site(folder / "lake", junk)
         self.models = [name for name in project_executor().models if not name.startswith(("base_", "int_"))]
         self.rows: list[dict[str, tuple[Counter, Counter]]] = []
         self._bigquery = bigquery
