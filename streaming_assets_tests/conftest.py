@@ -12,6 +12,18 @@ from streaming_assets_tests.postgres import postgres
 __all__ = ["postgres"]
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tests of a group share a costly set-up, so a pytest whose workers don't keep groups together is refused."""
+    if session.config.getoption("loadgroup", False):
+        apart = [
+            item.nodeid
+            for item in session.items
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid
+        ]
+        if apart:
+            pytest.exit(f"this pytest-xdist does not keep xdist_group together: {apart[0]}", returncode=3)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
     """A shell's background jobs ignore SIGINT, and so would the processes that tests start and interrupt."""
