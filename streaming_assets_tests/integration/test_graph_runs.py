@@ -207,7 +207,7 @@ def test_what_models_cost_is_told_an_hours_part_for_each_hour(
         key_of(hour(1)): graph.settings.bigquery_usd_per_tib / 2,
     }
     assert told[FACT, key_of(hour(0))]["slot_seconds"] == 2
-    assert told[LISTENS, key_of(hour(0))]["bytes_billed"] == round(3 * 2**20 / 6 / 2), (
-        "a sixth of what parsing cost, for two hours: three staging tables beside it and two dimensions read it too"
+    assert told[LISTENS, key_of(hour(0))]["bytes_billed"] == round(3 * 2**20 / 7 / 2), (
+        "a seventh of what parsing cost, for two hours: four staging tables beside it and two dimensions read it too"
     )
     assert "bytes_billed" not in told[dg.AssetKey(["staging", "stg_users"]), key_of(hour(0))]
