@@ -102,7 +102,9 @@ def test_a_run_opens_the_file_once_a_step(graph: Graph, opened: list[str]) -> No
     result = graph.run(1, 3)
     assert result.success, failures(result)
     steps = {event.step_key for event in result.all_events if event.is_step_success}
-    assert 0 < len(opened) <= len(steps) + 2, "dbt opens it twice more, within its step"
+    assert 0 < len(opened) <= len(steps) + 4, (
+        "each of two dbt commands opens it twice, while its step holds it"
+    )
 
 
 def test_polling_readers_do_not_stop_a_run(graph: Graph) -> None:
