@@ -37,14 +37,15 @@ EVENTS = [
 RUNS = [(3, 3), (0, 0), (1, 2), (2, 2)]  # first and last hour of each, out of order
 A_SPAN = f"{{window_start: {HOURS[1]:%Y-%m-%d %H:%M:%S}, window_end: {HOURS[3]:%Y-%m-%d %H:%M:%S}}}"
 OURS = ("DBT_", "STREAMING_ASSETS_")
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("dbt_by_hand")]  # one home, one parsed project
 
 
 class ByHand:
-    """A copy of a home folder, and dbt in the project's folder for it."""
+    """A copy of a home folder, and dbt in a copy of the project's folder for it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, project: Path) -> None:
         self.home = home
+        self._project = project
         self.warehouse = DuckDbWarehouse(home / "warehouse.duckdb", 10)
 
     def __call__(self, *arguments: str) -> str:
@@ -60,7 +61,7 @@ class ByHand:
         return done.stdout + done.stderr
 
     def done(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return _dbt(PROJECT_ROOT / "dbt_project", arguments, STREAMING_ASSETS_HOME=str(self.home))
+        return _dbt(self._project, arguments, STREAMING_ASSETS_HOME=str(self.home))
 
     def tables(self) -> dict[str, list[tuple]]:
         """All rows of all tables and views of models, in an order of their own."""
@@ -96,12 +97,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What dbt by hand writes lies beside the project's folder, so a copy of its own keeps others out of it."""
+    return shutil.copytree(PROJECT_ROOT / "dbt_project", tmp_path_factory.mktemp("by_hand") / "dbt_project")
+
+
 @pytest.fixture
-def dbt(home: Path, tmp_path: Path) -> ByHand:
+def dbt(home: Path, project: Path, tmp_path: Path) -> ByHand:
     # The inventory and the views name the lake's objects by path, so the lake is the original's.
     shutil.copy(home / "warehouse.duckdb", tmp_path)
     shutil.copytree(home / "dbt", tmp_path / "dbt")
-    return ByHand(tmp_path)
+    return ByHand(tmp_path, project)
 
 
 def test_without_a_window_a_run_covers_all_hours_and_says_so(dbt: ByHand) -> None:
@@ -232,8 +239,8 @@ def test_a_warehouse_that_somebody_has_open_is_said_with_the_process(dbt: ByHand
     dbt("show", "--inline", "select 1 as one")
 
 
-def test_a_warehouse_that_is_not_there_or_empty_is_said_and_not_made(tmp_path: Path) -> None:
-    dbt = ByHand(tmp_path)
+def test_a_warehouse_that_is_not_there_or_empty_is_said_and_not_made(tmp_path: Path, project: Path) -> None:
+    dbt = ByHand(tmp_path, project)
     for command in ("debug", "run"):
         assert f"no warehouse at {dbt.warehouse.path}" in dbt.refused(command)
     assert not dbt.warehouse.path.exists()
