@@ -41,6 +41,13 @@ sys.stdin.read()
 """
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.close()
+
+
 @contextmanager
 def held_by_another(path: Path, program: str) -> Iterator[subprocess.Popen[bytes]]:
     """Another process holds the file until its input ends."""
@@ -246,88 +253,66 @@ def test_rows_of_an_hour_are_profiled(stocked: DuckDbWarehouse) -> None:
     assert stocked.hourly_profile("t", (hour(0), hour(2))) == [(hour(1), 2, first, last)]
 
 
-def test_an_external_table_reads_every_field_as_text(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    try:
-        event_type = BY_TOPIC["listen_events"]
-        place.warehouse.prepare()
-        told: list[str] = []
+def test_an_external_table_reads_every_field_as_text(place: Place) -> None:
+    event_type = BY_TOPIC["listen_events"]
+    place.warehouse.prepare()
+    told: list[str] = []
+    place.warehouse.create_event_table(event_type, place.lake, told.append)
+    assert place.warehouse.rows("select view_name from duckdb_views() where not internal") == [], (
+        "no object yet"
+    )
+    event = listen(hour(1), duration={"odd": 1}, userId="Ann", unknown=5)
+    name = place.put("listen_events", hour(1), [event, "no JSON"])
+    row = InventoryRow(name, place.lake.uri(str(name)), 10, 1, 2)
+    place.warehouse.record_objects(SPAN, [row])
+    for _ in range(2):
         place.warehouse.create_event_table(event_type, place.lake, told.append)
-        assert place.warehouse.rows("select view_name from duckdb_views() where not internal") == [], (
-            "no object yet"
-        )
-        event = listen(hour(1), duration={"odd": 1}, userId="Ann", unknown=5)
-        name = place.put("listen_events", hour(1), [event, "no JSON"])
-        row = InventoryRow(name, place.lake.uri(str(name)), 10, 1, 2)
-        place.warehouse.record_objects(SPAN, [row])
-        for _ in range(2):
-            place.warehouse.create_event_table(event_type, place.lake, told.append)
-        assert told == [], "made once, then left alone"
-        columns = place.warehouse.rows(
-            "select column_name, data_type from information_schema.columns where table_name = 'listen_events_ext'"
-        )
-        assert {kind for name, kind in columns if name in {f.name for f in event_type.fields}} == {"VARCHAR"}
-        assert dict(columns)["date"] == "TIMESTAMP"
-        found = (
-            "select song, \"userId\", duration, date from listen_events_ext where date = '2025-03-01 01:00'"
-        )
-        read = place.warehouse.rows(f'{found} and "offset" = 0')
-        assert read == [("Hello", "Ann", '{"odd":1}', datetime(2025, 3, 1, 1))]
-    finally:
-        place.close()
+    assert told == [], "made once, then left alone"
+    columns = place.warehouse.rows(
+        "select column_name, data_type from information_schema.columns where table_name = 'listen_events_ext'"
+    )
+    assert {kind for name, kind in columns if name in {f.name for f in event_type.fields}} == {"VARCHAR"}
+    assert dict(columns)["date"] == "TIMESTAMP"
+    found = "select song, \"userId\", duration, date from listen_events_ext where date = '2025-03-01 01:00'"
+    read = place.warehouse.rows(f'{found} and "offset" = 0')
+    assert read == [("Hello", "Ann", '{"odd":1}', datetime(2025, 3, 1, 1))]
 
 
-def test_an_external_table_reads_fields_of_nested_objects(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    try:
-        topic = BY_TOPIC["listen_events"]
-        email, country = EventField("customer.email", "string"), EventField("customer.country", "string")
-        place.warehouse.prepare()
-        event = listen(hour(1), customer={"email": "ann@example.com", "country": {"code": "DE"}})
-        name = place.put(topic.topic, hour(1), [event])
-        place.warehouse.record_objects(SPAN, [InventoryRow(name, place.lake.uri(str(name)), 10, 1, 1)])
-        event_type = replace(topic, fields=(topic.fields[1], email, country))
-        place.warehouse.create_event_table(event_type, place.lake, print)
-        found = place.warehouse.rows(
-            'select song, "customer.email", "customer.country" from listen_events_ext'
-        )
-        assert found == [("Hello", "ann@example.com", '{"code":"DE"}')]
-    finally:
-        place.close()
+def test_an_external_table_reads_fields_of_nested_objects(place: Place) -> None:
+    topic = BY_TOPIC["listen_events"]
+    email, country = EventField("customer.email", "string"), EventField("customer.country", "string")
+    place.warehouse.prepare()
+    event = listen(hour(1), customer={"email": "ann@example.com", "country": {"code": "DE"}})
+    name = place.put(topic.topic, hour(1), [event])
+    place.warehouse.record_objects(SPAN, [InventoryRow(name, place.lake.uri(str(name)), 10, 1, 1)])
+    event_type = replace(topic, fields=(topic.fields[1], email, country))
+    place.warehouse.create_event_table(event_type, place.lake, print)
+    found = place.warehouse.rows('select song, "customer.email", "customer.country" from listen_events_ext')
+    assert found == [("Hello", "ann@example.com", '{"code":"DE"}')]
 
 
-def test_a_view_of_another_version_is_made_anew_and_that_is_said(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    try:
-        event_type = BY_TOPIC["status_change_events"]
-        place.warehouse.prepare()
-        name = place.put(event_type.topic, hour(1), [listen(hour(1))])
-        place.warehouse.record_objects(SPAN, [InventoryRow(name, place.lake.uri(str(name)), 10, 1, 1)])
-        told: list[str] = []
-        fewer = replace(event_type, fields=event_type.fields[:3])
-        place.warehouse.create_event_table(fewer, place.lake, told.append)
-        place.warehouse.create_event_table(event_type, place.lake, told.append)
-        assert told == [
-            "status_change_events_ext: the view is of another version or folder, and is made anew"
-        ]
-        assert place.warehouse.rows('select "userId" from status_change_events_ext') == [("1",)]
-    finally:
-        place.close()
+def test_a_view_of_another_version_is_made_anew_and_that_is_said(place: Place) -> None:
+    event_type = BY_TOPIC["status_change_events"]
+    place.warehouse.prepare()
+    name = place.put(event_type.topic, hour(1), [listen(hour(1))])
+    place.warehouse.record_objects(SPAN, [InventoryRow(name, place.lake.uri(str(name)), 10, 1, 1)])
+    told: list[str] = []
+    fewer = replace(event_type, fields=event_type.fields[:3])
+    place.warehouse.create_event_table(fewer, place.lake, told.append)
+    place.warehouse.create_event_table(event_type, place.lake, told.append)
+    assert told == ["status_change_events_ext: the view is of another version or folder, and is made anew"]
+    assert place.warehouse.rows('select "userId" from status_change_events_ext') == [("1",)]
 
 
-def test_dead_letters_carry_their_fields_themselves(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    try:
-        place.warehouse.prepare()
-        name = place.put(
-            DEAD_LETTERS.topic, hour(1), ['{"value": "bG9zdA==", "headers": [{"key": "a"}], "offset": 7}']
-        )
-        row = InventoryRow(name, place.lake.uri(str(name)), 10, 1, 1)
-        place.warehouse.record_objects(SPAN, [row])
-        place.warehouse.create_event_table(DEAD_LETTERS, place.lake, print)
-        assert place.warehouse.rows('select value, "offset" from dead_letters_ext') == [("bG9zdA==", 7)]
-    finally:
-        place.close()
+def test_dead_letters_carry_their_fields_themselves(place: Place) -> None:
+    place.warehouse.prepare()
+    name = place.put(
+        DEAD_LETTERS.topic, hour(1), ['{"value": "bG9zdA==", "headers": [{"key": "a"}], "offset": 7}']
+    )
+    row = InventoryRow(name, place.lake.uri(str(name)), 10, 1, 1)
+    place.warehouse.record_objects(SPAN, [row])
+    place.warehouse.create_event_table(DEAD_LETTERS, place.lake, print)
+    assert place.warehouse.rows('select value, "offset" from dead_letters_ext') == [("bG9zdA==", 7)]
 
 
 def test_a_reference_table_is_empty_until_its_file_is_there(tmp_path: Path) -> None:
