@@ -38,12 +38,12 @@
 {% macro known_hours() %}
     {% set key = 'hours known to ' ~ invocation_id %}
     {% if key not in graph %}
-        {% set inventory = load_relation(inventory()) %}
-        {% set hours = run_query('select min(bucket_ingestion_datetime), max(bucket_ingestion_datetime) from ' ~ inventory).rows[0] if inventory else [none] %}
+        {% set listed = load_relation(inventory()) %}
+        {% set hours = run_query('select min(bucket_ingestion_datetime), max(bucket_ingestion_datetime) from ' ~ listed).rows[0] if listed else [none] %}
         {% if hours[0] is none %}
             {{ exceptions.raise_compiler_error(
                 'The warehouse' ~ (' ' ~ target.path if target.path else '') ~ ' knows no hour: its inventory, lake_objects, is '
-                ~ ('empty' if inventory else 'missing') ~ '. Runs of Dagster fill it; set STREAMING_ASSETS_HOME if another warehouse is meant'
+                ~ ('empty' if listed else 'missing') ~ '. Runs of Dagster fill it; set STREAMING_ASSETS_HOME if another warehouse is meant'
             ) }}
         {% endif %}
         {% set start = earliest_hour(hours[0]) %}

@@ -73,13 +73,13 @@ def check_command(
     from streaming_assets.contract_tools.checking import check_project
     from streaming_assets.contracts import PROJECT_DIR
     from streaming_assets.events import WAREHOUSE_TYPES
-    from streaming_assets.lake.factory import open_lake
+    from streaming_assets.lake.factory import lake_of
     from streaming_assets.lake.store import LakeError
     from streaming_assets.settings import get_settings
 
     findings = [str(finding) for finding in check_project(PROJECT_DIR)]
     seen = 0
-    lake = open_lake(get_settings().lake_url)
+    lake = lake_of(get_settings())
     for event_type in WAREHOUSE_TYPES:
         try:
             found = arrived(lake, event_type.topic, objects, datetime.now(UTC))

@@ -93,10 +93,10 @@ class DbtRunner:
         return self._invoke("test", span, "--exclude-resource-type", "unit_test")[1]
 
     def _parse(self) -> None:
-        with _environment(self._environment):
+        with environment(self._environment):
             from dbt.cli.main import dbtRunner
 
-            result = dbtRunner().invoke(["parse", "--quiet", *_common_arguments()])
+            result = dbtRunner().invoke(["parse", *_common_arguments()])
         if not result.success:
             raise DbtError(f"{PROJECT_DIR} does not parse: {result.exception}")
 
@@ -119,11 +119,11 @@ class DbtRunner:
             if event.info.name in _RESULT_EVENTS:
                 events.append(MessageToDict(event, preserving_proto_field_name=True))
 
-        with _environment(self._environment), _file_released(), first_interrupt_as_keyboard_interrupt():
+        with environment(self._environment), _file_released(), first_interrupt_as_keyboard_interrupt():
             from dbt.cli.main import dbtRunner
 
             result = dbtRunner(manifest=self._parsed, callbacks=[keep]).invoke(
-                [command, *_bounds(span), "--quiet", "--no-write-json", *options, *_common_arguments()]
+                [command, *_bounds(span), "--no-write-json", *options, *_common_arguments()]
             )
         if isinstance(result.exception, KeyboardInterrupt):
             # dbt has cancelled its queries, whose transactions are undone, and waited for its threads.
@@ -148,7 +148,7 @@ class StockDbtRunner(DbtRunner):
             profiles_dir=str(PROJECT_DIR),
             dbt_executable=str(Path(sys.executable).with_name("dbt")),
         )
-        with _environment(self._environment), self._warehouse.released():
+        with environment(self._environment), self._warehouse.released():
             running = dbt.cli(
                 [command, *_bounds(span), *options, "--log-level-file", "none"],
                 target_path=self.target_path / "stock",
@@ -169,7 +169,7 @@ def _bounds(span: Span) -> list[str]:
 def know_graph(manifest: Any) -> None:
     """Give macros `graph`, in whose sources they read the contracts: dbt makes it only as it parses.
 
-    dbt's own makes a dictionary of a source each time that a macro looks at it, which is most of a model's rendering.
+    dbt's own makes a dictionary of a source each time that a macro looks at it, though they stay what they are.
     """
     manifest.build_flat_graph()
     manifest.flat_graph["sources"] = {
@@ -198,7 +198,7 @@ def is_scratch(model: str) -> bool:
 
 def _common_arguments() -> list[str]:
     folder = str(PROJECT_DIR)
-    return ["--log-level-file", "none", "--project-dir", folder, "--profiles-dir", folder]
+    return ["--quiet", "--log-level-file", "none", "--project-dir", folder, "--profiles-dir", folder]
 
 
 def _newest_source() -> float:
@@ -232,8 +232,8 @@ def _file_released() -> Iterator[None]:
 
 
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """profiles.yml and dbt_project.yml read their paths from the environment."""
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """These variables for the time of the block: dbt and profiles.yml read their paths from the environment."""
     former = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

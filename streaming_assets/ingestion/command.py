@@ -72,7 +72,7 @@ def sink(
     """
     from streaming_assets.ingestion.clients import BrokerError
     from streaming_assets.ingestion.sink import run_sink
-    from streaming_assets.lake.factory import open_lake
+    from streaming_assets.lake.factory import lake_of
     from streaming_assets.lake.store import LakeError
 
     _log_to_output("sink")
@@ -80,7 +80,7 @@ def sink(
     check_home(settings.home)
     stop = _stop_on_signal()
     try:
-        run_sink(settings, open_lake(settings.lake_url), stop, instance)
+        run_sink(settings, lake_of(settings), stop, instance)
     except (BrokerError, LakeError) as error:
         _fail("sink", error)
 
@@ -121,7 +121,7 @@ def replay(
         replay_to_kafka,
         replay_to_lake,
     )
-    from streaming_assets.lake.factory import open_lake
+    from streaming_assets.lake.factory import lake_of
     from streaming_assets.lake.store import LakeError
 
     settings = get_settings()
@@ -150,7 +150,7 @@ def replay(
                 producer = EventProducer(settings, progress.console.print)
                 replay_to_kafka(topic, lines, producer, counts, left_out)
             else:
-                lake = open_lake(settings.lake_url)
+                lake = lake_of(settings)
                 replay_to_lake(topic, lines, lake, life, floor, settings.dead_letter_topic, counts)
     except (ReplayError, BrokerError, DeliveryError, LakeError) as error:
         if counts.records:

@@ -5,9 +5,7 @@ project is parsed once, dbt's runtime context renders the SQL of models and hook
 few statements that change a table. A test holds SQL and tables to those of `dbt run`.
 """
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -25,8 +23,9 @@ from dbt.flags import get_flags
 from dbt.mp_context import get_mp_context
 from dbt_common.clients.jinja import get_template
 
-from streaming_assets.dagster_runtime.dbt import know_graph
+from streaming_assets.dagster_runtime.dbt import environment, know_graph
 from streaming_assets.partitions import Span
+from streaming_assets.settings import env_name
 from streaming_assets.warehouses.duckdb_functions import register
 from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.warehouses.tables import naive
@@ -59,7 +58,7 @@ class Executor:
     """
 
     def __init__(self, project: Path, target: Path) -> None:
-        with _environment(DBT_TARGET_PATH=str(target), STREAMING_ASSETS_WAREHOUSE_PATH=":memory:"):
+        with environment({"DBT_TARGET_PATH": str(target), env_name("warehouse_path"): ":memory:"}):
             manifest = _parse(project)
             profile = load_profile(str(project), {})
             config = RuntimeConfig.from_parts(
@@ -194,17 +193,3 @@ def _parse(project: Path) -> Manifest:
         raise RuntimeError(f"dbt can't parse {project}: {result.exception}")
     know_graph(result.result)
     return result.result
-
-
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
