@@ -35,12 +35,12 @@ import pyarrow.parquet as pq
 import requests
 from waitress.server import create_server
 
-from streaming_assets.dashboards import publication
 from streaming_assets.dashboards.app import create_app
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import SnapshotReader
 from streaming_assets.dashboards.states import NAMES
-from streaming_assets.dashboards.tables import for_file
+from streaming_assets.published import publication
+from streaming_assets.published.snapshot import SnapshotReader
+from streaming_assets.published.tables import for_file
 from streaming_assets.testing.publishing import publish, tables
 
 SONGS, ARTISTS, GENRES, DAYS, DRAWN = 385_252, 30_000, 20, 30, 3

@@ -22,10 +22,10 @@ from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
 from streaming_assets.checks.snapshot import build_snapshot_check
 from streaming_assets.dagster_runtime.dbt import without_scratch
 from streaming_assets.dagster_runtime.runtime import runtime_of
-from streaming_assets.dashboards.tables import published_tables
 from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.notifications import notifications_of
 from streaming_assets.partitions import hourly_partitions
+from streaming_assets.published.tables import published_tables
 from streaming_assets.settings import Settings, get_settings
 from streaming_assets.warehouses.factory import warehouse_of
 

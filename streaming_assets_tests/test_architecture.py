@@ -19,7 +19,7 @@ ROOMS = [
     "partitions ingestion",
     "contract_tools simulator",
     "reference warehouses",
-    "dagster_runtime",
+    "dagster_runtime published",
     "dashboards",
     "assets",
     "checks",
@@ -30,7 +30,15 @@ ROOMS = [
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms.split()}
 # Rooms that know nothing of Dagster: they can be used, and understood, without it.
-PLAIN = [*" ".join(ROOMS[:4]).split(), "ingestion", "contract_tools", "simulator", "reference", "dashboards"]
+PLAIN = [
+    *" ".join(ROOMS[:4]).split(),
+    "ingestion",
+    "contract_tools",
+    "simulator",
+    "reference",
+    "published",
+    "dashboards",
+]
 
 
 def imported(file: Path) -> Iterator[str]:

@@ -10,13 +10,13 @@ from streaming_assets.assets.source import declared_columns, event_columns
 from streaming_assets.contracts import declared_table
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.dagster_runtime.runtime import Runtime
-from streaming_assets.dashboards.tables import PublishedTable
 from streaming_assets.events import LAKE_TOPICS, LAKE_TYPES
 from streaming_assets.lake.inventory import InventoryRow, list_topics, read_rows
 from streaming_assets.lake.names import LOCATIONS as LOCATIONS_FILE
 from streaming_assets.lake.names import SONGS as SONGS_FILE
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span, key_of
+from streaming_assets.published.tables import PublishedTable
 from streaming_assets.warehouses.warehouse import Warehouse
 
 REFERENCE_TABLES = {"songs_ext": SONGS_FILE, "locations_ext": LOCATIONS_FILE}

@@ -9,9 +9,9 @@ import dagster as dg
 
 from streaming_assets.assets.keys import OWNERS, SNAPSHOT
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
-from streaming_assets.dashboards.manifest import Manifest, SnapshotError
-from streaming_assets.dashboards.publication import Publication, is_whole
-from streaming_assets.dashboards.tables import PublishedTable, TableError
+from streaming_assets.published.manifest import Manifest, SnapshotError
+from streaming_assets.published.publication import Publication, is_whole
+from streaming_assets.published.tables import PublishedTable, TableError
 from streaming_assets.settings import Settings
 from streaming_assets.warehouses.warehouse import QueryFailed, Warehouse
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from streaming_assets.assets.serving import ALL_PUBLISHED, SHOWN, unpublished
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
-from streaming_assets.dashboards.tables import PublishedTable
+from streaming_assets.published.tables import PublishedTable
 from streaming_assets.settings import Settings
 from streaming_assets.warehouses.warehouse import Warehouse
 

@@ -1,1 +1,1 @@
-"""The two dashboards: the published snapshot, the queries over it, and the Dash app that shows them."""
+"""The two dashboards: the queries over the published snapshot, and the Dash app that shows them."""

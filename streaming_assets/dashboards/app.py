@@ -11,8 +11,8 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, 
 from dash.exceptions import PreventUpdate
 
 from streaming_assets.dashboards import downloads, kpi_page, music_page, parts, shell
-from streaming_assets.dashboards.manifest import SnapshotError
 from streaming_assets.dashboards.site import Site, Status, status
+from streaming_assets.published.manifest import SnapshotError
 
 log = logging.getLogger(__name__)
 

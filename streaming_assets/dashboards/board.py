@@ -9,8 +9,8 @@ from streaming_assets.dashboards import parts
 from streaming_assets.dashboards.chart import Chart
 from streaming_assets.dashboards.charts import charts_of
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.views import Extent, View
+from streaming_assets.published.snapshot import Snapshot
 
 
 def extent(page: str, snapshot: Snapshot) -> Extent | None:

@@ -7,8 +7,8 @@ from typing import Any
 from dash import Dash, Output
 
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
 
 Rows = Iterable[Iterable[Any]]
 

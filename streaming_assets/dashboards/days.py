@@ -4,8 +4,8 @@ from datetime import date, time
 from typing import Any
 
 from streaming_assets.dashboards import formats
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
 
 LABELS = 6  # at most, below an axis: as many as a phone has room for
 SO_FAR = ", so far"

@@ -9,9 +9,9 @@ import flask
 
 from streaming_assets.dashboards import board, streams
 from streaming_assets.dashboards.charts import all_charts
-from streaming_assets.dashboards.manifest import SnapshotError
 from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.manifest import SnapshotError
 
 # What OWASP's page on CSV injection lists: a spreadsheet takes a cell that begins so for a formula.
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")

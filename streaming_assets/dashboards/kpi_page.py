@@ -9,8 +9,8 @@ from streaming_assets.dashboards import board, parts
 from streaming_assets.dashboards import kpi_queries as kpi
 from streaming_assets.dashboards.kpi_tiles import subtitle, tiles
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
 
 
 def render(site: Site, snapshot: Snapshot, address: str) -> Any:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from streaming_assets.dashboards.snapshot import Snapshot
+from streaming_assets.published.snapshot import Snapshot
 
 WEEKLY_USERS, ACTIVE_USERS = "mart_weekly_users", "mart_daily_active_users"
 WEEK = timedelta(days=7)

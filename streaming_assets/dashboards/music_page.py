@@ -8,9 +8,9 @@ from dash.exceptions import PreventUpdate
 
 from streaming_assets.dashboards import board, formats, parts, streams
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import Snapshot
-from streaming_assets.dashboards.tables import ALL_STATES
 from streaming_assets.dashboards.views import Extent, View
+from streaming_assets.published.snapshot import Snapshot
+from streaming_assets.published.tables import ALL_STATES
 
 
 def render(site: Site, snapshot: Snapshot, address: str) -> Any:

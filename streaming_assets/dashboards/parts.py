@@ -5,8 +5,8 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import Output, dcc, html
 
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
 
 ADDRESS = {"type": "address"}  # ids of what a page holds, to which its name is added as "page"
 MOVED = {"type": "moved"}

@@ -12,10 +12,10 @@ from waitress.server import create_server
 
 from streaming_assets.dashboards import board, song_ranking
 from streaming_assets.dashboards.app import create_app
-from streaming_assets.dashboards.manifest import SnapshotError
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import SnapshotReader
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.manifest import SnapshotError
+from streaming_assets.published.snapshot import SnapshotReader
 from streaming_assets.settings import Settings, env_name
 
 THREADS = 8

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from streaming_assets.dashboards.manifest import NoSnapshot, SnapshotError
-from streaming_assets.dashboards.snapshot import SnapshotReader
+from streaming_assets.published.manifest import NoSnapshot, SnapshotError
+from streaming_assets.published.snapshot import SnapshotReader
 
 Kind = Literal["ready", "empty", "failed"]
 

@@ -12,9 +12,9 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
-from streaming_assets.dashboards.snapshot import Database, Snapshot
-from streaming_assets.dashboards.tables import ALL_STATES
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Database, Snapshot
+from streaming_assets.published.tables import ALL_STATES
 from streaming_assets.text import fold
 
 SONGS = "mart_daily_song_streams"

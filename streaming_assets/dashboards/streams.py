@@ -7,10 +7,10 @@ from functools import lru_cache
 from dash import html
 
 from streaming_assets.dashboards import formats, parts
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.states import NAMES
-from streaming_assets.dashboards.tables import ALL_STATES
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
+from streaming_assets.published.tables import ALL_STATES
 
 STATES = "mart_daily_state_streams"
 COUNTS_KEPT = 64  # of genres, artists and states: many people look at the same few views

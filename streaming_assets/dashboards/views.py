@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode
 
 from streaming_assets.dashboards import formats
 from streaming_assets.dashboards.states import NAMES
-from streaming_assets.dashboards.tables import ALL_STATES
+from streaming_assets.published.tables import ALL_STATES
 
 DEFAULT_DAYS = 30
 LONGEST_SEARCH = 100

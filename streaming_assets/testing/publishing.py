@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from streaming_assets.dagster_runtime.dbt import DbtRunner
-from streaming_assets.dashboards.manifest import Manifest
-from streaming_assets.dashboards.publication import Publication
-from streaming_assets.dashboards.tables import PublishedTable, published_tables
+from streaming_assets.published.manifest import Manifest
+from streaming_assets.published.publication import Publication
+from streaming_assets.published.tables import PublishedTable, published_tables
 from streaming_assets.settings import Settings
 from streaming_assets.testing import CACHE
 

@@ -10,7 +10,7 @@ from waitress.server import create_server
 
 from streaming_assets.dashboards.app import create_app
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import SnapshotReader
+from streaming_assets.published.snapshot import SnapshotReader
 
 PRICE = 4.99
 STALE_AFTER = timedelta(minutes=90)

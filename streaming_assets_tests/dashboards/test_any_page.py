@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from streaming_assets.dashboards import app
-from streaming_assets.dashboards.manifest import MANIFEST
+from streaming_assets.published.manifest import MANIFEST
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets.testing.publishing import publish
 from streaming_assets_tests.dashboards import facts

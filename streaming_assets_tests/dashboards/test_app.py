@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 
 from streaming_assets.dashboards import downloads, formats
 from streaming_assets.dashboards.app import create_app
-from streaming_assets.dashboards.manifest import MANIFEST
 from streaming_assets.dashboards.site import status
+from streaming_assets.published.manifest import MANIFEST
 from streaming_assets.testing.publishing import publish
 from streaming_assets_tests.dashboards.serving import site_of
 from streaming_assets_tests.dashboards.world import AS_OF, Marts

@@ -14,8 +14,8 @@ from streaming_assets.dashboards.charts.artists import artists as artists_of
 from streaming_assets.dashboards.charts.daily_active_users import daily_active_users
 from streaming_assets.dashboards.charts.daily_ad_revenue import daily_ad_revenue
 from streaming_assets.dashboards.charts.genres import genres as genres_of
-from streaming_assets.dashboards.snapshot import Snapshot, SnapshotReader
 from streaming_assets.dashboards.views import Extent, View
+from streaming_assets.published.snapshot import Snapshot, SnapshotReader
 from streaming_assets.testing.publishing import publish
 from streaming_assets_tests.dashboards.world import (
     FIRST_DAY,

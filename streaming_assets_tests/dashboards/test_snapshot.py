@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from streaming_assets.dashboards import publication as publications
-from streaming_assets.dashboards.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError
-from streaming_assets.dashboards.publication import Publication
-from streaming_assets.dashboards.snapshot import Snapshot, SnapshotReader
-from streaming_assets.dashboards.tables import TableError
+from streaming_assets.published import publication as publications
+from streaming_assets.published.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError
+from streaming_assets.published.publication import Publication
+from streaming_assets.published.snapshot import Snapshot, SnapshotReader
+from streaming_assets.published.tables import TableError
 from streaming_assets.testing.publishing import publish, tables
 from streaming_assets_tests.dashboards.world import AS_OF, Marts
 

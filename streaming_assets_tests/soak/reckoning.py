@@ -13,11 +13,11 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from streaming_assets.dashboards.snapshot import Snapshot
-from streaming_assets.dashboards.tables import for_file
 from streaming_assets.ingestion.lines import data_line, fault
 from streaming_assets.lake.names import LOCATIONS, SONGS, dead_letter_source, floor_hour, parse_object
 from streaming_assets.lake.store import Lake
+from streaming_assets.published.snapshot import Snapshot
+from streaming_assets.published.tables import for_file
 from streaming_assets.settings import Settings
 from streaming_assets.testing.publishing import tables
 from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse

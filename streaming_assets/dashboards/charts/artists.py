@@ -4,9 +4,9 @@ from dash import html
 
 from streaming_assets.dashboards import formats, parts, streams
 from streaming_assets.dashboards.chart import Chart, Drawn, Rows
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.streams import Slice
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
 
 TABLE = "mart_daily_artist_streams"
 SHOWN = 10

@@ -10,8 +10,8 @@ from dash import html
 from streaming_assets.dashboards import days as by_day
 from streaming_assets.dashboards import formats, parts
 from streaming_assets.dashboards.chart import Chart, Drawn, Rows
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
 
 NAME, TITLE, TABLE = "daily-active-users", "Daily active users", "mart_daily_active_users"
 COLOURS = {"Free": ("#7a8af7", "#cdd3fc"), "Paid": ("#2a2775", "#a5a3cf")}

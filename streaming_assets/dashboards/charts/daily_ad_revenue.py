@@ -9,8 +9,8 @@ from dash import html
 from streaming_assets.dashboards import days as by_day
 from streaming_assets.dashboards import formats, parts
 from streaming_assets.dashboards.chart import Chart, Drawn, Rows
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
 
 NAME, TITLE, TABLE = "daily-ad-revenue", "Daily advertising revenue", "mart_daily_ad_revenue"
 COLOURS = {"Revenue": ("#0b7f76", "#7cc4bd")}

@@ -7,9 +7,9 @@ from dash import html
 
 from streaming_assets.dashboards import formats, parts, streams
 from streaming_assets.dashboards.chart import Chart, Drawn, Rows
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.streams import Slice
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
 
 NAME, TITLE, TABLE = "genres", "Top genres", "mart_daily_genre_streams"
 SHOWN = 5

@@ -10,8 +10,8 @@ from dash.exceptions import PreventUpdate
 from streaming_assets.dashboards import board, formats, parts, song_ranking, streams
 from streaming_assets.dashboards.chart import Chart, Drawn, Live, Rows
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
 
 PAGE_SIZE = 12
 GRID_THEME = """themeQuartz.withParams({

@@ -7,10 +7,10 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
 from streaming_assets.dashboards import formats, parts, streams
 from streaming_assets.dashboards.chart import Chart, Drawn, Live, Rows
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.snapshot import Snapshot
 from streaming_assets.dashboards.states import NAMES, TILES
 from streaming_assets.dashboards.streams import Slice
 from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
 
 NO_STREAMS = "#1a2032"
 SHADES = ("#2b2f55", "#3d3a78", "#55479f", "#7357c4", "#9874e3", "#c3a6fb")

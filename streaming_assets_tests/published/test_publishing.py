@@ -2,83 +2,25 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streaming_assets.assets.serving import Published, bring_up_to_date, unpublished
-from streaming_assets.dashboards.manifest import MANIFEST, Manifest
-from streaming_assets.dashboards.snapshot import Snapshot
-from streaming_assets.dashboards.tables import TableError, published_tables
+from streaming_assets.published.manifest import MANIFEST, Manifest
+from streaming_assets.published.tables import TableError, published_tables
 from streaming_assets.testing.publishing import tables
-from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
-
-REVENUE, STREAMS, GENRES = "mart_daily_ad_revenue", "mart_daily_streams", "mart_daily_genre_streams"
-FIRST, SECOND, THIRD = date(2025, 3, 1), date(2025, 3, 2), date(2025, 3, 3)
-AS_OF = datetime(2025, 3, 4, tzinfo=UTC)
-MARTS = f"""
-create table lake_objects (bucket_ingestion_datetime timestamp, is_processed boolean);
-insert into lake_objects values ('2025-03-03 23:00', true);
-create table publish_queue (mart varchar, day date);
-create table mart_daily_active_users as
-    select * from (values (date '{FIRST}', 'all', 3), (date '{SECOND}', 'all', 4))
-    as t (event_date, level, active_users);
-create table mart_daily_ad_revenue as
-    select * from (values (date '{FIRST}', 1, 0.1), (date '{SECOND}', 2, 0.2))
-    as t (event_date, ads_served, ad_revenue);
-create table mart_weekly_users as
-    select date '2025-02-24' as week_start, 4 as users, 1 as paid_users, 3 as free_users,
-    3 as ads_served, 0.3 as ad_revenue;
-create table mart_daily_streams as
-    select * from (values
-        (date '{FIRST}', 'TX', 'a', 5), (date '{FIRST}', 'ALL', 'a', 5),
-        (date '{SECOND}', 'CA', 'b', 2), (date '{SECOND}', 'ALL', 'b', 2)
-    ) as t (event_date, state_code, pk_song, streams);
-create view mart_daily_song_streams as
-    select event_date, state_code, pk_song, 'title' as title, 'artist' as artist, streams from mart_daily_streams;
-create view mart_daily_artist_streams as
-    select event_date, state_code, 'artist' as artist, sum(streams)::bigint as streams
-    from mart_daily_streams group by all;
-create view mart_daily_genre_streams as
-    select event_date, state_code, 'Rock' as genre, sum(streams)::bigint as streams
-    from mart_daily_streams group by all;
-create view mart_daily_state_streams as
-    select event_date, state_code, state_code as state, sum(streams)::bigint as streams
-    from mart_daily_streams where state_code <> 'ALL' group by all;
-"""
-
-
-class Marts:
-    """Marts in a file, and the snapshot of them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "published"
-        self.warehouse = DuckDbWarehouse(folder / "warehouse.duckdb", 5)
-        self.run(MARTS)
-
-    def run(self, statements: str) -> None:
-        with self.warehouse.connect() as connection:
-            connection.execute(statements)
-
-    def queue(self, mart: str, *days: date) -> None:
-        for day in days:
-            self.run(f"insert into publish_queue values ('{mart}', '{day}')")
-
-    def publish(self) -> Published:
-        return bring_up_to_date(self.folder, list(tables().values()), self.warehouse)
-
-    def unpublished(self) -> list[str]:
-        return unpublished(self.folder, list(tables().values()), self.warehouse)
-
-    def days(self, table: str) -> list[date]:
-        return Snapshot.open(self.folder).days(table)
-
-    def ads(self) -> dict[date, int]:
-        snapshot = Snapshot.open(self.folder)
-        rows = snapshot.query("select event_date, ads_served from {rows}", REVENUE, snapshot.days(REVENUE))
-        return {row["event_date"]: row["ads_served"] for row in rows.to_pylist()}
+from streaming_assets_tests.published.marts import (
+    AS_OF,
+    FIRST,
+    GENRES,
+    REVENUE,
+    SECOND,
+    STREAMS,
+    THIRD,
+    Marts,
+)
 
 
 @pytest.fixture

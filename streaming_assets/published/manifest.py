@@ -50,6 +50,10 @@ class Table(_Part):
     layout: dict[str, Any]
     days: dict[date, File | None]
 
+    def present(self) -> list[File]:
+        """Its files, those of the earliest days first."""
+        return [file for _, file in sorted(self.days.items()) if file]
+
 
 class Manifest(_Part):
     """What a snapshot holds.
@@ -76,7 +80,7 @@ class Manifest(_Part):
 
     def files(self) -> set[str]:
         """Every file that the snapshot consists of."""
-        return {day.file for table in self.tables.values() for day in table.days.values() if day is not None}
+        return {file.file for table in self.tables.values() for file in table.present()}
 
     @staticmethod
     def read(folder: Path) -> "Manifest":

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from streaming_assets.dashboards.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError
+from streaming_assets.published.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError
 
 
 class Snapshot:

@@ -65,6 +65,8 @@ class PublishedTable:
         mart: the mart whose days its own are: itself, or the table that it is a view on.
         mart_day: the column of the day in that mart.
         numbered: the key that files hold as a number.
+        description: what it is, in words.
+        column_descriptions: the same of each column.
     """
 
     name: str
@@ -74,6 +76,8 @@ class PublishedTable:
     mart: str = ""
     mart_day: str = ""
     numbered: Numbered | None = None
+    description: str = ""
+    column_descriptions: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def schema(self) -> pa.Schema:
@@ -126,7 +130,17 @@ def _published(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> PublishedTa
     key = _numbered(where, numbered, types) if numbered else None
     queueing = _queueing(where, node, nodes)
     mart, mart_day = queueing["name"], _meta(queueing)["day"]
-    return PublishedTable(node["name"], meta["day"], types, grain, mart, mart_day, key)
+    return PublishedTable(
+        node["name"],
+        meta["day"],
+        types,
+        grain,
+        mart,
+        mart_day,
+        key,
+        node.get("description", ""),
+        {name: column.get("description", "") for name, column in columns.items()},
+    )
 
 
 def _numbered(where: str, said: Mapping[str, Any], types: Mapping[str, pa.DataType]) -> Numbered:

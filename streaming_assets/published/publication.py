@@ -1,11 +1,12 @@
 """Publishing: days of tables put into the snapshot, in one move.
 
     <folder>/manifest.json                          replaced in one step; names every file of the snapshot
+    <folder>/analytics.duckdb                       replaced in one step; views over these files (`analytics.py`)
     <folder>/<table>/<day>-<content hash>.parquet   never changed once it has its name
 
-Files are written first, then the manifest: a crash at any point leaves the former snapshot in force. What the former
-one says is believed only as far as its files are there, whole. Files that the manifest no longer names stay for a
-grace period, for readers that still hold its predecessor.
+Files are written first, then the database, then the manifest: a crash at any point leaves whole snapshots in force.
+What the former one says is believed only as far as its files are there, whole. Files that the manifest no longer names
+stay for a grace period, for readers that still hold its predecessor.
 """
 
 import fcntl
@@ -19,9 +20,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streaming_assets.dashboards.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError, Table
-from streaming_assets.dashboards.tables import PublishedTable, TableError, for_file
 from streaming_assets.files import replaced
+from streaming_assets.published.analytics import place_database
+from streaming_assets.published.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError, Table
+from streaming_assets.published.tables import PublishedTable, TableError, for_file
 
 GRACE = timedelta(minutes=10)  # how long a file outlives the last manifest that names it
 ROWS_PER_GROUP = 65_536  # small enough that a filter on one state skips most of a file
@@ -114,7 +116,7 @@ class Publication:
             name: Table(layout=table.layout, days=dict(sorted(self._days[name].items())))
             for name, table in self._tables.items()
         }
-        kept = {day.file for table in tables.values() for day in table.days.values() if day}
+        kept = {file.file for table in tables.values() for file in table.present()}
         retired = self._former.retired | dict.fromkeys(self._former.files(), self._now)
         manifest = Manifest(
             snapshot=self._former.snapshot + 1,
@@ -126,6 +128,7 @@ class Publication:
             verified=self._verified,
         )
         with _writing(self._folder):
+            place_database(self._folder, manifest, self._tables.values())
             _place(self._folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
             self._remove_unnamed(manifest)
         return manifest
@@ -158,7 +161,7 @@ class Publication:
 
     def _damaged(self, former: Manifest) -> set[str]:
         """The files that are gone or of another size, or, of those whose turn it is, of other content."""
-        files = {day.file: day for table in former.tables.values() for day in table.days.values() if day}
+        files = {file.file: file for table in former.tables.values() for file in table.present()}
         names = sorted(files)
         after = [name for name in names if name > former.verified]
         left, damaged = VERIFIED_BYTES, set()
