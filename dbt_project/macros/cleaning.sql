@@ -15,7 +15,8 @@
     case
         when length({{ clean }}) <= 2 then {{ clean }}
         else coalesce(
-            nullif(case {{ clean }} {% for code, name in var('us_states').items() %}when '{{ name | upper }}' then '{{ code }}' {% endfor %}else {{ clean }} end, 'ALL'),
+            {{ looked_up(clean, var('us_states')) }},
+            nullif({{ clean }}, 'ALL'),
             'NO STATE'
         )
     end

@@ -21,35 +21,40 @@
     {%- set filter = filter_of(topic) -%}
     {%- set same = same or identity_columns(topic) -%}
     {%- set contents = content_columns(topic) | reject('in', same) | list -%}
+    {%- set listed = [] -%}
+    {%- for field in fields if values_of(field) %}{% do listed.append(field.column) %}{% endfor -%}
+    {%- set numbers = fields | selectattr('type', 'equalto', 'number') | map(attribute='column') | list -%}
     select
         '{{ topic }}' as topic,
         figures.bucket_ingestion_datetime,
         fields.field,
         {{ figure_of(fields, 'rows') }} as row_count,
         {{ figure_of(fields, 'nulls') }} as null_count,
-        {{ figure_of(fields, 'unknown') }} as unknown_count,
-        {{ figure_of(fields, 'value') }} as unknown_value,
-        {{ figure_of(fields, 'lowest') }} as lowest,
-        {{ figure_of(fields, 'highest') }} as highest,
-        {{ figure_of(fields, 'mean') }} as mean,
-        {% if contents %}coalesce({{ figure_of(fields, 'differing', contents) }}, 0){% else %}0{% endif %} as differing_events
+        coalesce({{ figure_of(fields, 'unknown', listed, dbt.type_bigint()) }}, 0) as unknown_count,
+        {{ figure_of(fields, 'value', listed, dbt.type_string()) }} as unknown_value,
+        {{ figure_of(fields, 'lowest', numbers, decimal_type()) }} as lowest,
+        {{ figure_of(fields, 'highest', numbers, decimal_type()) }} as highest,
+        {{ figure_of(fields, 'mean', numbers, decimal_type()) }} as mean,
+        coalesce({{ figure_of(fields, 'differing', contents, dbt.type_bigint()) }}, 0) as differing_events
     from (
         select
             bucket_ingestion_datetime
             {%- for field in fields %}
             {%- set of_all = filter and filter.field == field.name -%}
             {%- set rows = "disposition = 'staged'" if not of_all else "disposition <> 'quarantined'" -%}
-            {%- if field.usual and field.usual.where %}{% set rows = rows ~ ' and (' ~ field.usual.where ~ ')' %}{% endif -%}
-            {%- set known = values_of(field) -%}
-            {%- set unknown = rows ~ ' and ' ~ field.column ~ ' not in (' ~ text_literals(known or []) ~ ')' -%}
-            {%- set number = field.type == 'number' %},
+            {%- if field.usual and field.usual.where %}{% set rows = rows ~ ' and (' ~ field.usual.where ~ ')' %}{% endif %},
             count(case when {{ rows }} then 1 end) as {{ field.column }}_rows,
-            count(case when {{ rows }} and {{ field.column }} is null then 1 end) as {{ field.column }}_nulls,
-            {% if known %}count(case when {{ unknown }} then 1 end){% else %}0{% endif %} as {{ field.column }}_unknown,
-            {% if known %}min(case when {{ unknown }} then {{ field.column }} end){% else %}cast(null as {{ dbt.type_string() }}){% endif %} as {{ field.column }}_value,
-            {%- for figure, function in (('lowest', 'min'), ('highest', 'max'), ('mean', 'avg')) %}
-            cast({% if number %}round({{ function }}(case when {{ rows }} then {{ field.column }} end), 4){% else %}null{% endif %} as {{ decimal_type() }}) as {{ field.column }}_{{ figure }}{{ ',' if not loop.last }}
+            count(case when {{ rows }} and {{ field.column }} is null then 1 end) as {{ field.column }}_nulls
+            {%- if field.column in listed %}
+            {%- set unknown = rows ~ ' and ' ~ field.column ~ ' not in (' ~ text_literals(values_of(field)) ~ ')' %},
+            count(case when {{ unknown }} then 1 end) as {{ field.column }}_unknown,
+            min(case when {{ unknown }} then {{ field.column }} end) as {{ field.column }}_value
+            {%- endif %}
+            {%- if field.column in numbers %}
+            {%- for figure, function in (('lowest', 'min'), ('highest', 'max'), ('mean', 'avg')) %},
+            cast(round({{ function }}(case when {{ rows }} then {{ field.column }} end), 4) as {{ decimal_type() }}) as {{ field.column }}_{{ figure }}
             {%- endfor %}
+            {%- endif %}
             {%- endfor %}
         from {{ base }}
         group by bucket_ingestion_datetime
@@ -95,7 +100,12 @@
     ) as fields
 {% endmacro %}
 
-{% macro figure_of(fields, figure, columns=none) -%}
-    case fields.field
-    {%- for field in fields if columns is none or field.column in columns %} when '{{ field.name }}' then {{ field.column }}_{{ figure }}{% endfor %} end
+{# The figure of the row's field; null, as a `type`, for one that is not among `columns`, if these are named. #}
+{% macro figure_of(fields, figure, columns=none, type=none) -%}
+    {%- set having = fields if columns is none else fields | selectattr('column', 'in', columns) | list -%}
+    {%- if having -%}
+    case fields.field{% for field in having %} when '{{ field.name }}' then {{ field.column }}_{{ figure }}{% endfor %} end
+    {%- else -%}
+    cast(null as {{ type }})
+    {%- endif -%}
 {%- endmacro %}

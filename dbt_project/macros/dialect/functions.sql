@@ -50,6 +50,18 @@
     array_agg(if({{ condition }}, {{ value }}, null) ignore nulls order by {{ order }} limit 1)[safe_offset(0)]
 {%- endmacro %}
 
+{#
+    The code whose name is `text`, of a mapping of codes to names, both in capitals here; null if it is no name's. DuckDB
+    would plan a copy of `text` for each of the mapping's names.
+#}
+{% macro looked_up(text, names_of_codes) %}{{ return(adapter.dispatch('looked_up')(text, names_of_codes)) }}{% endmacro %}
+{% macro default__looked_up(text, names_of_codes) -%}
+    map { {%- for code, name in names_of_codes.items() %}'{{ name | upper }}': '{{ code }}'{{ ', ' if not loop.last }}{% endfor -%} }[{{ text }}]
+{%- endmacro %}
+{% macro bigquery__looked_up(text, names_of_codes) -%}
+    case {{ text }}{% for code, name in names_of_codes.items() %} when '{{ name | upper }}' then '{{ code }}'{% endfor %} end
+{%- endmacro %}
+
 {# The lesser of two values, or the one that is not null. #}
 {% macro least_of(a, b) -%}coalesce(least({{ a }}, {{ b }}), {{ a }}, {{ b }}){%- endmacro %}
 
