@@ -10,15 +10,11 @@
 {%- endmacro %}
 
 {#
-    A fact's select: each event of a staging model once. Of copies in several ingestion hours the earliest hour's counts, in
-    whatever order hours come. Columns are those named and bucket_ingestion_datetime.
+    A fact's select: each event of a staging model once. Columns are those named and bucket_ingestion_datetime.
 #}
 {% macro first_events(staging, columns) -%}
 with events as (
-    select *
-    from {{ ref(staging) }}
-    {% if is_incremental() %}where {{ in_window('bucket_ingestion_datetime') }}{% endif %}
-    qualify row_number() over (partition by event_id order by bucket_ingestion_datetime) = 1
+    {{ events_once(staging) }}
 )
 
 select
@@ -27,15 +23,39 @@ select
     {%- endfor %}
     bucket_ingestion_datetime
 from events
-{%- if is_incremental() %}
+{{ unless_known_earlier('events', staging) }}
+{%- endmacro %}
+
+{#
+    The events that the window's hours hold, each once: of copies in several of them the earliest hour's counts, in whatever
+    order hours come. Few events have copies, so these are looked for, and all others left as they are.
+#}
+{% macro events_once(staging) -%}
+    {%- set concerned = in_window('staged.bucket_ingestion_datetime') if is_incremental() else '1 = 1' -%}
+    select staged.*
+    from {{ ref(staging) }} as staged
+    left join (
+        select event_id, min(bucket_ingestion_datetime) as first_datetime
+        from {{ ref(staging) }} as staged
+        where {{ concerned }}
+        group by event_id
+        having count(*) > 1
+    ) as repeated on staged.event_id = repeated.event_id
+    where {{ concerned }}
+        and (repeated.event_id is null or staged.bucket_ingestion_datetime = repeated.first_datetime)
+{%- endmacro %}
+
+{# A condition: leaves out events of which the fact holds a copy from an hour before the window. #}
+{% macro unless_known_earlier(events, staging) -%}
+{%- if is_incremental() -%}
 where not exists (
     select 1
     from {{ this }} as earlier
-    where earlier.event_id = events.event_id
+    where earlier.event_id = {{ events }}.event_id
         and earlier.bucket_ingestion_datetime < {{ window_start() }}
         and {{ in_days('earlier.event_datetime', event_days(staging)) }}
 )
-{%- endif %}
+{%- endif -%}
 {%- endmacro %}
 
 {% macro replaced_sessions() -%}

@@ -7,33 +7,46 @@
     post_hook="{{ rekey_users('event_datetime') }}"
 ) }}
 
--- One row a listen. Of copies in several ingestion hours the earliest hour's counts, in whatever order hours come.
+-- One row a listen. The songs and places that listens name are few, so each is keyed once.
 with listens as (
-    select *
-    from {{ ref('stg_listen_events') }}
-    {% if is_incremental() %}where {{ in_window('bucket_ingestion_datetime') }}{% endif %}
-    qualify row_number() over (partition by event_id order by bucket_ingestion_datetime) = 1
+    {{ events_once('stg_listen_events') }}
+),
+
+songs as (
+    select
+        artist,
+        song,
+        duration,
+        {{ song_key('artist', 'song', 'duration') }} as pk_song
+    from (select distinct artist, song, duration from listens) as named
+),
+
+places as (
+    select
+        postal_code,
+        city,
+        state,
+        {{ location_key("'US'", 'postal_code', 'city', 'state') }} as pk_location
+    from (select distinct postal_code, city, state from listens) as named
 )
 
 select
     listens.event_datetime,
     users.pk_user,
-    {{ location_key("'US'", 'listens.postal_code', 'listens.city', 'listens.state') }} as pk_location,
-    {{ song_key('listens.artist', 'listens.song', 'listens.duration') }} as pk_song,
+    places.pk_location,
+    songs.pk_song,
     listens.event_id,
     listens.user_id,
     listens.session_id,
     listens.level,
     listens.bucket_ingestion_datetime
 from listens
+inner join songs
+    on listens.artist = songs.artist and listens.song = songs.song and listens.duration = songs.duration
+inner join places
+    on coalesce(listens.postal_code, '') = coalesce(places.postal_code, '')
+    and listens.city = places.city
+    and listens.state = places.state
 inner join {{ ref('dim_users') }} as users
     on listens.user_id = users.user_id and {{ in_force('users', 'listens.event_datetime') }}
-{% if is_incremental() %}
-where not exists (
-    select 1
-    from {{ this }} as earlier
-    where earlier.event_id = listens.event_id
-        and earlier.bucket_ingestion_datetime < {{ window_start() }}
-        and {{ in_days('earlier.event_datetime', listen_days()) }}
-)
-{% endif %}
+{{ unless_known_earlier('listens', 'stg_listen_events') }}
