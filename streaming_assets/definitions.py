@@ -22,6 +22,7 @@ from streaming_assets.checks.sink import build_sink_check, build_sink_sensor
 from streaming_assets.checks.snapshot import build_snapshot_check
 from streaming_assets.dagster_runtime.dbt import without_scratch
 from streaming_assets.dagster_runtime.runtime import runtime_of
+from streaming_assets.dagster_runtime.warm_runs import fork_runs_of_code_servers
 from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.notifications import notifications_of
 from streaming_assets.partitions import hourly_partitions
@@ -97,6 +98,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
 @dg.definitions
 def defs() -> dg.Definitions:
     """The graph of the environment's settings: what Dagster's tools load."""
+    if get_settings().dagster_runtime == "own":
+        fork_runs_of_code_servers("streaming_assets.warm")
     return _of_environment()
 
 

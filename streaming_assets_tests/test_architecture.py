@@ -25,6 +25,7 @@ ROOMS = [
     "checks",
     "automation local",
     "definitions",
+    "warm",
     "cli",
     "__main__",
 ]

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,9 @@ class DbtRunner:
         self.target_path.mkdir(parents=True, exist_ok=True)
         with open(self.target_path / "parse.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # web server, daemon and runs load the project at the same time
-            if not path.exists() or path.stat().st_mtime < _newest_source():
+            if not path.exists() or path.stat().st_mtime < max(
+                file.stat().st_mtime for file in source_files()
+            ):
                 self._parse()
         return json.loads(path.read_bytes())
 
@@ -100,14 +102,11 @@ class DbtRunner:
         if not result.success:
             raise DbtError(f"{PROJECT_DIR} does not parse: {result.exception}")
 
-    @cached_property
-    def _parsed(self) -> Any:
-        from dbt.contracts.graph.manifest import Manifest
-
+    def load(self) -> Any:
+        """The parsed project, and with it what dbt imports; it is kept for the next run."""
         _ = self.manifest  # makes sure that both files are there and fresh
-        manifest = Manifest.from_msgpack((self.target_path / "partial_parse.msgpack").read_bytes())
-        know_graph(manifest)
-        return manifest
+        path = self.target_path / "partial_parse.msgpack"
+        return _parsed_project(path, path.stat().st_mtime_ns)
 
     def _invoke(self, command: str, span: Span, *options: str) -> tuple[str | None, list[dict[str, Any]]]:
         """Run a command; why it failed, if it did, and the events of its nodes."""
@@ -122,7 +121,7 @@ class DbtRunner:
         with environment(self._environment), _file_released(), first_interrupt_as_keyboard_interrupt():
             from dbt.cli.main import dbtRunner
 
-            result = dbtRunner(manifest=self._parsed, callbacks=[keep]).invoke(
+            result = dbtRunner(manifest=self.load(), callbacks=[keep]).invoke(
                 [command, *_bounds(span), "--no-write-json", *options, *_common_arguments()]
             )
         if isinstance(result.exception, KeyboardInterrupt):
@@ -201,13 +200,23 @@ def _common_arguments() -> list[str]:
     return ["--quiet", "--log-level-file", "none", "--project-dir", folder, "--profiles-dir", folder]
 
 
-def _newest_source() -> float:
-    return max(
-        path.stat().st_mtime
+def source_files() -> list[Path]:
+    """The files of dbt's project."""
+    return [
+        path
         for pattern in _SOURCES
         for path in PROJECT_DIR.rglob(pattern)
         if "target" not in path.relative_to(PROJECT_DIR).parts
-    )
+    ]
+
+
+@lru_cache(maxsize=1)
+def _parsed_project(path: Path, changed_ns: int) -> Any:
+    from dbt.contracts.graph.manifest import Manifest
+
+    manifest = Manifest.from_msgpack(path.read_bytes())
+    know_graph(manifest)
+    return manifest
 
 
 def _failures(result: Any) -> Iterator[str]:

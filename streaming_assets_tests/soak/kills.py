@@ -33,7 +33,7 @@ RUN_SECONDS = 12.0
 PAUSE_SECONDS = (0.5, 5.0)
 LOOK_SECONDS = 0.05
 WAIT_SECONDS = 120.0
-WORKER = r"multiprocessing\.spawn"
+WORKER = r"multiprocessing\.forkserver"  # or the process that runs are forked from
 DAEMON = r"-m dagster\._daemon"
 CODE_SERVER = r"dagster api grpc"
 # Within this, s, what a kill left is put right: the process is there again, the run that it executed is ended.
