@@ -51,8 +51,9 @@ def build_defs(settings: Settings) -> dg.Definitions:
         settings.hours_per_step,
         settings.bigquery_usd_per_tib,
     )
-    marts = sorted(key for key in models.keys if key.path[0] == "marts")
-    tables = published_tables(dbt.manifest)
+    tables = [table for table in published_tables(dbt.manifest) if table.is_mart or not warehouse.has_readers]
+    names = {name for table in tables for name in (table.name, table.mart)}
+    read = sorted(key for key in models.keys if key.path[-1] in names)
     freshness = build_freshness_checks([FACT])
     sink_check = build_sink_check(settings)
     lake_checks = build_lake_checks(settings)
@@ -67,7 +68,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             build_event_tables(hours, kind, runtime),
             build_reference_tables(kind, tables),
             models,
-            build_snapshot(hours, marts, tables, settings),
+            build_snapshot(hours, read, tables, settings),
             *dashboard_specs(settings),
         ],
         asset_checks=[

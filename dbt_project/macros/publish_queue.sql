@@ -1,20 +1,20 @@
 {#
-    What a mart's YAML says under `config: meta:`, and what follows from it:
+    What a model's YAML says under `config: meta:`, and what follows from it:
 
-        day: event_date            the column of the day, by which rows are replaced and published
-        days: session_days         of a table: the macro that gives the values of that column which a run's hours concern
-        publish: {grain: [level]}  that the dashboards' snapshot has it, and what names a row of a day
+        day: event_date            the column of the day, by which a mart's rows are replaced, and files published
+        days: session_days         of a table: the macro that gives the days which a run's hours concern
+        publish: {grain: [level]}  that the snapshot has it, and what names a row of a day (streaming_assets/published/)
 
-    The post-hooks of the marts queue the days that the snapshot must take over. They are queued with the rows themselves,
-    so that a run which dies before publishing leaves them to the next.
+    The post-hooks of facts and marts queue the days that the snapshot must take over. They are queued with the rows
+    themselves, so that a run which dies before publishing leaves them to the next.
 #}
 
-{# The queue's table. Not while dbt parses: a mart writes to it, so it is none of the tables that a mart is made of. #}
+{# The queue's table. Not while dbt parses: a model writes to it, so it is none of the tables that it is made of. #}
 {% macro publish_queue() %}
     {% if execute %}{{ return(source('warehouse', 'publish_queue')) }}{% endif %}
 {% endmacro %}
 
-{# What the YAML of the running mart, or of the one that is tested, says under meta; nothing while dbt still parses. #}
+{# What the YAML of the running model, or of the one that is tested, says under meta; nothing while dbt still parses. #}
 {% macro said(key) %}
     {% set mart = graph.nodes[model.attached_node].config if execute and model.attached_node else config %}
     {{ return((mart.get('meta') or {}).get(key)) }}
@@ -37,8 +37,14 @@
     {{ in_days(said('day'), mart_days(), 'date') }}
 {%- endmacro %}
 
+{# The macro of the days that are queued; none where the model's changes need not be told. #}
+{% macro queued_by() %}{{ return(adapter.dispatch('queued_by')()) }}{% endmacro %}
+{% macro default__queued_by() %}{{ return(said('days')) }}{% endmacro %}
+{# Its facts are read where they are. #}
+{% macro bigquery__queued_by() %}{{ return(said('days') if model.fqn[1] == 'marts' else none) }}{% endmacro %}
+
 {% macro ensure_publish_queue() %}
-    {%- if execute and said('days') %}
+    {%- if execute and queued_by() %}
     {%- set columns = graph.sources['source.streaming_assets.warehouse.publish_queue'].columns.values() %}
     create table if not exists {{ publish_queue() }} (
         {%- for column in columns %}{{ column.name }} {{ column.data_type }}{{ ', ' if not loop.last }}{% endfor -%}
@@ -46,12 +52,12 @@
     {%- endif %}
 {% endmacro %}
 
-{# Days by name, not those that the mart still has: a day whose last row went must leave the snapshot. #}
+{# Days by name, not those that the table still has: a day whose last row went must leave the snapshot. #}
 {% macro queue_days() %}
-    {%- if not said('days') %}
+    {%- if not queued_by() %}
     {%- elif not is_incremental() %}
     insert into {{ publish_queue() }}
-    select distinct '{{ this.identifier }}' as mart, {{ said('day') }} as day
+    select distinct '{{ this.identifier }}' as mart, cast({{ said('day') }} as date) as day
     from {{ this }}
     {%- else %}
     {%- set days = mart_days() -%}

@@ -107,7 +107,9 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str, runtime: Runti
 def build_reference_tables(kind: str, published: Iterable[PublishedTable]) -> dg.AssetsDefinition:
     """The external tables of the two reference files; unpartitioned, since these do not arrive by the hour."""
     # Views name songs and places as the reference does now; tables keep what they were made with.
-    named_now = sorted({(table.mart, table.mart_day) for table in published if table.mart != table.name})
+    named_now = sorted(
+        {(table.queue, table.mart_day) for table in published if table.queue not in ("", table.name)}
+    )
     specs = [
         dg.AssetSpec(
             external_key(table.name),

@@ -1,6 +1,6 @@
-"""What people look at: the published snapshot of the marts, and the dashboards on it."""
+"""What people look at: the published snapshot of the tables, and the dashboards on it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from streaming_assets.warehouses.warehouse import QueryFailed, Warehouse
 ALL_PUBLISHED = dg.AssetCheckSpec(
     "days_are_published",
     asset=SNAPSHOT,
-    description="The snapshot has every day of the marts, in files that are there, and no day waits to be published.",
+    description="The snapshot has every day of its tables, in files that are there, and no day waits to be published.",
 )
 SHOWN = 50  # findings that the check lists; it counts them all
 DAYS_A_READ = 31  # of a table: the rows of as many days are in memory at once
@@ -26,23 +26,24 @@ DAYS_A_READ = 31  # of a table: the rows of as many days are in memory at once
 
 def build_snapshot(
     hours: dg.PartitionsDefinition,
-    marts: Sequence[dg.AssetKey],
+    read: Sequence[dg.AssetKey],
     tables: Collection[PublishedTable],
     settings: Settings,
 ) -> dg.AssetsDefinition:
-    """The snapshot of the marts that the dashboards read; a run publishes the days that changed."""
+    """The snapshot of the tables that people and dashboards read; a run publishes the days that changed."""
 
     @dg.asset(
         key=SNAPSHOT,
-        deps=list(marts),
+        deps=list(read),
         group_name="serving",
         kinds={"parquet"},
         owners=OWNERS,
         partitions_def=hours,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=WAREHOUSE_POOL,
-        description="The marts as the dashboards read them: a parquet file a table and day, under a manifest "
-        "that is replaced in one move. Readers never block the warehouse and never see half of it.",
+        description="Facts, dimensions and marts for whoever reads them: a parquet file a table and day, under a "
+        "manifest that is replaced in one move, and analytics.duckdb, with views over them. Readers never block the "
+        "warehouse and never see half of it.",
     )
     def dashboard_snapshot(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
@@ -81,7 +82,7 @@ class Published:
     Attributes:
         as_of: the time up to which the snapshot has data, UTC.
         findings: what of the former snapshot could not be used, as sentences.
-        days: days of marts that were published.
+        days: days of tables that were published; views on one count with it.
         rows: rows of the files that were written.
         refused: why which table's day was not: its rows break their contract. Its former rows stay.
     """
@@ -94,16 +95,16 @@ class Published:
 
 
 def bring_up_to_date(folder: Path, tables: Collection[PublishedTable], warehouse: Warehouse) -> Published:
-    """Hold the snapshot to the marts: to their days, and on the days that are queued, to their rows.
+    """Hold the snapshot to the tables: to their days, and on the days that are queued, to their rows.
 
     A day that breaks its table's contract stops itself alone: it stays in the queue.
     """
     import pyarrow.compute as pc
 
     queued = warehouse.queued_days()
-    missing = {mart for mart in {table.mart for table in tables} if not warehouse.has_table(mart)}
+    missing = _missing(tables, warehouse)
     standing = warehouse.all_days(
-        {table.mart: table.mart_day for table in tables if table.mart not in missing}
+        {table.mart: table.mart_day for table in tables if table.mart and table.mart not in missing}
     )
     as_of = min(warehouse.newest_hour_end(), datetime.now(UTC))
     written: set[tuple[str, date]] = set()
@@ -111,37 +112,66 @@ def bring_up_to_date(folder: Path, tables: Collection[PublishedTable], warehouse
     with Publication.begin(folder, tables, warehouse.generation() or "") as publication:
         published = Published(as_of, publication.findings)
         for table in tables:
-            if table.mart in missing or not warehouse.has_table(table.name):
-                published.refused.append(f"{table.name} is not in the warehouse yet")
-                refused |= {(table.mart, day) for day in queued.get(table.mart, [])}
+            if {table.name, table.mart} & missing:
+                published.refused.append(_absent(table, missing))
+                refused |= {(table.queue, day) for day in queued.get(table.queue, [])}
+                continue
+            if not table.day_column:
+                _publish_whole(publication, table, warehouse, published)
                 continue
             days = set(standing[table.mart])
             for day in publication.days(table.name) - days:
                 publication.drop(table.name, day)
-            due = sorted(days & ({*queued.get(table.mart, [])} | (days - publication.days(table.name))))
-            for some in (due[start : start + DAYS_A_READ] for start in range(0, len(due), DAYS_A_READ)):
+            due = sorted(days & ({*queued.get(table.queue, [])} | (days - publication.days(table.name))))
+            at_once = DAYS_A_READ if table.is_mart else 1
+            for some in (due[start : start + at_once] for start in range(0, len(due), at_once)):
                 try:
                     read = warehouse.days(table.name, table.day_column, some)
                 except QueryFailed as error:
                     published.refused.append(f"{table.name} of {some[0]} to {some[-1]}: {error}")
-                    refused |= {(table.mart, day) for day in some}
+                    refused |= {(table.queue, day) for day in some}
                     continue
                 for day in some:
-                    rows = read.filter(pc.field(table.day_column) == day)
+                    rows = read.filter(pc.field(table.day_column) == day) if len(some) > 1 else read
                     try:
                         publication.put(table.name, day, rows)
                     except TableError as error:
                         published.refused.append(str(error))
-                        refused.add((table.mart, day))
+                        refused.add((table.queue, day))
                         continue
-                    written.add((table.mart, day))
+                    written.add((table.queue, day))
                     published.rows += rows.num_rows
         publication.commit(as_of)
     published.days = len(written)
     warehouse.forget_queued(
-        {mart: [day for day in days if (mart, day) not in refused] for mart, days in queued.items()}
+        {name: [day for day in days if (name, day) not in refused] for name, days in queued.items()}
     )
     return published
+
+
+def _missing(tables: Iterable[PublishedTable], warehouse: Warehouse) -> set[str]:
+    return {name for table in tables for name in (table.name, table.mart) if name} - warehouse.tables()
+
+
+def _absent(table: PublishedTable, missing: Collection[str]) -> str:
+    if table.name in missing:
+        return f"{table.name} is not in the warehouse yet"
+    return f"{table.name} waits for {table.mart}, which has its days and is not in the warehouse yet"
+
+
+def _publish_whole(
+    publication: Publication, table: PublishedTable, warehouse: Warehouse, published: Published
+) -> None:
+    signature = warehouse.signature(table.name)
+    if publication.signature(table.name) == signature:
+        return
+    try:
+        rows = warehouse.arrow(f"select * from {table.name}")
+        publication.put_whole(table.name, signature, rows)
+    except (QueryFailed, TableError) as error:
+        published.refused.append(str(error))
+        return
+    published.rows += rows.num_rows
 
 
 def unpublished(folder: Path, tables: Collection[PublishedTable], warehouse: Warehouse) -> list[str]:
@@ -157,9 +187,21 @@ def unpublished(folder: Path, tables: Collection[PublishedTable], warehouse: War
         for mart, days in warehouse.queued_days().items()
         for day in days
     ]
+    missing = _missing(tables, warehouse)
     for table in tables:
-        if not (warehouse.has_table(table.mart) and warehouse.has_table(table.name)):
-            found.append(f"{table.name} is not in the warehouse yet")
+        if {table.name, table.mart} & missing:
+            found.append(_absent(table, missing))
+            continue
+        files = manifest.tables[table.name].present() if table.name in manifest.tables else []
+        found += [
+            f"{folder / file.file} is gone or damaged"
+            for file in files
+            if not is_whole(folder / file.file, file, by_content=False)
+        ]
+        if not table.day_column:
+            held = manifest.tables[table.name].signature if table.name in manifest.tables else ""
+            if held != warehouse.signature(table.name):
+                found.append(f"{table.name} has changed since it was published")
             continue
         days = set(warehouse.all_days({table.mart: table.mart_day})[table.mart])
         published = manifest.tables[table.name].days if table.name in manifest.tables else {}
@@ -167,11 +209,6 @@ def unpublished(folder: Path, tables: Collection[PublishedTable], warehouse: War
         found += [
             f"{table.name} of {day} is published, and no longer in its mart"
             for day in sorted(set(published) - days)
-        ]
-        found += [
-            f"{folder / file.file} is gone or damaged"
-            for day, file in published.items()
-            if file and not is_whole(folder / file.file, file, by_content=False)
         ]
     return found
 

@@ -45,14 +45,18 @@ class Table(_Part):
     Attributes:
         layout: what the files follow from beside the rows (`PublishedTable.layout`).
         days: the file of each day; None for a day of its mart that it has no rows of.
+        whole: the one file of a table without days; None if it has no rows.
+        signature: of all rows of a table without days.
     """
 
     layout: dict[str, Any]
-    days: dict[date, File | None]
+    days: dict[date, File | None] = {}
+    whole: File | None = None
+    signature: str = ""
 
     def present(self) -> list[File]:
         """Its files, those of the earliest days first."""
-        return [file for _, file in sorted(self.days.items()) if file]
+        return [file for file in (self.whole, *(file for _, file in sorted(self.days.items()))) if file]
 
 
 class Manifest(_Part):

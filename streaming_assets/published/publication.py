@@ -2,7 +2,8 @@
 
     <folder>/manifest.json                          replaced in one step; names every file of the snapshot
     <folder>/analytics.duckdb                       replaced in one step; views over these files (`analytics.py`)
-    <folder>/<table>/<day>-<content hash>.parquet   never changed once it has its name
+    <folder>/<table>/<day>-<content hash>.parquet   never changed once it has its name; `all` for the day of a table
+                                                    that has none
 
 Files are written first, then the database, then the manifest: a crash at any point leaves whole snapshots in force.
 What the former one says is believed only as far as its files are there, whole. Files that the manifest no longer names
@@ -46,14 +47,16 @@ class Publication:
         self._former = self._read_former()
         self._verified = self._former.verified
         damaged = self._damaged(self._former)
-        self._days = {
-            name: {
-                day: file
-                for day, file in self._former_days(table).items()
-                if file is None or file.file not in damaged
+        self._next: dict[str, Table] = {}
+        for name, table in self._tables.items():
+            former = self._former_table(table)
+            days = {
+                day: file for day, file in former.days.items() if file is None or file.file not in damaged
             }
-            for name, table in self._tables.items()
-        }
+            kept = former.model_copy(update={"days": days})
+            if former.whole and former.whole.file in damaged:
+                kept = Table(layout=table.layout)
+            self._next[name] = kept
 
     @classmethod
     @contextmanager
@@ -81,7 +84,11 @@ class Publication:
 
     def days(self, table: str) -> set[date]:
         """The days of `table` that stand as they are, unless they are put or dropped."""
-        return set(self._days[table])
+        return set(self._next[table].days)
+
+    def signature(self, table: str) -> str:
+        """Of the rows that stand of a table without days, unless they are put; empty where it was never put."""
+        return self._next[table].signature
 
     def put(self, table: str, day: date, rows: pa.Table) -> None:
         """Replace a day of a table by the rows that its mart has of it, which may be none.
@@ -90,15 +97,17 @@ class Publication:
             TableError: there is no such table, or the rows break its contract; the day stays as it was.
             SnapshotError: the file can't be written.
         """
-        if table not in self._tables:
-            raise TableError(f"{table}: no such table; the snapshot has {', '.join(self._tables)}")
-        with _writing(self._folder):
-            file = self._write(self._tables[table], day, rows) if rows.num_rows else None
-        self._days[table][day] = file
+        file = self._file(table, day, rows)
+        self._next[table].days[day] = file
+
+    def put_whole(self, table: str, signature: str, rows: pa.Table) -> None:
+        """Replace all rows of a table without days; `signature` tells these rows from others. Raises as `put` does."""
+        file = self._file(table, None, rows)
+        self._next[table] = Table(layout=self._tables[table].layout, whole=file, signature=signature)
 
     def drop(self, table: str, day: date) -> None:
         """Take a day, which the mart no longer has, out of a table."""
-        self._days[table].pop(day, None)
+        self._next[table].days.pop(day, None)
 
     def commit(self, as_of: datetime) -> Manifest:
         """Put the snapshot in force.
@@ -113,8 +122,8 @@ class Publication:
         if as_of.tzinfo is None:
             raise TableError(f"as_of {as_of} has no time zone")
         tables = {
-            name: Table(layout=table.layout, days=dict(sorted(self._days[name].items())))
-            for name, table in self._tables.items()
+            name: table.model_copy(update={"days": dict(sorted(table.days.items()))})
+            for name, table in self._next.items()
         }
         kept = {file.file for table in tables.values() for file in table.present()}
         retired = self._former.retired | dict.fromkeys(self._former.files(), self._now)
@@ -150,14 +159,13 @@ class Publication:
             self.findings.append(str(error))
         return Manifest(snapshot=serial, published_at=self._now, as_of=self._now, tables={})
 
-    def _former_days(self, table: PublishedTable) -> dict[date, File | None]:
+    def _former_table(self, table: PublishedTable) -> Table:
         found = self._former.tables.get(table.name)
-        if found is None:
-            return {}
-        if found.layout != table.layout:
+        if found and found.layout == table.layout:
+            return found
+        if found:
             self.findings.append(f"{table.name} has other columns now, or another grain.")
-            return {}
-        return found.days
+        return Table(layout=table.layout)
 
     def _damaged(self, former: Manifest) -> set[str]:
         """The files that are gone or of another size, or, of those whose turn it is, of other content."""
@@ -176,14 +184,20 @@ class Publication:
                 self._verified = name
         return damaged
 
-    def _write(self, table: PublishedTable, day: date, delivered: pa.Table) -> File:
+    def _file(self, table: str, day: date | None, rows: pa.Table) -> File | None:
+        if table not in self._tables:
+            raise TableError(f"{table}: no such table; the snapshot has {', '.join(self._tables)}")
+        with _writing(self._folder):
+            return self._write(self._tables[table], day, rows) if rows.num_rows else None
+
+    def _write(self, table: PublishedTable, day: date | None, delivered: pa.Table) -> File:
         sink = pa.BufferOutputStream()
         pq.write_table(
             for_file(table, day, delivered), sink, compression="zstd", row_group_size=ROWS_PER_GROUP
         )
         content = sink.getvalue()
         digest = hashlib.sha256(content).hexdigest()
-        name = f"{table.name}/{day.isoformat()}-{digest[:16]}.parquet"
+        name = f"{table.name}/{day or 'all'}-{digest[:16]}.parquet"
         file, path = File(file=name, size=content.size, sha256=digest), self._folder / name
         if not is_whole(path, file):  # a name stands for its content: what has it, and is whole, stays
             path.parent.mkdir(exist_ok=True)

@@ -1,16 +1,17 @@
 """The published tables: their columns, their grain, and the layout of their files.
 
-What is published is said in the YAML of each mart, under `config: meta:`, and read here from dbt's manifest:
+What is published is said in the YAML of each model, under `config: meta:`, and read here from dbt's manifest:
 
-    day: event_date                   the column of the day
-    publish: {grain: [state_code]}    the columns that name a row of a day
+    day: event_date                   the column of the day, a date or a timestamp; without it the table is one file
+    publish: {grain: [state_code]}    the columns that name a row of a day, or of the table
     publish: {numbered: {...}}        see `Numbered`
+    publish: {days_of: mart_x}        the mart that has rows on the same days, where they are found sooner
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import Any
 
 import duckdb
@@ -29,6 +30,7 @@ _TYPES = {
     "float64": pa.float64(),
     "numeric": pa.float64(),
     "decimal": pa.float64(),
+    "timestamp": pa.timestamp("us"),  # without a zone, UTC
 }
 
 
@@ -59,11 +61,13 @@ class PublishedTable:
 
     Attributes:
         name: the mart's name, and the folder of its files.
-        day_column: the column that holds the day of the file, the same in all of its rows.
-        columns: name and type of each further column that the mart delivers.
+        day_column: the column whose day is the file's, the same in all of its rows; empty of a table that is one file.
+        columns: name and type of each further column that the model delivers.
         grain: the columns that, with the day, name a row; files are sorted by them.
-        mart: the mart whose days its own are: itself, or the table that it is a view on.
-        mart_day: the column of the day in that mart.
+        mart: the model whose days its own are.
+        mart_day: the column of the day in that model.
+        queue: the name under which days that changed are queued: its own, or that of the table that it is a view on.
+        is_mart: whether pages read it, too, and each value is required; of others those of day and grain.
         numbered: the key that files hold as a number.
         description: what it is, in words.
         column_descriptions: the same of each column.
@@ -75,16 +79,20 @@ class PublishedTable:
     grain: tuple[str, ...]
     mart: str = ""
     mart_day: str = ""
+    queue: str = ""
+    is_mart: bool = True
+    day_type: pa.DataType = field(default=pa.date32(), hash=False)
     numbered: Numbered | None = None
     description: str = ""
     column_descriptions: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns that the mart delivers, all required."""
+        """The columns that the model delivers."""
+        of_day = {self.day_column: self.day_type} if self.day_column else {}
         return pa.schema(
-            [pa.field(self.day_column, pa.date32(), nullable=False)]
-            + [pa.field(name, kind, nullable=False) for name, kind in self.columns.items()]
+            pa.field(name, kind, nullable=not (self.is_mart or name in (self.day_column, *self.grain)))
+            for name, kind in (of_day | self.columns).items()
         )
 
     @property
@@ -99,48 +107,70 @@ class PublishedTable:
 
 
 def published_tables(manifest: Mapping[str, Any]) -> tuple[PublishedTable, ...]:
-    """The tables that the marts' YAML says are published, by name.
+    """The tables that the models' YAML says are published, by name.
 
     Args:
         manifest: dbt's.
 
     Raises:
-        TableError: what a mart's YAML says of its publishing is incomplete or contradicts its columns.
+        TableError: what a model's YAML says of its publishing is incomplete or contradicts its columns.
     """
     nodes = manifest["nodes"]
-    marts = [node for node in nodes.values() if node["resource_type"] == "model" and "publish" in _meta(node)]
-    return tuple(sorted((_published(node, nodes) for node in marts), key=lambda table: table.name))
+    models = [
+        node for node in nodes.values() if node["resource_type"] == "model" and "publish" in _meta(node)
+    ]
+    return tuple(sorted((_published(node, nodes) for node in models), key=lambda table: table.name))
 
 
 def _published(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> PublishedTable:
     where = f"{node['patch_path'] or node['original_file_path']}: {node['name']}"
     meta, columns = _meta(node), node["columns"]
     said = dict(meta["publish"] or {})
-    grain, numbered = tuple(said.pop("grain", ())), said.pop("numbered", None)
+    grain, numbered, days_of = (
+        tuple(said.pop("grain", ())),
+        said.pop("numbered", None),
+        said.pop("days_of", None),
+    )
     if said:
-        raise TableError(f"{where}: meta.publish has grain and numbered, not {', '.join(said)}")
-    if "day" not in meta:
+        raise TableError(f"{where}: meta.publish has grain, numbered and days_of, not {', '.join(said)}")
+    is_mart = node["fqn"][1] == "marts"
+    if is_mart and "day" not in meta:
         raise TableError(f"{where}: meta.day must name the column of the day")
-    unknown = [name for name in (meta["day"], *grain) if name not in columns]
+    of_day = [meta["day"]] if "day" in meta else []
+    unknown = [name for name in (*of_day, *grain) if name not in columns]
     if unknown:
         raise TableError(f"{where}: no column is called {', '.join(unknown)}; see its columns")
     types = {name: _type(where, column) for name, column in columns.items()}
-    if types.pop(meta["day"]) != pa.date32():
-        raise TableError(f"{where}: meta.day, {meta['day']}, must be a date")
-    key = _numbered(where, numbered, types) if numbered else None
-    queueing = _queueing(where, node, nodes)
-    mart, mart_day = queueing["name"], _meta(queueing)["day"]
-    return PublishedTable(
+    table = PublishedTable(
         node["name"],
-        meta["day"],
-        types,
+        "".join(of_day),
+        {name: kind for name, kind in types.items() if name not in of_day},
         grain,
-        mart,
-        mart_day,
-        key,
-        node.get("description", ""),
-        {name: column.get("description", "") for name, column in columns.items()},
+        is_mart=is_mart,
+        numbered=_numbered(where, numbered, types) if numbered else None,
+        description=node["description"],
+        column_descriptions={name: column["description"] for name, column in columns.items()},
     )
+    if not table.day_column:
+        return table
+    if types[table.day_column] not in (pa.date32(), pa.timestamp("us")):
+        raise TableError(f"{where}: meta.day, {table.day_column}, must be a date or a timestamp")
+    queueing = _queueing(where, node, nodes)
+    mart = _named(where, days_of, nodes) if days_of else queueing
+    return replace(
+        table,
+        day_type=types[table.day_column],
+        mart=mart["name"],
+        mart_day=_meta(mart)["day"],
+        queue=queueing["name"],
+    )
+
+
+def _named(where: str, name: str, nodes: Mapping[str, Any]) -> Mapping[str, Any]:
+    for node in nodes.values():
+        if node["resource_type"] == "model" and node["name"] == name and "day" in _meta(node):
+            return node
+    raise TableError(f"{where}: meta.publish.days_of, {name}, is no model with meta.day")
 
 
 def _numbered(where: str, said: Mapping[str, Any], types: Mapping[str, pa.DataType]) -> Numbered:
@@ -168,7 +198,7 @@ def _type(where: str, column: Mapping[str, Any]) -> pa.DataType:
 
 
 def _queueing(where: str, node: Mapping[str, Any], nodes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The mart that says which of its days changed: the model itself, or the first such one that it reads."""
+    """The model that says which of its days changed: itself, or the first such one that it reads."""
     waiting, seen = [node], set()
     while waiting:
         one = waiting.pop(0)
@@ -177,19 +207,21 @@ def _queueing(where: str, node: Mapping[str, Any], nodes: Mapping[str, Any]) -> 
         seen.add(one["unique_id"])
         parents = one["depends_on"]["nodes"]
         waiting += [nodes[parent] for parent in parents if parent in nodes and parent not in seen]
-    raise TableError(f"{where}: neither it nor a mart that it reads has meta.days, the macro of a run's days")
+    raise TableError(
+        f"{where}: neither it nor a model that it reads has meta.days, the macro of a run's days"
+    )
 
 
 def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
     return node["config"].get("meta") or {}
 
 
-def for_file(table: PublishedTable, day: date, delivered: pa.Table) -> pa.Table:
-    """The rows of one day as its file holds them: checked, cast, in the order of the grain.
+def for_file(table: PublishedTable, day: date | None, delivered: pa.Table) -> pa.Table:
+    """The rows of one file as it holds them: checked, cast, in the order of the grain.
 
     Args:
         table: which table.
-        day: the day that all rows must have.
+        day: the day that all rows must have; None of a table that is one file.
         delivered: at least the columns of `table.schema`; others are left out.
 
     Raises:
@@ -219,32 +251,37 @@ def _numbered_rows(table: PublishedTable, key: Numbered) -> str:
     """
 
 
-def _conform(table: PublishedTable, day: date, delivered: pa.Table) -> pa.Table:
-    where = f"{table.name} of {day}"
+def _conform(table: PublishedTable, day: date | None, delivered: pa.Table) -> pa.Table:
+    where = f"{table.name} of {day}" if day else table.name
     missing = [name for name in table.schema.names if name not in delivered.column_names]
     if missing:
         raise TableError(f"{where} lacks {', '.join(missing)}; it has {', '.join(delivered.column_names)}")
     picked = delivered.select(table.schema.names)
-    for name in picked.column_names:
-        if picked[name].null_count:
-            raise TableError(f"{where}: {picked[name].null_count} rows have no {name}")
+    for column in table.schema:
+        if not column.nullable and picked[column.name].null_count:
+            raise TableError(f"{where}: {picked[column.name].null_count} rows have no {column.name}")
     try:
         rows = picked.cast(table.schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
         raise TableError(f"{where}: {error}") from error
-    other = pc.sum(pc.not_equal(rows[table.day_column], pa.scalar(day))).as_py()  # pyright: ignore
-    if other:
-        raise TableError(f"{where}: {other} rows have another {table.day_column}")
+    if day:
+        first, end = (pa.scalar(at).cast(table.day_type) for at in (day, day + timedelta(days=1)))
+        moments = rows[table.day_column]
+        is_other = pc.or_(pc.less(moments, first), pc.greater_equal(moments, end))  # pyright: ignore
+        other = pc.sum(is_other).as_py()  # pyright: ignore
+        if other:
+            raise TableError(f"{where}: {other} rows have another {table.day_column}")
     grain = list(table.grain)
     distinct = rows.group_by(grain).aggregate([]).num_rows if grain else min(rows.num_rows, 1)
     if distinct != rows.num_rows:
         raise TableError(
-            f"{where}: {rows.num_rows} rows, but {distinct} of {', '.join([table.day_column, *grain])}"
+            f"{where}: {rows.num_rows} rows, but {distinct} of "
+            + ", ".join(dict.fromkeys(filter(None, [table.day_column, *grain])))
         )
     return rows.sort_by([(name, "ascending") for name in grain]) if grain else rows
 
 
-def _require_rollup(table: PublishedTable, key: Numbered, day: date, rows: pa.Table) -> None:
+def _require_rollup(table: PublishedTable, key: Numbered, day: date | None, rows: pa.Table) -> None:
     column, value = key.rollup
     rollup = rows.filter(pc.equal(rows[column], value))  # pyright: ignore
     without = pc.sum(pc.invert(pc.is_in(rows[key.key], rollup[key.key].combine_chunks()))).as_py()  # pyright: ignore

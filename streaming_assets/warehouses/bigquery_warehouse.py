@@ -70,6 +70,8 @@ class BigQueryWarehouse(Warehouse):
     keeps_processes_apart = False
     asks_freely = False
     event_signature = "bit_xor(farm_fingerprint(event_id))"
+    row_signature = "bit_xor(farm_fingerprint(to_json_string(t)))"
+    has_readers = True
     keeps_staged = timedelta(days=400)  # dbt_project.yml's staging_expiry_days
 
     def __init__(

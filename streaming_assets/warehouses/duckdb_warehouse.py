@@ -49,6 +49,8 @@ class DuckDbWarehouse(Warehouse):
     keeps_processes_apart = True
     asks_freely = True
     event_signature = "bit_xor(hash(event_id))"
+    row_signature = "bit_xor(hash(t))"
+    has_readers = False
 
     def __init__(self, path: Path, lock_timeout: float, lake_url: str = "") -> None:
         self.path = path

@@ -1,7 +1,7 @@
 """What a warehouse is to the graph: queries that both say alike, and what each does its own way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -47,6 +47,10 @@ class Warehouse(ABC):
     keeps_processes_apart: bool  # by `exclusive`; else the pool of Dagster's run queue alone does it
     asks_freely: bool  # whether a query that reads a column whole costs next to nothing
     event_signature: str  # SQL: one number of a group's event_ids, equal for equal sets of them
+    row_signature: (
+        str  # SQL: one number of the rows of a table that is called `t`, equal for equal sets of them
+    )
+    has_readers: bool  # whether people read its tables in place; else they have the published snapshot alone
     keeps_staged: timedelta | None = None  # how long an hour stays staged, where that is not for ever
 
     @abstractmethod
@@ -206,9 +210,19 @@ class Warehouse(ABC):
         )
         return [(as_utc(hour), rows, as_utc(first), as_utc(last)) for hour, rows, first, last in found]
 
-    def days(self, table: str, column: str, days: Iterable[date]) -> pa.Table:
-        """The rows of a mart that belong to the days."""
-        return self.arrow(f"select * from {table} where {_among(column, days)}")
+    def days(self, table: str, column: str, days: Collection[date]) -> pa.Table:
+        """The rows of a table whose `column`, a date or a timestamp, lies on one of the days."""
+        if len(days) != 1:
+            return self.arrow(f"select * from {table} where {_among(column, days)}")
+        (day,) = days  # of a timestamp no cast prunes
+        return self.arrow(
+            f"select * from {table} where {column} >= '{day}' and {column} < '{day + timedelta(days=1)}'"
+        )
+
+    def signature(self, table: str) -> str:
+        """What differs between two states of a table's rows."""
+        ((rows, signature),) = self.rows(f"select count(*), {self.row_signature} from {table} as t")
+        return f"{rows}-{signature}"
 
     def queue_all_days(self, mart: str, column: str) -> None:
         """Ask for all days of a mart to be published again, given the column that holds its day."""
@@ -227,12 +241,13 @@ class Warehouse(ABC):
         return queued
 
     def all_days(self, marts: Mapping[str, str]) -> dict[str, list[date]]:
-        """The days of each mart, given the column that holds its day."""
+        """The days of each table, given the column, a date or a timestamp, that tells a row's."""
         return {
             mart: [
                 day
                 for (day,) in self.rows(
-                    f"select distinct {column} from {mart} where {column} is not null order by {column}"
+                    f"select distinct cast({column} as date) as day from {mart}"
+                    f" where {column} is not null order by day"
                 )
             ]
             for mart, column in marts.items()

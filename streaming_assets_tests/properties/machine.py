@@ -157,7 +157,7 @@ class Schedules(RuleBasedStateMachine):
         queued = self._warehouse.queued_days()
         for mart, days in queued.items():
             for day in days:
-                query = f"select * from {mart} where {_day_column(mart)} = ?"
+                query = f"select * from {mart} where cast({_day_column(mart)} as date) = ?"
                 self._published[mart, day] = self._warehouse.rows(query, [day])
         self._warehouse.forget_queued(queued)
 
@@ -189,7 +189,8 @@ class Schedules(RuleBasedStateMachine):
 
 
 def _day_column(mart: str) -> str:
-    return "week_start" if mart == "mart_weekly_users" else "event_date"
+    of_facts = {"fact_listen_events": "event_datetime", "fact_session_events": "session_start_datetime"}
+    return {"mart_weekly_users": "week_start", **of_facts}.get(mart, "event_date")
 
 
 def rows_of(warehouse: MemoryWarehouse | None, expected: Tables) -> dict[str, Counter]:

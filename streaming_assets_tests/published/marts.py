@@ -29,6 +29,31 @@ create table mart_daily_streams as
         (date '{FIRST}', 'TX', 'a', 5), (date '{FIRST}', 'ALL', 'a', 5),
         (date '{SECOND}', 'CA', 'b', 2), (date '{SECOND}', 'ALL', 'b', 2)
     ) as t (event_date, state_code, pk_song, streams);
+create table fact_listen_events as
+    select event_date::timestamp + interval 13 hour as event_datetime, 'u' as pk_user, 'l' as pk_location, pk_song,
+    pk_song || event_date as event_id, 1 as user_id, 2 as session_id, 'free' as level,
+    timestamp '2025-03-03 23:00' as bucket_ingestion_datetime
+    from mart_daily_streams where state_code = 'ALL';
+create table fact_session_events as
+    select event_date::timestamp + interval 7 hour as session_start_datetime, 2 as session_id, 'u' as pk_user,
+    'l' as pk_location, 'p' as pk_entry_page, 60 as session_seconds, 4 as num_pages_visited,
+    ads_served as num_ads_served, case when ads_served > 1 then ad_revenue end as total_ad_revenue,
+    event_date::timestamp + interval 8 hour as session_end_datetime, 1 as user_id, 'free' as level,
+    timestamp '2025-03-03 23:00' as last_ingestion_datetime
+    from mart_daily_ad_revenue;
+create table dim_users as
+    select 'u' as pk_user, 1 as user_id, null as first_name, null as last_name, 'F' as gender,
+    null::timestamp as registration_datetime, 'free' as level, timestamp '1970-01-01' as row_effective_datetime,
+    timestamp '9999-01-01' as row_expiry_datetime, true as is_first_row, true as is_current, true as is_inferred,
+    timestamp '{FIRST}' as first_seen_datetime;
+create table dim_songs as
+    select pk_song, 'artist' as artist, 'title' as title, 200.5 as duration, 'Rock' as genre, false as is_inferred
+    from (select distinct pk_song from mart_daily_streams);
+create table dim_locations as
+    select 'l' as pk_location, 'US' as country_code, '02801' as standardised_postal_code, '2801' as raw_postal_code,
+    'Salem' as city, 'Rhode Island' as state, 'RI' as state_code, false as is_inferred;
+create table dim_pages as
+    select 'p' as pk_page, 'Home' as page_name, 'Landing' as page_category, false as is_inferred;
 create view mart_daily_song_streams as
     select event_date, state_code, pk_song, 'title' as title, 'artist' as artist, streams from mart_daily_streams;
 create view mart_daily_artist_streams as
@@ -61,10 +86,12 @@ class Marts:
             self.run(f"insert into publish_queue values ('{mart}', '{day}')")
 
     def publish(self) -> Published:
-        return bring_up_to_date(self.folder, list(tables().values()), self.warehouse)
+        with self.warehouse.exclusive():
+            return bring_up_to_date(self.folder, list(tables().values()), self.warehouse)
 
     def unpublished(self) -> list[str]:
-        return unpublished(self.folder, list(tables().values()), self.warehouse)
+        with self.warehouse.exclusive():
+            return unpublished(self.folder, list(tables().values()), self.warehouse)
 
     def days(self, table: str) -> list[date]:
         return Snapshot.open(self.folder).days(table)

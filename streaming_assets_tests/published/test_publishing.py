@@ -31,9 +31,10 @@ def marts(tmp_path: Path) -> Marts:
 def test_the_first_publication_holds_all_days_of_all_marts(marts: Marts) -> None:
     published = marts.publish()
     assert (published.refused, published.findings, published.as_of) == ([], [], AS_OF)
-    for name in set(tables()) - {"mart_weekly_users"}:
-        assert marts.days(name) == [FIRST, SECOND], name
-    assert marts.days("mart_weekly_users") == [date(2025, 2, 24)]
+    for name, table in tables().items():
+        expected = [date(2025, 2, 24)] if name == "mart_weekly_users" else [FIRST, SECOND]
+        assert marts.days(name) == (expected if table.day_column else []), name
+        assert bool(Manifest.read(marts.folder).tables[name].whole) == (not table.day_column)
 
 
 def test_what_waits_to_be_published_is_told_without_publishing(marts: Marts) -> None:
@@ -49,6 +50,7 @@ def test_what_waits_to_be_published_is_told_without_publishing(marts: Marts) -> 
         [
             f"{REVENUE} of {SECOND} waits to be published",
             f"{REVENUE} of {THIRD} is not published",
+            f"fact_session_events of {THIRD} is not published",
             f"mart_daily_active_users of {FIRST} is published, and no longer in its mart",
             f"{GENRES} is not in the warehouse yet",
             f"{file} is gone or damaged",
@@ -164,7 +166,10 @@ def test_a_bad_table_stops_itself_alone(marts: Marts, view: str, reason: str) ->
 def test_a_mart_that_is_not_built_yet_keeps_what_is_published_of_it(marts: Marts) -> None:
     marts.publish()
     marts.run(f"drop table {REVENUE}")
-    assert marts.publish().refused == [f"{REVENUE} is not in the warehouse yet"]
+    assert marts.publish().refused == [
+        f"fact_session_events waits for {REVENUE}, which has its days and is not in the warehouse yet",
+        f"{REVENUE} is not in the warehouse yet",
+    ]
     assert marts.ads() == {FIRST: 1, SECOND: 2}
 
 
@@ -176,16 +181,58 @@ def test_a_day_of_the_mart_without_rows_in_a_view_is_asked_for_once(marts: Marts
     assert marts.publish().days == 0
 
 
+def test_a_fact_is_published_by_the_days_that_are_queued_under_its_name(marts: Marts) -> None:
+    marts.publish()
+    marts.run("update fact_listen_events set pk_user = 'v'")
+    marts.queue("fact_listen_events", SECOND)
+    before = Manifest.read(marts.folder)
+    published = marts.publish()
+    assert (published.days, published.rows, published.refused) == (1, 1, [])
+    after = Manifest.read(marts.folder)
+    files = {name: (before.tables[name].days, table.days) for name, table in after.tables.items()}
+    changed = [(name, day) for name, (was, now) in files.items() for day in now if now[day] != was[day]]
+    assert changed == [("fact_listen_events", SECOND)]
+    assert marts.warehouse.queued_days() == {}
+
+
+def test_a_table_without_days_is_written_when_it_changed(marts: Marts) -> None:
+    marts.publish()
+    first = Manifest.read(marts.folder).tables["dim_users"]
+    assert marts.publish().rows == 0
+    marts.run("update dim_users set level = 'paid'")
+    assert marts.unpublished() == ["dim_users has changed since it was published"]
+    assert marts.publish().rows == 1
+    second = Manifest.read(marts.folder).tables["dim_users"]
+    assert second.whole != first.whole
+    marts.run("insert into dim_users select * from dim_users")
+    published = marts.publish()
+    assert published.refused == ["dim_users: 2 rows, but 1 of pk_user"]
+    assert Manifest.read(marts.folder).tables["dim_users"] == second, "its former rows stay"
+    assert marts.unpublished() == ["dim_users has changed since it was published"], "until they are mended"
+    marts.run("delete from dim_users")
+    assert marts.publish().refused == []
+    assert Manifest.read(marts.folder).tables["dim_users"].whole is None
+    assert marts.unpublished() == []
+
+
+def test_what_a_fact_may_lack_is_null_and_what_names_its_row_is_there(marts: Marts) -> None:
+    marts.run("update fact_session_events set pk_user = null where total_ad_revenue is null")
+    assert marts.publish().refused == [f"fact_session_events of {FIRST}: 1 rows have no pk_user"]
+    assert marts.days("fact_session_events") == [SECOND]
+
+
 NODE: dict[str, Any] = {
     "unique_id": "model.p.m",
     "resource_type": "model",
     "name": "m",
+    "fqn": ["p", "marts", "m"],
+    "description": "",
     "patch_path": "p://models/m.yml",
     "original_file_path": "models/m.sql",
     "columns": {
-        "day": {"name": "day", "data_type": "date"},
-        "n": {"name": "n", "data_type": "bigint"},
-        "k": {"name": "k", "data_type": "string"},
+        "day": {"name": "day", "data_type": "date", "description": ""},
+        "n": {"name": "n", "data_type": "bigint", "description": ""},
+        "k": {"name": "k", "data_type": "string", "description": ""},
     },
     "depends_on": {"nodes": []},
 }
@@ -200,6 +247,7 @@ NODE: dict[str, Any] = {
         ({"publish": {"grian": []}, "day": "day", "days": "x"}, "not grian"),
         ({"publish": {"grain": []}, "day": "n", "days": "x"}, "must be a date"),
         ({"publish": {"grain": []}, "day": "day"}, "meta.days"),
+        ({"publish": {"days_of": "q"}, "day": "day", "days": "x"}, "days_of, q, is no model with meta.day"),
         ({"publish": {"numbered": {"key": "k"}}, "day": "day", "days": "x"}, "numbered needs"),
         (
             {
@@ -218,7 +266,7 @@ def test_what_a_mart_says_amiss_is_named_with_its_file(meta: dict[str, Any], mes
 
 
 def test_a_column_of_a_type_that_no_file_has_is_named() -> None:
-    columns = NODE["columns"] | {"g": {"name": "g", "data_type": "geography"}}
+    columns = NODE["columns"] | {"g": {"name": "g", "data_type": "geography", "description": ""}}
     node = NODE | {"columns": columns, "config": {"meta": {"publish": None, "day": "day", "days": "x"}}}
     with pytest.raises(TableError, match="column g has type geography"):
         published_tables({"nodes": {"model.p.m": node}})
@@ -232,4 +280,4 @@ def test_each_published_mart_has_an_exposure() -> None:
 
     manifest = DbtRunner(Settings(home=CACHE)).manifest
     shown = {node for exposure in manifest["exposures"].values() for node in exposure["depends_on"]["nodes"]}
-    assert shown == {f"model.streaming_assets.{name}" for name in tables()}
+    assert shown == {f"model.streaming_assets.{name}" for name, table in tables().items() if table.is_mart}

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 
 from streaming_assets.ingestion.lines import data_line, fault
@@ -173,21 +172,24 @@ def _snapshot_differences(settings: Settings, warehouse: DuckDbWarehouse) -> Ite
     snapshot = Snapshot.open(settings.published_dir)
     with warehouse.connect() as connection:
         for table, published in tables().items():
-            day_column = published.day_column
-            days: list[date] = [
+            of_day = f"cast({published.day_column} as date)" if published.day_column else "null"
+            days: list[date | None] = [
                 day
                 for (day,) in connection.execute(
-                    f"select distinct {day_column} from {table} order by 1"
+                    f"select distinct {of_day} from {table} order by 1"
                 ).fetchall()
             ]
-            if days != snapshot.days(table):
-                yield f"snapshot of {table} has {snapshot.days(table)}, the mart {days}"
+            held = snapshot.manifest.tables[table]
+            files = {day: file for day, file in {None: held.whole, **held.days}.items() if file}
+            if days != list(files):
+                yield f"snapshot of {table} has {list(files)}, the warehouse {days}"
                 continue
-            for day in days:
-                mart = connection.execute(f"select * from {table} where {day_column} = ?", [day])
-                wanted = for_file(published, day, mart.to_arrow_table()).to_pylist()
-                files = snapshot.files(table, [day])
-                have = duckdb.sql(f"from read_parquet({files!r})").to_arrow_table().to_pylist()
+            for day, file in files.items():
+                rows = connection.execute(
+                    f"select * from {table} where {of_day} is not distinct from ?", [day]
+                )
+                wanted = for_file(published, day, rows.to_arrow_table()).to_pylist()
+                have = pq.read_table(snapshot.folder / file.file).to_pylist()
                 yield from _differences(
                     f"snapshot of {table}", _multiset(table, have), _multiset(table, wanted)
                 )

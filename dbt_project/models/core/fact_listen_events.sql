@@ -4,7 +4,7 @@
     replaces="{{ replaced_events('stg_listen_events') }}",
     partition_by=partitions('event_datetime', 'timestamp', 'day'),
     cluster_by=['user_id'],
-    post_hook="{{ rekey_users('event_datetime') }}"
+    post_hook=["{{ queue_rekeyed('event_datetime') }}", "{{ rekey_users('event_datetime') }}"]
 ) }}
 
 -- One row a listen. The songs and places that listens name are few, so each is keyed once.

@@ -4,7 +4,7 @@
     replaces="{{ replaced_sessions() }}",
     partition_by=partitions('session_start_datetime', 'timestamp', 'day'),
     cluster_by=['session_end_datetime', 'user_id'],
-    post_hook="{{ rekey_users('session_start_datetime') }}"
+    post_hook=["{{ queue_rekeyed('session_start_datetime') }}", "{{ rekey_users('session_start_datetime') }}"]
 ) }}
 
 -- One row a session: the page views of one (user, session id) with no more than a day between two of them.
