@@ -78,14 +78,17 @@ class Executor:
         return [model.name for model in self._models]
 
     def run(self, warehouse: MemoryWarehouse, span: Span, models: int | None = None) -> dict[str, str]:
-        """Run the first `models` models (all by default) over the hours of `span`; returns the SQL of each."""
+        """Run the first `models` models over hours, or all, which the inventory notes; returns their SQL."""
         self._adapter.cache = warehouse.relations
         credentials: Any = self._config.credentials
         for name, value in (credentials.settings or {}).items():
             warehouse.database.execute(f"set {name} = '{value}'")
         start, end = span
         self._config.cli_vars.update(window_start=str(naive(start)), window_end=str(naive(end)))
-        return {model.name: model.run(warehouse, span) for model in self._models[:models]}
+        done = {model.name: model.run(warehouse, span) for model in self._models[:models]}
+        if models is None:
+            warehouse.mark_processed(span)
+        return done
 
 
 class _Text:

@@ -34,11 +34,14 @@ DAY = timedelta(days=1)
 
 def expected_tables(lines: Iterable[Line], songs: list[Row], locations: list[Row]) -> Tables:
     """All staging tables, dimensions, facts and marts, given every line of the lake and the reference files' rows."""
+    lines = list(lines)
     tables = expected_staging(lines)
     listens, views = tables["stg_listen_events"], tables["stg_page_view_events"]
     tables["dim_users"] = _users(
         tables["stg_users"], _earliest(tables["stg_status_change_events"]), listens + views
     )
+    newest = max(line.hour for line in lines) + timedelta(hours=1)
+    tables["dim_current_users"] = _current_users(tables["dim_users"], newest)
     named = tables.pop(NAMED)
     tables["dim_songs"] = _songs(songs, [row for row in named if row["topic"] == "listen_events"])
     tables["dim_locations"] = _locations(locations, named)
@@ -96,11 +99,22 @@ def _users(infos: list[Row], changes: list[Row], events: list[Row]) -> list[Row]
                     "row_effective_datetime": effective,
                     "row_expiry_datetime": following[0] if following else FOREVER,
                     "is_first_row": number == 0,
-                    "is_current": following is None,
                     "is_inferred": record is None,
                 }
             )
     return rows
+
+
+def _current_users(users: list[Row], as_of: datetime) -> list[Row]:
+    in_force = {}
+    for row in sorted(users, key=lambda row: row["row_effective_datetime"]):
+        if row["row_effective_datetime"] <= as_of or row["user_id"] not in in_force:
+            in_force[row["user_id"]] = row
+    left_out = ("row_expiry_datetime", "is_first_row")
+    return [
+        {name: value for name, value in row.items() if name not in left_out} | {"as_of_datetime": as_of}
+        for row in in_force.values()
+    ]
 
 
 def _user_rows(users: list[Row]) -> Callable[[int, datetime], str]:

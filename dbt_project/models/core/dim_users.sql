@@ -95,7 +95,6 @@ select
     intervals.effective_datetime as row_effective_datetime,
     coalesce(intervals.expiry_datetime, {{ timestamp_literal('9999-01-01 00:00:00') }}) as row_expiry_datetime,
     intervals.is_first_row,
-    intervals.expiry_datetime is null as is_current,
     users.registration_datetime is null as is_inferred,
     users.first_seen_datetime
 from intervals
