@@ -13,6 +13,8 @@ from streaming_assets.partitions import Span
 HOURLY_JOB = "hourly"
 REFERENCE_JOB = "reference"
 SHELL = {"streaming_assets/begun_by": "shell"}  # tag of a run that a shell's process executes
+# Tag of a run that leaves the queue before those without it: backfills, of whoever launched them.
+LIVE = {"dagster/priority": "10"}
 # All events are in the event log; on the console, thousands of them hide what matters.
 QUIET = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
 _REFERENCE_KEYS = (SONGS, LOCATIONS, external_key("songs_ext"), external_key("locations_ext"))

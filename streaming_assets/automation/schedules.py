@@ -11,7 +11,7 @@ from streaming_assets.checks.lake import report
 from streaming_assets.dagster_runtime.runs import runs_in_flight, span_tags
 from streaming_assets.lake.names import TopicHour
 from streaming_assets.lake.store import Lake
-from streaming_assets.partitions import key_of, spans
+from streaming_assets.partitions import key_of, spans, steps
 from streaming_assets.settings import Settings
 from streaming_assets.warehouses.warehouse import Warehouse
 
@@ -38,7 +38,8 @@ def build_reconcile_schedule(settings: Settings) -> dg.ScheduleDefinition:
         found = compare(lake, warehouse, settings, runs_in_flight(context.instance), WAIT_SECONDS)
         tell(context.log.warning, found)
         report(context.instance, found)
-        free = spans(found.to_run)
+        # A live hour waits for the end of one of these, so none is without a bound.
+        free = [part for span in spans(found.to_run) for part in steps(span, settings.hours_per_step)]
         if not free:
             return dg.SkipReason("; ".join(found.summary()))
         moment = hashlib.sha256(str(context.scheduled_execution_time).encode()).hexdigest()[:8]

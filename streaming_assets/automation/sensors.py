@@ -10,7 +10,7 @@ import dagster as dg
 from streaming_assets.assets.keys import prefix_key
 from streaming_assets.automation.arrivals import Cursor, Fingerprint, changed, fingerprints, shrunk
 from streaming_assets.automation.failures import MOST_WITHOUT_SUCCESS, Cause, failure_of, to_try_next
-from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, SHELL
+from streaming_assets.automation.jobs import HOURLY_JOB, LIVE, QUIET, SHELL
 from streaming_assets.automation.mending import digest_of, hours_left_to_others, look_at, to_mend
 from streaming_assets.checks.comparison import is_within, kept_since
 from streaming_assets.dagster_runtime.private_names import UnresolvedAssetJobDefinition
@@ -168,7 +168,7 @@ def _rebuild(
     )
     whole = hours_between(min(hours), max(hours) + HOUR) if hours else ()
     wanted = spans(hour for hour in whole if not is_within(hour, busy))
-    requests = [request(span, f"{cursor.life}-{cursor.serial}") for span in wanted]
+    requests = [request(span, f"{cursor.life}-{cursor.serial}", tags={}) for span in wanted]
     after = Cursor(seen=found, life=cursor.life, serial=cursor.serial + 1)
     return dg.SensorResult(
         run_requests=requests,
@@ -190,17 +190,20 @@ def choose(news: Mapping[TopicHour, Fingerprint], busy: list[Span]) -> dict[Topi
     return taken
 
 
-def request(span: Span, asked: str) -> dg.RunRequest:
-    """A run over the span.
+def request(span: Span, asked: str, tags: Mapping[str, str] = LIVE) -> dg.RunRequest:
+    """A run over the span, before what waits in the queue of backfills.
 
     Args:
         span: the hours.
         asked: names the cursor and how often it asked before, so that a tick which is repeated, its cursor not having
             been kept, starts no second run, and all others do, even if the same objects are there again.
+        tags: of the run, beside those of its span.
     """
     start, end = span
     return dg.RunRequest(
-        run_key=f"{key_of(start)}+{(end - start) // HOUR}h-{asked}", tags=span_tags(span), run_config=QUIET
+        run_key=f"{key_of(start)}+{(end - start) // HOUR}h-{asked}",
+        tags={**span_tags(span), **tags},
+        run_config=QUIET,
     )
 
 

@@ -192,8 +192,12 @@ def test_a_warehouse_that_is_gone_has_the_whole_lake_run_at_once(place: Place, t
     assert asked(tick()) == [], "all is held"
     place.warehouse.path.unlink()
     place.put("listen_events", ago(3), [listen(ago(3))])
-    assert asked(tick()) == [(ago(100), ago(2))], (
+    result = tick()
+    assert asked(result) == [(ago(100), ago(2))], (
         "one run, beyond the window too, so that no day is published in part"
+    )
+    assert not any("dagster/priority" in request.tags for request in result.run_requests or []), (
+        "live hours go before it"
     )
     assert asked(tick()) == []
 

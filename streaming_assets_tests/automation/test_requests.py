@@ -60,6 +60,7 @@ def test_a_request_names_the_span_and_who_asked() -> None:
         ASSET_PARTITION_RANGE_START_TAG: "2025-03-01-00:00",
         ASSET_PARTITION_RANGE_END_TAG: "2025-03-01-01:00",
         "hours": "2025-03-01 00:00 to 02:00 UTC, 2 h",
+        "dagster/priority": "10",
     }
     assert first.run_key == "2025-03-01-00:00+2h-cursor-0"
     keys = {

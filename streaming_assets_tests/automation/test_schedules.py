@@ -71,7 +71,18 @@ def settled(place: Place) -> Place:
 def test_all_is_asked_for_where_nothing_was_ever_run(place: Place, reconcile: Reconcile) -> None:
     for number in (0, 1, 5):
         place.put("listen_events", hour(number), [listen(hour(number))])
-    assert asked(reconcile()) == [(hour(0), hour(2)), (hour(5), hour(6))]
+    requests = reconcile()
+    assert asked(requests) == [(hour(0), hour(2)), (hour(5), hour(6))]
+    assert not any("dagster/priority" in request.tags for request in requests), "live hours go before"
+
+
+def test_a_long_span_is_asked_for_in_bounded_runs(
+    place: Place, instance: dg.DagsterInstance, reconcile: Reconcile
+) -> None:
+    for number in range(5):
+        place.put("listen_events", hour(number), [listen(hour(number))])
+    place.settings.hours_per_step = 2
+    assert asked(reconcile()) == [(hour(0), hour(2)), (hour(2), hour(4)), (hour(4), hour(5))]
 
 
 def test_nothing_is_asked_for_where_the_tables_hold_the_lake(settled: Place, reconcile: Reconcile) -> None:
