@@ -16,6 +16,7 @@ from streaming_assets.ingestion import command as ingestion_commands
 from streaming_assets.ingestion import kafka_command
 from streaming_assets.ingestion.kafka_files import KafkaSetupError
 from streaming_assets.local import command as dev_command
+from streaming_assets.published import command as sql_command
 from streaming_assets.settings import Settings, SettingsError, setting_rows
 from streaming_assets.simulator.command import simulate
 
@@ -66,6 +67,7 @@ def settings_command() -> None:
 ingestion_commands.register(app)
 kafka_command.register(app)
 dashboards_command.register(app)
+sql_command.register(app)
 backfill_command.register(app)
 dev_command.register(app)
 contract_command.register(app)

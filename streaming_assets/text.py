@@ -2,11 +2,13 @@
 
 Text is kept and shown as it came; only keys and search use its fold. The dbt project asks for it as `fold(...)`: on
 DuckDB this function, on BigQuery `NORMALIZE_AND_CASEFOLD` with the same rules around it (macros/dialect/text.sql).
-A test holds the two together.
+A test holds the two together. And what a spreadsheet would not take as text.
 """
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from typing import Any
 
 _QUOTES = str.maketrans(
     {
@@ -43,3 +45,14 @@ def _repaired(text: str) -> str:
         return text.encode("latin-1").decode()
     except UnicodeError:
         return text
+
+
+# What OWASP's page on CSV injection lists: a spreadsheet takes a cell that begins so for a formula.
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
+
+
+def harmless(cells: Iterable[Any]) -> list[Any]:
+    """A row in which no text is a formula: such a text gets an apostrophe before it. Numbers stay as they are."""
+    return [
+        f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell for cell in cells
+    ]

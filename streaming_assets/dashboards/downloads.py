@@ -2,8 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterable
-from typing import Any
 
 import flask
 
@@ -12,16 +10,7 @@ from streaming_assets.dashboards.charts import all_charts
 from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.manifest import SnapshotError
-
-# What OWASP's page on CSV injection lists: a spreadsheet takes a cell that begins so for a formula.
-FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
-
-
-def harmless(cells: Iterable[Any]) -> list[Any]:
-    """A row in which no text is a formula: such a text gets an apostrophe before it. Numbers stay as they are."""
-    return [
-        f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell for cell in cells
-    ]
+from streaming_assets.text import harmless
 
 
 def register(server: flask.Flask, site: Site) -> None:

@@ -48,7 +48,7 @@ def place_database(folder: Path, manifest: Manifest, tables: Collection[Publishe
     Raises:
         OSError: the folder can't be written.
     """
-    for left in folder.glob(f"{DATABASE}.*"):  # by one that was killed, or by somebody who wrote
+    for left in folder.glob(f"{DATABASE}.*.incoming*"):  # by one that was killed
         left.unlink()
     with replaced(folder / DATABASE) as incoming:
         try:

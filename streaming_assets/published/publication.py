@@ -26,7 +26,7 @@ from streaming_assets.published.analytics import place_database
 from streaming_assets.published.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError, Table
 from streaming_assets.published.tables import PublishedTable, TableError, for_file
 
-GRACE = timedelta(minutes=10)  # how long a file outlives the last manifest that names it
+GRACE = timedelta(hours=1)  # how long a file outlives the last manifest that names it
 ROWS_PER_GROUP = 65_536  # small enough that a filter on one state skips most of a file
 VERIFIED_BYTES = 64 << 20  # of files' content that one publication holds to its hash, by turns
 

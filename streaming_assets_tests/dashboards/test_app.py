@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 import pytest
 from flask.testing import FlaskClient
 
-from streaming_assets.dashboards import downloads, formats
+from streaming_assets.dashboards import formats
 from streaming_assets.dashboards.app import create_app
 from streaming_assets.dashboards.site import status
 from streaming_assets.published.manifest import MANIFEST
 from streaming_assets.testing.publishing import publish
+from streaming_assets.text import harmless
 from streaming_assets_tests.dashboards.serving import site_of
 from streaming_assets_tests.dashboards.world import AS_OF, Marts
 
@@ -131,7 +132,7 @@ def test_no_text_of_a_csv_is_a_formula_and_numbers_stay_numbers(tmp_path: Path, 
 
 
 def test_a_negative_number_is_no_formula() -> None:
-    assert downloads.harmless((-1, -0.5, "-1", None, date(2025, 1, 1))) == [
+    assert harmless((-1, -0.5, "-1", None, date(2025, 1, 1))) == [
         -1,
         -0.5,
         "'-1",

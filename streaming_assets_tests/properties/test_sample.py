@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import os
+import re
 import tarfile
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from streaming_assets.assets.serving import bring_up_to_date
 from streaming_assets.events import DEFAULT_TOPICS
 from streaming_assets.lake.names import floor_hour, parse_object
+from streaming_assets.published.asking import Analyst
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets.testing.executor import MemoryWarehouse
+from streaming_assets.testing.publishing import tables
 from streaming_assets_tests.properties.machine import assert_equal, project_executor, rows_of
 from streaming_assets_tests.properties.reference import expected_tables
 from streaming_assets_tests.properties.world import World, take_stock, whole_span
@@ -99,3 +103,23 @@ def _materialised(world: World) -> tuple[World, MemoryWarehouse]:
 
 def _fields(lines):
     return csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+
+
+def test_each_question_of_the_document_is_answered(
+    replayed: tuple[World, MemoryWarehouse], tmp_path: Path
+) -> None:
+    """Of what is published, as `streaming-assets sql` asks it; facts and dimensions are published as they are."""
+    _, warehouse = replayed
+    published = bring_up_to_date(tmp_path, list(tables().values()), warehouse)
+    assert (published.refused, published.findings) == ([], [])
+    document = (PROJECT_ROOT / "docs" / "questions.md").read_text()
+    queries = re.findall(r"```sql\n(.*?)```", document, re.DOTALL)
+    assert len(queries) == len(re.findall(r"^## \d+\. ", document, re.MULTILINE)) > 5
+    with Analyst.reading(tmp_path, timeout=60) as analyst:
+        for query in queries:
+            with analyst.asked(*analyst.queries(query)) as answer:
+                assert answer.fetchone(), query
+        for name in tables():
+            counted = f"select count(*) from {name}"
+            with analyst.asked(counted) as answer:
+                assert answer.fetchone() == warehouse.rows(counted)[0] > (0,), name
