@@ -134,12 +134,12 @@ def open_writer(to: str, folder: Path, plan):
     from streaming_assets.lake.factory import open_lake
     from streaming_assets.settings import load_settings
     from streaming_assets.simulator.writers.files import FilesWriter
-    from streaming_assets.simulator.writers.lake import LakeWriter, life
+    from streaming_assets.simulator.writers.lake import LakeWriter, stream_epoch
 
     if to == "files":
         return FilesWriter(folder, TOPICS, append=False, daily=False)
     if to == "lake":
-        return LakeWriter(open_lake(str(folder)), life(plan), plan.start)
+        return LakeWriter(open_lake(str(folder)), stream_epoch(plan), plan.start)
     if to == "kafka":
         from streaming_assets.ingestion.clients import producer_config
         from streaming_assets.simulator.writers.kafka import KafkaWriter

@@ -66,10 +66,10 @@ class Place:
         lines: Iterable[Any],
         offset: int = 0,
         partition: int = 0,
-        life: str | None = None,
+        stream_epoch: str | None = None,
     ) -> ObjectName:
         """Write an object: events get consecutive offsets, texts are lines as they are."""
-        name = ObjectName(topic, at, partition, offset, life)
+        name = ObjectName(topic, at, partition, offset, stream_epoch)
         texts = [
             line if isinstance(line, str) else in_lake(line, offset + index)
             for index, line in enumerate(lines)

@@ -102,12 +102,14 @@ def test_several_fields_name_an_event_where_none_does() -> None:
 
 
 def test_columns_are_such_as_sql_takes() -> None:
-    assert columns_of(["orderId", "order", "customer.email", "customer_email", "life", "HTTPStatus"]) == {
+    assert columns_of(
+        ["orderId", "order", "customer.email", "customer_email", "stream_epoch", "HTTPStatus"]
+    ) == {
         "orderId": "order_id",
         "order": "event_order",
         "customer.email": "customer_email",
         "customer_email": "customer_email_2",
-        "life": "event_life",
+        "stream_epoch": "event_stream_epoch",
         "HTTPStatus": "http_status",
     }
 

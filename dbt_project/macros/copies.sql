@@ -13,7 +13,7 @@ qualify
     row_number() over (
         partition by bucket_ingestion_datetime, {{ identity }}
         order by
-            {{ before }}coalesce(life, ''), kafka_partition, kafka_offset nulls last
+            {{ before }}coalesce(stream_epoch, ''), kafka_partition, kafka_offset nulls last
             {%- for column in content %}, {{ column }} nulls last{% endfor %}
     ) = 1
 {%- endmacro %}

@@ -13,7 +13,7 @@
 
 {#
     Columns of `lines`: raw_text, fault (what is wrong with the line as such), is_object, offset_text, object_name,
-    kafka_partition, life, bucket_ingestion_datetime; of each field its text, `<column>_text`, and of text fields
+    kafka_partition, stream_epoch, bucket_ingestion_datetime; of each field its text, `<column>_text`, and of text fields
     `<column>_is_nested`, whether it holds an object or an array instead.
 #}
 {% macro judged_events(topic, lines) %}
@@ -75,7 +75,7 @@ select
     case when found_offset between 0 and 4611686018427387903 then found_offset end as kafka_offset,
     object_name,
     kafka_partition,
-    life,
+    stream_epoch,
     bucket_ingestion_datetime,
     {%- for field in fields %}
     {{ field.column }},

@@ -28,7 +28,7 @@ class Cursor:
 
     Attributes:
         seen: the fingerprint of each topic's hour at its last request; hours before the window are forgotten.
-        life: the name of this cursor, which each that starts over makes anew.
+        series: the name of this cursor, which each that starts over makes anew.
         serial: how many times it asked. Both are in the keys of its runs: no run is taken for an earlier one's repeat.
         generation: the warehouse's, when its tables were looked at last.
         stamp: the warehouse's then; with another, the tables may be others.
@@ -38,7 +38,7 @@ class Cursor:
     """
 
     seen: Mapping[TopicHour, Fingerprint] = field(default_factory=dict)
-    life: str = ""
+    series: str = ""
     serial: int = 0
     generation: str | None = None
     stamp: str | None = None
@@ -52,7 +52,7 @@ class Cursor:
             hours.setdefault(key_of(hour), {})[topic] = fingerprint
         content = {
             "version": _VERSION,
-            "life": self.life,
+            "series": self.series,
             "serial": self.serial,
             "generation": self.generation,
             "stamp": self.stamp,
@@ -75,7 +75,7 @@ class Cursor:
                     for key, topics in content["hours"].items()
                     for topic, (objects, size, digest) in topics.items()
                 },
-                str(content["life"]),
+                str(content["series"]),
                 int(content["serial"]),
                 _text(content["generation"]),
                 _text(content["stamp"]),

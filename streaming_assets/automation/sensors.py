@@ -54,7 +54,7 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
             floor_hour(now) + HOUR,
         )
         cursor = Cursor.from_json(context.cursor)
-        cursor = replace(cursor, life=cursor.life or uuid4().hex[:8])
+        cursor = replace(cursor, series=cursor.series or uuid4().hex[:8])
         objects = list_topics(lake, LAKE_TOPICS, *window).objects
         found = fingerprints(objects)
         busy = runs_in_flight(context.instance)
@@ -77,7 +77,7 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
         taken = choose(news, busy)
         wanted = again | {hour for _, hour in taken if look is None or hour in look.not_held}
         waiting = len(news) - len(taken)
-        requests = [request(span, f"{cursor.life}-{cursor.serial}") for span in spans(wanted)]
+        requests = [request(span, f"{cursor.series}-{cursor.serial}") for span in spans(wanted)]
         if not waiting:
             notifications.settled()
         for row in objects:
@@ -168,8 +168,8 @@ def _rebuild(
     )
     whole = hours_between(min(hours), max(hours) + HOUR) if hours else ()
     wanted = spans(hour for hour in whole if not is_within(hour, busy))
-    requests = [request(span, f"{cursor.life}-{cursor.serial}", tags={}) for span in wanted]
-    after = Cursor(seen=found, life=cursor.life, serial=cursor.serial + 1)
+    requests = [request(span, f"{cursor.series}-{cursor.serial}", tags={}) for span in wanted]
+    after = Cursor(seen=found, series=cursor.series, serial=cursor.serial + 1)
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests else "The warehouse is gone or another one, and the lake has no hours",

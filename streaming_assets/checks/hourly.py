@@ -207,7 +207,7 @@ def _offsets(warehouse: Warehouse, span: Span, topic: str) -> Verdicts:
     for *gap, previous_hour in warehouse.rows(OFFSET_GAPS.format(topic=topic, **around, **_bounds(span))):
         hour = as_utc(gap[0])
         gaps.setdefault(hour if hour < span[1] else as_utc(previous_hour), []).append(tuple(gap))
-    columns = ("hour", "life", "partition", "first", "last", "dead_letters")
+    columns = ("hour", "stream_epoch", "partition", "first", "last", "dead_letters")
     return {
         hour: Verdict(
             False,

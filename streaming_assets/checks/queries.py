@@ -54,7 +54,8 @@ left join filtered on coalesce(objects.hour, staged.hour) = filtered.hour
 # taken in first) leave out, less those of dead letters. `{lookback}`, `{next_end}` bound the hours that are looked at.
 OFFSET_GAPS = """
 with ranges as (
-    select bucket_ingestion_datetime as hour, coalesce(life, '') as life, kafka_partition, first_offset, last_offset
+    select bucket_ingestion_datetime as hour, coalesce(stream_epoch, '') as stream_epoch, kafka_partition,
+        first_offset, last_offset
     from stg_offset_ranges
     where topic = '{topic}' and first_offset is not null
         and bucket_ingestion_datetime >= {lookback} and bucket_ingestion_datetime < {next_end}
@@ -66,30 +67,30 @@ neighbours as (
         max(hour) over earlier as previous_hour
     from ranges
     window earlier as (
-        partition by life, kafka_partition order by first_offset, last_offset
+        partition by stream_epoch, kafka_partition order by first_offset, last_offset
         rows between unbounded preceding and 1 preceding
     )
 ),
 gaps as (
-    select hour, life, kafka_partition, previous_offset + 1 as first_missing, first_offset - 1 as last_missing,
+    select hour, stream_epoch, kafka_partition, previous_offset + 1 as first_missing, first_offset - 1 as last_missing,
         previous_hour
     from neighbours
     where first_offset > previous_offset + 1 and hour >= {start}
         and (hour < {end} or (previous_hour >= {start} and previous_hour < {end}))
 ),
 explained as (
-    select gaps.hour, gaps.life, gaps.kafka_partition, gaps.first_missing,
+    select gaps.hour, gaps.stream_epoch, gaps.kafka_partition, gaps.first_missing,
         count(distinct dead.kafka_offset) as dead_letters
     from gaps
     inner join stg_quarantine as dead
         on dead.topic = '{topic}' and dead.dead_letter_offset is not null
-        and coalesce(dead.life, '') = gaps.life and dead.kafka_partition = gaps.kafka_partition
+        and coalesce(dead.stream_epoch, '') = gaps.stream_epoch and dead.kafka_partition = gaps.kafka_partition
         and dead.kafka_offset between gaps.first_missing and gaps.last_missing
-    group by gaps.hour, gaps.life, gaps.kafka_partition, gaps.first_missing
+    group by gaps.hour, gaps.stream_epoch, gaps.kafka_partition, gaps.first_missing
 )
 select
     gaps.hour,
-    gaps.life,
+    gaps.stream_epoch,
     gaps.kafka_partition,
     gaps.first_missing,
     gaps.last_missing,
@@ -97,10 +98,10 @@ select
     gaps.previous_hour
 from gaps
 left join explained
-    on gaps.hour = explained.hour and gaps.life = explained.life
+    on gaps.hour = explained.hour and gaps.stream_epoch = explained.stream_epoch
     and gaps.kafka_partition = explained.kafka_partition and gaps.first_missing = explained.first_missing
 where gaps.last_missing - gaps.first_missing + 1 > coalesce(explained.dead_letters, 0)
-order by gaps.hour, gaps.life, gaps.kafka_partition, gaps.first_missing
+order by gaps.hour, gaps.stream_epoch, gaps.kafka_partition, gaps.first_missing
 """
 
 # Fields that the contract does not know, in the first rows of objects (lake/fields.py).
@@ -274,7 +275,14 @@ group by hour, topic, what
 order by hour, topic, what
 """
 
-_OF_THE_COPY = {"bucket_ingestion_datetime", "event_id", "life", "kafka_partition", "kafka_offset", "copies"}
+_OF_THE_COPY = {
+    "bucket_ingestion_datetime",
+    "event_id",
+    "stream_epoch",
+    "kafka_partition",
+    "kafka_offset",
+    "copies",
+}
 
 
 def compared_columns(staging: str) -> list[str]:

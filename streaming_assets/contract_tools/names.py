@@ -16,7 +16,7 @@ using variadic when where window with within
 """
 # Columns of base and staging models beside an event's own (macros/parsed_events.sql).
 _TAKEN = """
-raw_text fault is_object offset_text found_offset kafka_offset object_name kafka_partition life
+raw_text fault is_object offset_text found_offset kafka_offset object_name kafka_partition stream_epoch
 bucket_ingestion_datetime verdict reason disposition event_id copies value
 """
 _REFUSED = frozenset((_RESERVED + _TAKEN).split())

@@ -50,7 +50,7 @@ def embedded_cluster(settings: Settings) -> Iterator[BrokerInfo]:
     started = datetime.now(UTC)
     info = BrokerInfo(
         bootstrap_servers=f"{broker.host}:{broker.port}",
-        life=f"embedded-{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        stream_epoch=f"embedded-{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         pid=os.getpid(),
         started_at=started.isoformat(timespec="milliseconds"),
     )
@@ -77,7 +77,7 @@ def keep_ends(settings: Settings, info: BrokerInfo, stop: threading.Event) -> No
             for partition, answer in admin.list_offsets(asked, request_timeout=5).items():
                 ends.setdefault(partition.topic, []).append(answer.result().offset)
             if ends != former:
-                write_ends(settings.home, info.life, ends)
+                write_ends(settings.home, info.stream_epoch, ends)
                 former = ends
             trouble = ""
         except (KafkaException, OSError) as error:

@@ -1,5 +1,5 @@
 """The files that a running embedded broker leaves: its address, `HOME/broker.json`, and how much it has taken,
-`HOME/lives/<life>.json`.
+`HOME/epochs/<epoch>.json`.
 """
 
 import json
@@ -15,13 +15,13 @@ class BrokerInfo:
 
     Attributes:
         bootstrap_servers: `host:port`.
-        life: unique name of this existence; offsets start at 0 in each.
+        stream_epoch: unique name of this existence; offsets start at 0 in each.
         pid: process that hosts it.
         started_at: ISO time, UTC.
     """
 
     bootstrap_servers: str
-    life: str
+    stream_epoch: str
     pid: int
     started_at: str
 
@@ -44,18 +44,18 @@ def read_broker_file(path: Path) -> BrokerInfo | None:
 Ends = dict[str, list[int]]  # by topic, of each partition the offset that its next record will get
 
 
-def write_ends(home: Path, life: str, ends: Ends) -> None:
-    """Put the file of that life in place, seen whole or not at all."""
-    path = home / "lives" / f"{life}.json"
+def write_ends(home: Path, stream_epoch: str, ends: Ends) -> None:
+    """Put the file of that stream epoch in place, seen whole or not at all."""
+    path = home / "epochs" / f"{stream_epoch}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced(path) as incoming:
         incoming.write_text(json.dumps(ends))
 
 
 def read_ends(home: Path) -> dict[str, Ends]:
-    """What each life that no sink has settled with had taken, as last written; an unreadable file says nothing."""
+    """What each stream epoch that no sink has settled with had taken, as last written; unreadable files say nothing."""
     found: dict[str, Ends] = {}
-    for path in sorted((home / "lives").glob("*.json")):
+    for path in sorted((home / "epochs").glob("*.json")):
         try:
             found[path.stem] = {
                 str(topic): list(map(int, ends)) for topic, ends in json.loads(path.read_text()).items()
@@ -65,6 +65,6 @@ def read_ends(home: Path) -> dict[str, Ends]:
     return found
 
 
-def forget_ends(home: Path, life: str) -> None:
-    """Remove the file of that life."""
-    (home / "lives" / f"{life}.json").unlink(missing_ok=True)
+def forget_ends(home: Path, stream_epoch: str) -> None:
+    """Remove the file of that stream epoch."""
+    (home / "epochs" / f"{stream_epoch}.json").unlink(missing_ok=True)

@@ -31,11 +31,13 @@ class Slot(NamedTuple):
         """The hour, timezone-aware."""
         return datetime.fromtimestamp(self.hour * 3600, UTC)
 
-    def object_name(self, life: str | None, dead_letter_topic: str) -> ObjectName:
+    def object_name(self, stream_epoch: str | None, dead_letter_topic: str) -> ObjectName:
         """The name of an object of this slot, but for its start offset."""
         if self.dead:
-            return dead_letter_object(dead_letter_topic, self.topic, self.start, self.partition, 0, life)
-        return ObjectName(self.topic, self.start, self.partition, 0, life)
+            return dead_letter_object(
+                dead_letter_topic, self.topic, self.start, self.partition, 0, stream_epoch
+            )
+        return ObjectName(self.topic, self.start, self.partition, 0, stream_epoch)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How producers and consumers reach Kafka: address, security, and the life that offsets belong to."""
+"""How producers and consumers reach Kafka: address, security, and the stream epoch that offsets belong to."""
 
 import socket
 import time
@@ -38,14 +38,14 @@ def embedded_broker(settings: Settings, wait_seconds: float = BROKER_WAIT_SECOND
         time.sleep(0.1)
 
 
-def life(settings: Settings) -> str | None:
+def stream_epoch(settings: Settings) -> str | None:
     """The existence that offsets belong to: None on a durable cluster, else the embedded broker's.
 
     Raises:
         BrokerError: the embedded broker is to be used and does not run.
     """
     info = embedded_broker(settings)
-    return info.life if info else None
+    return info.stream_epoch if info else None
 
 
 def client_config(settings: Settings) -> dict[str, Any]:

@@ -42,8 +42,8 @@ def broker() -> None:
     try:
         with embedded_cluster(get_settings()) as info:
             print(
-                f"broker: {info.bootstrap_servers}, life {info.life}; in memory only, 5 MiB a partition, "
-                "oldest records dropped beyond that",
+                f"broker: {info.bootstrap_servers}, stream epoch {info.stream_epoch}; in memory only, "
+                "5 MiB a partition, oldest records dropped beyond that",
                 flush=True,
             )
             keep_ends(get_settings(), info, stop)
@@ -117,7 +117,7 @@ def replay(
         ReplayCounts,
         ReplayError,
         check_topic,
-        replay_life,
+        replay_epoch,
         replay_to_kafka,
         replay_to_lake,
     )
@@ -131,7 +131,9 @@ def replay(
         if to == "kafka" and not_before is not None:
             raise ReplayError("--not-before goes with --to lake only: a broker stamps records itself")
         floor = max(_utc(not_before or settings.first_hour), settings.first_hour)
-        life = replay_life(topic, files, floor)  # reads all files once, so a missing one is told first
+        stream_epoch = replay_epoch(
+            topic, files, floor
+        )  # reads all files once, so a missing one is told first
         with _progress() as progress:
             total = sum(path.stat().st_size for path in files)
             task = progress.add_task(f"{topic} to {to}", total=total)
@@ -151,14 +153,14 @@ def replay(
                 replay_to_kafka(topic, lines, producer, counts, left_out)
             else:
                 lake = lake_of(settings)
-                replay_to_lake(topic, lines, lake, life, floor, settings.dead_letter_topic, counts)
+                replay_to_lake(topic, lines, lake, stream_epoch, floor, settings.dead_letter_topic, counts)
     except (ReplayError, BrokerError, DeliveryError, LakeError) as error:
         if counts.records:
             print(f"{topic}: {counts.records:,} records delivered before it failed")
         _fail("replay", error)
     print(f"{topic}: {counts.records:,} records delivered, {counts.faulty:,} of them no JSON object")
     if to == "lake":
-        print(f"{counts.objects:,} objects in the lake, life {life}")
+        print(f"{counts.objects:,} objects in the lake, stream epoch {stream_epoch}")
     if counts.moved:
         print(
             f"{counts.moved:,} records are filed under another hour than their ts gives: it is before "

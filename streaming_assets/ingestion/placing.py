@@ -40,7 +40,7 @@ def place(lake: Lake, name: ObjectName, rows: Rows, known: int | None) -> Placed
 
     Args:
         lake: where they go.
-        name: topic, hour, partition and life of the rows; its start offset does not matter.
+        name: topic, hour, partition and stream epoch of the rows; its start offset does not matter.
         rows: at least one, in offset order.
         known: last offset that an earlier call put in place; None if that has to be looked up.
 
@@ -63,7 +63,7 @@ def place(lake: Lake, name: ObjectName, rows: Rows, known: int | None) -> Placed
             return Placed(1, len(data), last)
         if end is None:
             _log.warning("%s: its name is taken by rows of an earlier topic", lake.uri(str(name)))
-            name = replace(name, life=f"again-{zlib.crc32(rows.lines[start]):08x}")
+            name = replace(name, stream_epoch=f"again-{zlib.crc32(rows.lines[start]):08x}")
         else:
             start, last = bisect.bisect_right(offsets, end), max(last, end)
     return Placed(0, 0, last)

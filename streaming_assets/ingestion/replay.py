@@ -144,8 +144,8 @@ def replay_to_kafka(
         counts.left_out += producer.refused
 
 
-def replay_life(topic: str, files: Sequence[Path], not_before: datetime) -> str:
-    """The life of such a replay's offsets, the same for the same input. Raises ReplayError for a missing file."""
+def replay_epoch(topic: str, files: Sequence[Path], not_before: datetime) -> str:
+    """The stream epoch of such a replay, the same for the same input. Raises ReplayError for a missing file."""
     digest = hashlib.sha256(f"{topic} {not_before.isoformat()}".encode())
     for path in files:
         try:
@@ -160,7 +160,7 @@ def replay_to_lake(
     topic: str,
     lines: Iterable[bytes],
     lake: Lake,
-    life: str,
+    stream_epoch: str,
     not_before: datetime,
     dead_letter_topic: str,
     counts: ReplayCounts,
@@ -168,8 +168,8 @@ def replay_to_lake(
     """Write each line under the hour of its event's time, as if ingested then, but not before `not_before`.
 
     A line without a usable time, or with one later than the next hour, goes where the line before it went. One that is
-    no JSON object is a dead letter, as it would be for the sink. Offsets count lines. The same lines and life give
-    the same objects, so a repetition changes nothing.
+    no JSON object is a dead letter, as it would be for the sink. Offsets count lines. The same lines and stream
+    epoch give the same objects, so a repetition changes nothing.
 
     Raises:
         LakeError: an object can't be written.
@@ -180,7 +180,7 @@ def replay_to_lake(
 
     def write() -> None:
         for slot, rows in list(buffer.slots.items()):
-            name = slot.object_name(life, dead_letter_topic)
+            name = slot.object_name(stream_epoch, dead_letter_topic)
             # One that is there has the same rows: left alone, it looks unchanged to whoever watches the lake.
             lake.write_if_absent(str(replace(name, start_offset=rows.offsets[0])), compress(rows.lines))
             buffer.remove(slot)

@@ -16,10 +16,10 @@ from streaming_assets.events import TOPICS
 from streaming_assets.ingestion.broker import PARTITIONS
 from streaming_assets.ingestion.broker_file import read_broker_file
 from streaming_assets.ingestion.buffer import Buffer, Rows, Slot
-from streaming_assets.ingestion.clients import BrokerError, answers, consumer_config, life
-from streaming_assets.ingestion.lives import note_died
+from streaming_assets.ingestion.clients import BrokerError, answers, consumer_config, stream_epoch
 from streaming_assets.ingestion.placing import Placed, place
 from streaming_assets.ingestion.sink_state import PartitionState, SinkState
+from streaming_assets.ingestion.stream_epochs import note_died
 from streaming_assets.lake.store import Lake, LakeError
 from streaming_assets.settings import Settings
 
@@ -28,7 +28,7 @@ POLL_SECONDS = 0.2
 REPORT_SECONDS = 10.0  # between two writes of the state file
 LOG_SECONDS = 60.0  # between two lines of the log that say how far it is
 RETRY_SECONDS = 5.0
-LOOK_SECONDS = 1.0  # between two looks at whether the embedded broker's life goes on
+LOOK_SECONDS = 1.0  # between two looks at whether the embedded broker's stream epoch goes on
 DRAIN_SECONDS = 1.5
 COMMITTED_SECONDS = 10.0
 # The embedded broker drops what exceeds 5 MiB a partition, and whoever produces waits for commits before that
@@ -57,23 +57,23 @@ def run_sink(settings: Settings, lake: Lake, stop: threading.Event, instance: st
     """
     state = SinkState(settings.home / (f"sink-{instance}.json" if instance else "sink.json"))
     while not stop.is_set():
-        current = life(settings)
+        current = stream_epoch(settings)
         if not instance:  # the embedded broker has one sink
             note_died(state, current, lake, settings.dead_letter_topic)
-        state.life = current
+        state.stream_epoch = current
         _Session(settings, lake, state, instance).run(stop)
     return state
 
 
 class _Session:
-    """One membership in the consumer group, within one life of the broker."""
+    """One membership in the consumer group, within one stream epoch of the broker."""
 
     def __init__(self, settings: Settings, lake: Lake, state: SinkState, instance: str) -> None:
         self._settings = settings
         self._lake = lake
         self._state = state
         self._flush_bytes = settings.sink_flush_bytes
-        if state.life is not None:
+        if state.stream_epoch is not None:
             self._flush_bytes = min(self._flush_bytes, EMBEDDED_FLUSH_BYTES)
         self._buffer = Buffer(settings.first_hour)
         self._oldest = 0.0  # when the buffer got its first record
@@ -86,9 +86,9 @@ class _Session:
         self._log_at = 0.0  # when the next line of the log is due
 
     def run(self, stop: threading.Event) -> None:
-        """Carry records until `stop` is set or the broker's life ends, then flush."""
+        """Carry records until `stop` is set or the broker's stream epoch ends, then flush."""
         if (
-            self._life_is_over()
+            self._epoch_is_over()
         ):  # between two looks at the broker's file: this client may have the next one's
             self._consumer.close()
             return
@@ -106,7 +106,7 @@ class _Session:
                         self._report()
                         report_at = now + REPORT_SECONDS
                     if now >= look_at:
-                        if self._life_is_over():
+                        if self._epoch_is_over():
                             break
                         look_at = now + LOOK_SECONDS
                     if self._fatal:
@@ -121,7 +121,7 @@ class _Session:
                 self._consumer.close()
 
     def _join(self) -> None:
-        if self._state.life is None:
+        if self._state.stream_epoch is None:
             self._consumer.subscribe(
                 list(TOPICS), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
             )
@@ -162,7 +162,7 @@ class _Session:
 
     def _jump(self, own: PartitionState, position: int, offset: int) -> None:
         if offset > position:
-            self._state.add_lost(own.topic, self._state.life, own.partition, position, offset - 1)
+            self._state.add_lost(own.topic, self._state.stream_epoch, own.partition, position, offset - 1)
             _log.error(
                 "the broker dropped records of %s, partition %d, before they were read: offsets %d to %d",
                 *(own.topic, own.partition, position, offset - 1),
@@ -215,7 +215,7 @@ class _Session:
 
     def _try_place(self, item: tuple[Slot, Rows]) -> Placed | LakeError:
         slot, rows = item
-        name = slot.object_name(self._state.life, self._settings.dead_letter_topic)
+        name = slot.object_name(self._state.stream_epoch, self._settings.dead_letter_topic)
         try:
             return place(self._lake, name, rows, self._reached.get(slot))
         except LakeError as error:
@@ -223,7 +223,7 @@ class _Session:
 
     def _commit(self) -> None:
         moved = [own for own in self._state.partitions.values() if own.position != own.committed]
-        if not moved or self._life_is_over():
+        if not moved or self._epoch_is_over():
             return
         offsets = [TopicPartition(own.topic, own.partition, own.position or 0) for own in moved]
         try:
@@ -242,8 +242,8 @@ class _Session:
             _log.warning("committed offsets unknown: %s", error.args[0].str())
             known = partitions
         for one in known:
-            # A life of the embedded broker begins at 0; a durable topic's oldest record may be any.
-            start = one.offset if one.offset >= 0 else 0 if self._state.life else None
+            # A stream epoch of the embedded broker begins at 0; a durable topic's oldest record may be any.
+            start = one.offset if one.offset >= 0 else 0 if self._state.stream_epoch else None
             self._state.partitions[one.topic, one.partition] = PartitionState(
                 one.topic, one.partition, start, start
             )
@@ -270,7 +270,7 @@ class _Session:
 
     def _drain(self) -> None:
         """Read on for a moment: what was produced just before the embedded broker stops dies with it."""
-        deadline = time.monotonic() + (DRAIN_SECONDS if self._state.life else 0)
+        deadline = time.monotonic() + (DRAIN_SECONDS if self._state.stream_epoch else 0)
         while self._retry_at is None and time.monotonic() < deadline:
             messages = self._consumer.consume(BATCH, POLL_SECONDS)
             self._take(messages)
@@ -278,11 +278,13 @@ class _Session:
             if not messages:
                 return
 
-    def _life_is_over(self) -> bool:
-        if self._state.life is None:
+    def _epoch_is_over(self) -> bool:
+        if self._state.stream_epoch is None:
             return False
         broker = read_broker_file(self._settings.broker_file)
-        return broker is None or broker.life != self._state.life or not answers(broker.bootstrap_servers)
+        if broker is None or broker.stream_epoch != self._state.stream_epoch:
+            return True
+        return not answers(broker.bootstrap_servers)
 
     def _report(self, last: bool = False) -> None:
         for own in self._state.partitions.values():

@@ -17,7 +17,7 @@ class LostRange:
     """Offsets `first` to `last`, inclusive, that the broker dropped, or that died with it."""
 
     topic: str
-    life: str | None
+    stream_epoch: str | None
     partition: int
     first: int
     last: int
@@ -44,11 +44,11 @@ class PartitionState:
 class SinkState:
     """Counts since the start of this sink.
 
-    `lost_ranges` outlive it; life and partitions tell the next one how far it was.
+    `lost_ranges` outlive it; stream epoch and partitions tell the next one how far it was.
     """
 
     path: Path
-    life: str | None = None
+    stream_epoch: str | None = None
     records: int = 0
     bytes_read: int = 0
     objects: int = 0
@@ -61,22 +61,23 @@ class SinkState:
 
     def __post_init__(self) -> None:
         try:
-            document = json.loads(self.path.read_text())
+            # The key had another name in files of earlier versions.
+            document = json.loads(self.path.read_text().replace('"life":', '"stream_epoch":'))
             self.lost_ranges = [LostRange(**entry) for entry in document["lost_ranges"]]
             former = [
                 PartitionState(**{name: entry[name] for name in PartitionState.__dataclass_fields__})
                 for entry in document["partitions"]
             ]
-            if self.life is None:
-                self.life = document["life"]
+            if self.stream_epoch is None:
+                self.stream_epoch = document["stream_epoch"]
                 self.partitions = {(one.topic, one.partition): one for one in former}
         except (OSError, ValueError, TypeError, KeyError):
             pass
 
-    def add_lost(self, topic: str, life: str | None, partition: int, first: int, last: int) -> None:
+    def add_lost(self, topic: str, stream_epoch: str | None, partition: int, first: int, last: int) -> None:
         """Note that these offsets were in the broker and will never be in the lake."""
         self.lost += last - first + 1
-        self.lost_ranges.append(LostRange(topic, life, partition, first, last, _now()))
+        self.lost_ranges.append(LostRange(topic, stream_epoch, partition, first, last, _now()))
         del self.lost_ranges[:-LOST_RANGES]
 
     @property
@@ -97,7 +98,7 @@ class SinkState:
         document = {
             "updated_at": _now(),
             "pid": os.getpid(),
-            "life": self.life,
+            "stream_epoch": self.stream_epoch,
             "records": self.records,
             "bytes_read": self.bytes_read,
             "objects": self.objects,

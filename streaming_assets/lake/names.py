@@ -1,7 +1,7 @@
 """Names of the lake's objects, made and read. Pure functions.
 
-An object of events: `raw/<topic>/date=YYYY-MM-DD HH:00:00+00/<partition>-<start offset>[.<life>].gz`,
-partition with 10 digits, offset with 20. The hour is the broker's append time. A life names one existence
+An object of events: `raw/<topic>/date=YYYY-MM-DD HH:00:00+00/<partition>-<start offset>[.<epoch>].gz`,
+partition with 10 digits, offset with 20. The hour is the broker's append time. A stream epoch names one existence
 of a topic whose offsets start again (embedded broker, replay, simulated history); a durable cluster has none.
 """
 
@@ -20,55 +20,55 @@ _FOLDER_FORMAT = "%Y-%m-%d %H:00:00+00"
 _FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2} \d{2}):00:00\+00")
 _OBJECT = re.compile(
     rf"{RAW}/(?P<topic>[A-Za-z0-9._-]+)/(?P<folder>date=[^/]+)/"
-    r"(?P<partition>\d{10})-(?P<offset>\d{20})(?:\.(?P<life>[A-Za-z0-9_-]+))?\.gz"
+    r"(?P<partition>\d{10})-(?P<offset>\d{20})(?:\.(?P<stream_epoch>[A-Za-z0-9_-]+))?\.gz"
 )
 
 
 @dataclass(frozen=True)
 class ObjectName:
-    """The parts of an event object's name; `hour` is timezone-aware UTC, `life` None on a durable cluster."""
+    """The parts of an event object's name; `hour` is timezone-aware UTC, `stream_epoch` None on a durable cluster."""
 
     topic: str
     hour: datetime
     partition: int
     start_offset: int
-    life: str | None = None
+    stream_epoch: str | None = None
 
     def __str__(self) -> str:
-        life = f".{self.life}" if self.life else ""
-        return f"{hour_prefix(self.topic, self.hour)}{self.partition:010d}-{self.start_offset:020d}{life}.gz"
+        stream_epoch = f".{self.stream_epoch}" if self.stream_epoch else ""
+        return f"{hour_prefix(self.topic, self.hour)}{self.partition:010d}-{self.start_offset:020d}{stream_epoch}.gz"
 
 
 @dataclass(frozen=True)
 class HourFolder:
-    """A topic's folder of an hour, where it stands for objects that can't be listed: no partition, no life."""
+    """A topic's folder of an hour, where it stands for objects that can't be listed: no partition, no stream epoch."""
 
     topic: str
     hour: datetime
     partition: None = None
-    life: None = None
+    stream_epoch: None = None
 
     def __str__(self) -> str:
         return hour_prefix(self.topic, self.hour)
 
 
 def dead_letter_object(
-    dead_letter_topic: str, topic: str, hour: datetime, partition: int, offset: int, life: str | None
+    dead_letter_topic: str, topic: str, hour: datetime, partition: int, offset: int, stream_epoch: str | None
 ) -> ObjectName:
-    """The object of the Python sink's dead letters: topic, partition, offset and life are their source's.
+    """The object of the Python sink's dead letters: topic, partition, offset and stream epoch are their source's.
 
-    Source topic and life share the place of the life, so no two sources ever share a name.
+    Source topic and stream epoch share the place of the stream epoch, so no two sources ever share a name.
     """
-    source = f"{topic}-{life}" if life else topic
+    source = f"{topic}-{stream_epoch}" if stream_epoch else topic
     return ObjectName(dead_letter_topic, hour, partition, offset, source)
 
 
 def dead_letter_source(name: ObjectName) -> tuple[str, str | None] | None:
-    """(source topic, source life) of such an object; None for one by Kafka Connect, whose headers tell."""
-    if name.life is None:
+    """(source topic, source stream epoch) of such an object; None for one by Kafka Connect, whose headers tell."""
+    if name.stream_epoch is None:
         return None
-    topic, _, life = name.life.partition("-")
-    return topic, life or None
+    topic, _, stream_epoch = name.stream_epoch.partition("-")
+    return topic, stream_epoch or None
 
 
 def topic_prefix(topic: str) -> str:
@@ -105,7 +105,9 @@ def parse_object(name: str) -> ObjectName | None:
     hour = parse_folder(match["folder"])
     if hour is None:
         return None
-    return ObjectName(match["topic"], hour, int(match["partition"]), int(match["offset"]), match["life"])
+    return ObjectName(
+        match["topic"], hour, int(match["partition"]), int(match["offset"]), match["stream_epoch"]
+    )
 
 
 def floor_hour(moment: datetime) -> datetime:

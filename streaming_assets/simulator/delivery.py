@@ -71,9 +71,11 @@ def _open(plan: Plan, span: Span, topics: tuple[str, ...], target: Target, stop:
         return FilesWriter(Path(target.output or "output"), topics, append=append, daily=target.daily)
     if target.to == "lake":
         from streaming_assets.lake.factory import open_lake
-        from streaming_assets.simulator.writers.lake import LakeWriter, life
+        from streaming_assets.simulator.writers.lake import LakeWriter, stream_epoch
 
-        return LakeWriter(open_lake(target.output or load_settings().lake_url), life(plan), plan.start)
+        return LakeWriter(
+            open_lake(target.output or load_settings().lake_url), stream_epoch(plan), plan.start
+        )
     from streaming_assets.ingestion.clients import BrokerError, producer_config
     from streaming_assets.ingestion.producer import pace_of
     from streaming_assets.simulator.writers.kafka import KafkaWriter

@@ -95,7 +95,7 @@ def inventory_row(row: InventoryRow) -> dict[str, Any]:
         "object_name": str(row.name),
         "uri": row.uri,
         "kafka_partition": row.name.partition,
-        "life": row.name.life,
+        "stream_epoch": row.name.stream_epoch,
         "size_bytes": row.size,
         "generation": row.generation,
         "row_count": row.rows,

@@ -21,7 +21,7 @@ _texts = st.dictionaries(st.integers(0, 100).map(hour), st.text())
 _cursors = st.builds(
     Cursor,
     seen=st.dictionaries(_keys, _prints),
-    life=st.text(),
+    series=st.text(),
     serial=st.integers(0, 2**63),
     generation=st.none() | st.text(),
     stamp=st.none() | st.text(),

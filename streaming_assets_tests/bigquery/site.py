@@ -80,7 +80,7 @@ class Site:
     def external_rows(self) -> dict[str, list[dict[str, Any]]]:
         """Rows of the external tables, values by column; each topic has an object that landed since it was listed."""
         rows: dict[str, list[dict[str, Any]]] = {str(kind.external_table): [] for kind in LAKE_TYPES}
-        landed = {replace(name, life="landed"): texts for name, texts in self.world.objects.items()}
+        landed = {replace(name, stream_epoch="landed"): texts for name, texts in self.world.objects.items()}
         since = {name.topic: name for name in landed}.values()
         for name, texts in [*self.world.objects.items(), *((name, landed[name]) for name in since)]:
             table = str(BY_TOPIC.get(name.topic, DEAD_LETTERS).external_table)
@@ -95,10 +95,12 @@ class Site:
             event = event | {"userId": "nobody"}
         if number % _NESTED == 0:
             event = event | {"level": {"was": "free"}, "auth": ["Logged In"]}
-        life, partition = ("b" if number % 5 == 0 else None), number % 2
-        self.world.append(topic, at, [event] * (2 if number % _TWICE == 0 else 1), life, partition, grow=True)
+        stream_epoch, partition = ("b" if number % 5 == 0 else None), number % 2
+        self.world.append(
+            topic, at, [event] * (2 if number % _TWICE == 0 else 1), stream_epoch, partition, grow=True
+        )
         if number % _AGAIN == 0:
-            self.world.append(topic, at + (number % 3) * HOUR, [event], life, partition, grow=True)
+            self.world.append(topic, at + (number % 3) * HOUR, [event], stream_epoch, partition, grow=True)
 
     def _lose(self, phase: int) -> None:
         headers = {"topic": "listen_events", "partition": "0", "offset": str(900 + phase)}
@@ -108,8 +110,10 @@ class Site:
             "offset": phase,
             "timestamp": "2025-04-01T00:00:00.000Z",
         }
-        life = (None, "listen_events-b")[phase]
-        self.world.append(DEAD_LETTERS.topic, PHASES[phase][0], [json.dumps(letter)], life, 0, grow=False)
+        stream_epoch = (None, "listen_events-b")[phase]
+        self.world.append(
+            DEAD_LETTERS.topic, PHASES[phase][0], [json.dumps(letter)], stream_epoch, 0, grow=False
+        )
 
 
 def shown(text: str) -> dict[str, str | None]:

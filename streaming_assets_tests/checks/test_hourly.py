@@ -27,13 +27,13 @@ create table lake_objects (
     object_name varchar, error varchar, unknown_fields varchar
 );
 create table stg_quarantine (
-    topic varchar, bucket_ingestion_datetime timestamp, life varchar, kafka_partition bigint, kafka_offset bigint,
-    dead_letter_offset bigint, reason varchar
+    topic varchar, bucket_ingestion_datetime timestamp, stream_epoch varchar, kafka_partition bigint,
+    kafka_offset bigint, dead_letter_offset bigint, reason varchar
 );
 create table stg_filtered_rows (topic varchar, bucket_ingestion_datetime timestamp, row_count bigint);
 create table stg_offset_ranges (
-    topic varchar, bucket_ingestion_datetime timestamp, life varchar, kafka_partition bigint, first_offset bigint,
-    last_offset bigint
+    topic varchar, bucket_ingestion_datetime timestamp, stream_epoch varchar, kafka_partition bigint,
+    first_offset bigint, last_offset bigint
 );
 create table stg_field_profile (
     topic varchar, bucket_ingestion_datetime timestamp, field varchar, row_count bigint, null_count bigint,
@@ -130,12 +130,12 @@ class Tables(Place):
         first: int,
         last: int,
         partition: int = 0,
-        life: str | None = None,
+        stream_epoch: str | None = None,
         topic: str = LISTENS,
     ) -> None:
         self.add(
             "insert into stg_offset_ranges values (?, ?, ?, ?, ?, ?)",
-            *(topic, hour(number), life, partition, first, last),
+            *(topic, hour(number), stream_epoch, partition, first, last),
         )
 
     def quarantined(
@@ -145,12 +145,12 @@ class Tables(Place):
         dead: int | None = None,
         reason: str = "malformed JSON",
         partition: int = 0,
-        life: str | None = None,
+        stream_epoch: str | None = None,
         topic: str = LISTENS,
     ) -> None:
         self.add(
             "insert into stg_quarantine values (?, ?, ?, ?, ?, ?, ?)",
-            *(topic, hour(number), life, partition, offset, dead, reason),
+            *(topic, hour(number), stream_epoch, partition, offset, dead, reason),
         )
 
     def check(self, first: int, end: int) -> Evaluations:
@@ -258,14 +258,14 @@ def test_contiguous_offsets_pass_within_hours_and_from_one_to_the_next(tables: T
     assert evaluation.sum("missing_offsets") == 0
 
 
-def test_gaps_are_listed_by_hour_life_partition_first_and_last(tables: Tables) -> None:
+def test_gaps_are_listed_by_hour_epoch_partition_first_and_last(tables: Tables) -> None:
     for number in range(3):
         tables.objects(number, 10)
     tables.offsets(0, 0, 4)
     tables.offsets(0, 7, 9)  # 5 and 6 are missing within the hour
     tables.offsets(1, 12, 19)  # 10 and 11 between the hours
-    tables.offsets(1, 0, 3, partition=1, life="b")
-    tables.offsets(2, 5, 9, partition=1, life="b")
+    tables.offsets(1, 0, 3, partition=1, stream_epoch="b")
+    tables.offsets(2, 5, 9, partition=1, stream_epoch="b")
     tables.offsets(2, 20, 29)
     evaluation = tables(0, 3, "offsets_are_contiguous")
     assert not evaluation.passed
@@ -279,13 +279,13 @@ def test_gaps_are_listed_by_hour_life_partition_first_and_last(tables: Tables) -
     assert found(tables(2, 3, "offsets_are_contiguous")) == [(at(2), "b", "1", "4", "4", "0")]
 
 
-def test_offsets_compare_within_a_life_and_a_partition_alone(tables: Tables) -> None:
+def test_offsets_compare_within_an_epoch_and_a_partition_alone(tables: Tables) -> None:
     tables.objects(0, 1)
     tables.objects(1, 1)
-    tables.offsets(0, 0, 9, life="a")
-    tables.offsets(1, 0, 5, life="b")
-    tables.offsets(1, 100, 105, partition=1, life="a")
-    tables.offsets(1, 50, 55, topic="user_info", life="a")
+    tables.offsets(0, 0, 9, stream_epoch="a")
+    tables.offsets(1, 0, 5, stream_epoch="b")
+    tables.offsets(1, 100, 105, partition=1, stream_epoch="a")
+    tables.offsets(1, 50, 55, topic="user_info", stream_epoch="a")
     assert all(e.passed for key, e in tables.check(0, 2).items() if key[1] == "offsets_are_contiguous")
 
 
@@ -325,17 +325,21 @@ def test_the_hour_before_sees_the_gap_to_one_that_was_taken_in_first(tables: Tab
 
 def test_gaps_that_dead_letters_explain_pass(tables: Tables) -> None:
     tables.objects(0, 8)
-    tables.offsets(0, 0, 4, life="a")
-    tables.offsets(0, 7, 9, life="a")
-    tables.quarantined(0, 5, dead=0, life="a", reason="dead letter: no JSON")
+    tables.offsets(0, 0, 4, stream_epoch="a")
+    tables.offsets(0, 7, 9, stream_epoch="a")
+    tables.quarantined(0, 5, dead=0, stream_epoch="a", reason="dead letter: no JSON")
     evaluation = tables(0, 1, "offsets_are_contiguous")
     assert found(evaluation) == [(at(0), "a", "0", "5", "6", "1")]
     assert evaluation.sum("missing_offsets") == 1
-    tables.quarantined(1, 6, dead=1, life="a", reason="dead letter: no JSON")  # it may arrive in a later hour
+    tables.quarantined(
+        1, 6, dead=1, stream_epoch="a", reason="dead letter: no JSON"
+    )  # it may arrive in a later hour
     assert tables(0, 1, "offsets_are_contiguous").passed
 
 
-@pytest.mark.parametrize("other", [{"partition": 1}, {"life": "b"}, {"topic": "user_info"}, {"dead": None}])
+@pytest.mark.parametrize(
+    "other", [{"partition": 1}, {"stream_epoch": "b"}, {"topic": "user_info"}, {"dead": None}]
+)
 def test_dead_letters_of_other_coordinates_explain_nothing(tables: Tables, other: dict) -> None:
     tables.objects(0, 8)
     tables.offsets(0, 0, 4)

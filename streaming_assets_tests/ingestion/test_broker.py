@@ -15,7 +15,7 @@ def test_a_note_that_can_not_be_written_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = Settings(home=tmp_path)
-    (tmp_path / "lives").write_text("in the way")
+    (tmp_path / "epochs").write_text("in the way")
     stop = threading.Event()
     with caplog.at_level(logging.WARNING), embedded_cluster(settings) as info:
         keeper = threading.Thread(target=keep_ends, args=(settings, info, stop))
@@ -25,4 +25,4 @@ def test_a_note_that_can_not_be_written_is_told_once(
         keeper.join(30)
     told = [record.getMessage() for record in caplog.records if "not written down" in record.getMessage()]
     assert len(told) == 1
-    assert str(tmp_path / "lives") in told[0]
+    assert str(tmp_path / "epochs") in told[0]

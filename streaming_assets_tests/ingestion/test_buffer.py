@@ -36,9 +36,9 @@ def test_a_dead_letter_has_a_slot_of_its_own(buffer: Buffer) -> None:
     assert not buffer.add("user_info", 1, 8, FIRST_MS, b"broken")
     (slot,) = buffer.slots
     assert slot == Slot("user_info", 1, FIRST_INDEX, True)
-    name = parse_object(str(slot.object_name("life-1", "dead")))
+    name = parse_object(str(slot.object_name("epoch-1", "dead")))
     assert name is not None
-    assert (name.topic, name.hour, name.life) == ("dead", FIRST, "user_info-life-1")
+    assert (name.topic, name.hour, name.stream_epoch) == ("dead", FIRST, "user_info-epoch-1")
 
 
 @pytest.mark.parametrize("timestamp_ms", [-1, 0, FIRST_MS - 1])

@@ -1,4 +1,4 @@
-"""Addresses, security and lives."""
+"""Addresses, security and stream epochs."""
 
 import socket
 import threading
@@ -14,8 +14,8 @@ from streaming_assets.ingestion.clients import (
     BrokerError,
     consumer_config,
     embedded_broker,
-    life,
     producer_config,
+    stream_epoch,
 )
 from streaming_assets.settings import Settings
 
@@ -32,7 +32,7 @@ def free_address() -> str:
 
 
 def test_a_broker_file_can_be_read_back(tmp_path: Path) -> None:
-    info = BrokerInfo("127.0.0.1:1", "life-1", 7, "2025-01-01T00:00:00+00:00")
+    info = BrokerInfo("127.0.0.1:1", "epoch-1", 7, "2025-01-01T00:00:00+00:00")
     write_broker_file(tmp_path / "new" / "broker.json", info)
     assert read_broker_file(tmp_path / "new" / "broker.json") == info
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["broker.json"]
@@ -45,9 +45,9 @@ def test_another_file_is_no_broker(tmp_path: Path, text: str) -> None:
 
 
 def test_the_embedded_brokers_address_is_found(settings: Settings, listening: str) -> None:
-    write_broker_file(settings.broker_file, BrokerInfo(listening, "life-1", 7, ""))
+    write_broker_file(settings.broker_file, BrokerInfo(listening, "epoch-1", 7, ""))
     assert consumer_config(settings)["bootstrap.servers"] == listening
-    assert life(settings) == "life-1"
+    assert stream_epoch(settings) == "epoch-1"
 
 
 def test_a_broker_that_is_still_starting_is_waited_for(settings: Settings, listening: str) -> None:
@@ -60,7 +60,7 @@ def test_a_broker_that_is_still_starting_is_waited_for(settings: Settings, liste
     info = embedded_broker(settings, wait_seconds=10)
     thread.join()
     assert info is not None
-    assert info.life == "late"
+    assert info.stream_epoch == "late"
 
 
 def test_a_dead_brokers_file_does_not_count(settings: Settings) -> None:
@@ -71,9 +71,9 @@ def test_a_dead_brokers_file_does_not_count(settings: Settings) -> None:
         embedded_broker(settings, wait_seconds=0.2)
 
 
-def test_a_durable_cluster_has_no_life_and_needs_no_file(settings: Settings) -> None:
+def test_a_durable_cluster_has_no_epoch_and_needs_no_file(settings: Settings) -> None:
     settings.kafka_bootstrap_servers = "kafka-1:9092,kafka-2:9092"
-    assert life(settings) is None
+    assert stream_epoch(settings) is None
     config = producer_config(settings)
     assert config["bootstrap.servers"] == "kafka-1:9092,kafka-2:9092"
     assert config["enable.idempotence"] is True

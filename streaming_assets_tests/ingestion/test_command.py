@@ -41,7 +41,7 @@ def test_replay_to_the_lake_counts_what_it_did(home: Path, recording: str) -> No
     result = run("replay", "user_info", recording, "--to", "lake")
     assert result.exit_code == 0, result.output
     assert "user_info: 4 records delivered, 1 of them no JSON object" in result.output
-    assert "3 objects in the lake, life replay-" in result.output, "one of them of dead letters"
+    assert "3 objects in the lake, stream epoch replay-" in result.output, "one of them of dead letters"
     assert (
         "2 records are filed under another hour than their ts gives: it is before 2025-04-01T00:00Z"
         in result.output

@@ -58,13 +58,13 @@ def rows(start: int, stop: int, time_ms: int = MS) -> Rows:
 
 
 def objects(lake: MemoryLake) -> dict[tuple[int, str | None], list[int]]:
-    """Offsets in each object, by its start offset and life."""
+    """Offsets in each object, by its start offset and stream_epoch."""
     found = {}
     for name, data in lake.objects.items():
         parsed = parse_object(name)
         assert parsed is not None
         lines = gzip.decompress(data).splitlines()
-        found[parsed.start_offset, parsed.life] = [json.loads(line)["offset"] for line in lines]
+        found[parsed.start_offset, parsed.stream_epoch] = [json.loads(line)["offset"] for line in lines]
     return found
 
 
@@ -145,9 +145,9 @@ def test_rows_of_another_topic_of_that_name_are_kept_apart() -> None:
     place(lake, NAME, rows(0, 3), None)
     for _ in range(2):  # and a replay of them folds too
         place(lake, NAME, rows(0, 5, MS + 60_000), None)
-    by_life = {life: offsets for (_, life), offsets in objects(lake).items()}
-    (again,) = [life for life in by_life if life]
-    assert by_life == {None: [0, 1, 2], again: [0, 1, 2, 3, 4]}
+    by_epoch = {stream_epoch: offsets for (_, stream_epoch), offsets in objects(lake).items()}
+    (again,) = [stream_epoch for stream_epoch in by_epoch if stream_epoch]
+    assert by_epoch == {None: [0, 1, 2], again: [0, 1, 2, 3, 4]}
 
 
 @settings(max_examples=200, deadline=None)

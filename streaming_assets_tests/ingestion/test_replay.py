@@ -20,7 +20,7 @@ from streaming_assets.ingestion.replay import (
     ReplayError,
     check_topic,
     event_time,
-    replay_life,
+    replay_epoch,
     replay_to_lake,
 )
 from streaming_assets.lake.folder import FolderLake
@@ -44,9 +44,9 @@ def lake(tmp_path: Path) -> FolderLake:
     return FolderLake(tmp_path / "lake")
 
 
-def replay(lake: Lake, *lines: bytes, life: str = "replay-1") -> ReplayCounts:
+def replay(lake: Lake, *lines: bytes, stream_epoch: str = "replay-1") -> ReplayCounts:
     counts = ReplayCounts()
-    replay_to_lake("user_info", lines, lake, life, NOT_BEFORE, "dead", counts)
+    replay_to_lake("user_info", lines, lake, stream_epoch, NOT_BEFORE, "dead", counts)
     return counts
 
 
@@ -69,7 +69,7 @@ def test_events_go_under_the_hour_of_their_time(lake: FolderLake) -> None:
         ],
     }
     assert (counts.records, counts.faulty, counts.moved, counts.objects) == (2, 0, 0, 2)
-    assert {parse_object(entry.name).life for entry in lake.list("raw/")} == {"replay-1"}  # type: ignore[union-attr]
+    assert {parse_object(entry.name).stream_epoch for entry in lake.list("raw/")} == {"replay-1"}  # type: ignore[union-attr]
 
 
 def test_the_time_is_the_one_that_the_contract_names() -> None:
@@ -178,19 +178,19 @@ def test_repeating_a_replay_changes_nothing(lake: FolderLake) -> None:
     assert len(before) == first.objects == again.objects == 7
 
 
-def test_a_life_depends_on_topic_content_and_floor_alone(tmp_path: Path) -> None:
+def test_an_epoch_depends_on_topic_content_and_floor_alone(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"{}\n")
     (tmp_path / "copy").write_bytes(b"{}\n")
     (tmp_path / "b").write_bytes(b"{} \n")
-    life = replay_life("user_info", [tmp_path / "a"], NOT_BEFORE)
-    assert life == replay_life("user_info", [tmp_path / "copy"], NOT_BEFORE)
+    stream_epoch = replay_epoch("user_info", [tmp_path / "a"], NOT_BEFORE)
+    assert stream_epoch == replay_epoch("user_info", [tmp_path / "copy"], NOT_BEFORE)
     others = {
-        replay_life("user_info", [tmp_path / "b"], NOT_BEFORE),
-        replay_life("auth_events", [tmp_path / "a"], NOT_BEFORE),
-        replay_life("user_info", [tmp_path / "a"], HOUR),
-        replay_life("user_info", [tmp_path / "a", tmp_path / "copy"], NOT_BEFORE),
+        replay_epoch("user_info", [tmp_path / "b"], NOT_BEFORE),
+        replay_epoch("auth_events", [tmp_path / "a"], NOT_BEFORE),
+        replay_epoch("user_info", [tmp_path / "a"], HOUR),
+        replay_epoch("user_info", [tmp_path / "a", tmp_path / "copy"], NOT_BEFORE),
     }
-    assert len(others | {life}) == 5
+    assert len(others | {stream_epoch}) == 5
 
 
 def test_buffers_are_written_as_they_fill(lake: FolderLake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,9 +284,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReplayError, match="absent"):
         list(Recording([tmp_path / "absent"]))
     with pytest.raises(ReplayError, match="absent"):
-        replay_life("user_info", [tmp_path / "absent"], NOT_BEFORE)
+        replay_epoch("user_info", [tmp_path / "absent"], NOT_BEFORE)
     with pytest.raises(ReplayError, match="directory"):
-        replay_life("user_info", [tmp_path], NOT_BEFORE)
+        replay_epoch("user_info", [tmp_path], NOT_BEFORE)
 
 
 def test_an_unknown_topic_is_refused_with_those_there_are() -> None:

@@ -7,10 +7,10 @@ from streaming_assets.ingestion.sink_state import LOST_RANGES, PartitionState, S
 
 
 def test_the_file_says_what_the_sink_did(tmp_path: Path) -> None:
-    state = SinkState(tmp_path / "home" / "sink.json", life="life-1", records=7, dead_letters=2)
+    state = SinkState(tmp_path / "home" / "sink.json", stream_epoch="epoch-1", records=7, dead_letters=2)
     state.partitions["user_info", 1] = PartitionState("user_info", 1, position=9, committed=5, end=12)
     state.partitions["user_info", 0] = PartitionState("user_info", 0)
-    state.add_lost("user_info", "life-1", 1, 3, 4)
+    state.add_lost("user_info", "epoch-1", 1, 3, 4)
     state.write()
     document = json.loads(state.path.read_text())
     assert document["partitions"] == [
@@ -19,7 +19,7 @@ def test_the_file_says_what_the_sink_did(tmp_path: Path) -> None:
     ]
     assert (document["records"], document["dead_letters"], document["lost"], document["lag"]) == (7, 2, 2, 7)
     (lost,) = document["lost_ranges"]
-    assert (lost["life"], lost["first"], lost["last"]) == ("life-1", 3, 4)
+    assert (lost["stream_epoch"], lost["first"], lost["last"]) == ("epoch-1", 3, 4)
     assert [path.name for path in state.path.parent.iterdir()] == ["sink.json"]
     assert "7 records" in str(state)
     assert "2 lost" in str(state)
@@ -36,11 +36,11 @@ def test_lost_ranges_outlive_the_sink_and_stay_few(tmp_path: Path) -> None:
 
 
 def test_the_next_sink_knows_how_far_this_one_was(tmp_path: Path) -> None:
-    state = SinkState(tmp_path / "sink.json", life="life-1")
+    state = SinkState(tmp_path / "sink.json", stream_epoch="epoch-1")
     state.partitions["user_info", 1] = PartitionState("user_info", 1, position=9, committed=5, end=12)
     state.write()
     again = SinkState(tmp_path / "sink.json")
-    assert (again.life, again.partitions) == ("life-1", state.partitions)
+    assert (again.stream_epoch, again.partitions) == ("epoch-1", state.partitions)
     assert (again.records, again.lost_ranges) == (0, [])
 
 

@@ -102,7 +102,7 @@ def machine(folder: Path, **environment: str) -> Iterator[Machine]:
         started.end()
 
 
-Coordinates = tuple[str, str | None, int, int]  # topic, life, partition, offset
+Coordinates = tuple[str, str | None, int, int]  # topic, stream_epoch, partition, offset
 
 
 def rows(lake: Lake) -> Counter[Coordinates]:
@@ -118,13 +118,13 @@ def lines(lake: Lake) -> Iterator[tuple[Coordinates, dict]]:
         for text in gzip.decompress(lake.read(entry.name)).split(b"\n"):
             if text:
                 line = json.loads(text)
-                yield (name.topic, name.life, name.partition, line["offset"]), line
+                yield (name.topic, name.stream_epoch, name.partition, line["offset"]), line
 
 
 def missing_offsets(found: Counter[Coordinates]) -> dict[tuple[str, str | None, int], list[int]]:
-    """Offsets that lack between 0 and the greatest, by topic, life and partition."""
+    """Offsets that lack between 0 and the greatest, by topic, stream_epoch and partition."""
     seen: dict[tuple[str, str | None, int], set[int]] = {}
-    for topic, life, partition, offset in found:
-        seen.setdefault((topic, life, partition), set()).add(offset)
+    for topic, stream_epoch, partition, offset in found:
+        seen.setdefault((topic, stream_epoch, partition), set()).add(offset)
     gaps = {where: sorted(set(range(max(offsets))) - offsets) for where, offsets in seen.items()}
     return {where: lacking for where, lacking in gaps.items() if lacking}

@@ -237,7 +237,7 @@ def test_an_object_that_arrives_is_soon_in_the_facts(system: System) -> None:
     def is_materialised(path: list[str]) -> bool:
         return max(system.materialised(path, hour), default=0) > before
 
-    system.place.put("listen_events", hour, [listen(hour, user=900_001)], life="dropped")
+    system.place.put("listen_events", hour, [listen(hour, user=900_001)], stream_epoch="dropped")
     wait_until(lambda: is_materialised(FACT), "the partition is materialised", PATIENCE)
     took = time.monotonic() - begun
     print(f"from an object's arrival to its materialised partition of fact_listen_events: {took:.1f} s")
@@ -277,7 +277,7 @@ def test_the_definitions_are_loaded_again_when_their_process_dies(system: System
         return "assetMaterializations" in found["assetNodeOrError"]
 
     wait_until(is_shown, "the pages have the asset again", PATIENCE)
-    system.place.put("listen_events", hour, [listen(hour, user=900_003)], life="dropped")
+    system.place.put("listen_events", hour, [listen(hour, user=900_003)], stream_epoch="dropped")
     wait_until(
         lambda: max(system.materialised(FACT, hour), default=0) > before, "it is materialised", PATIENCE
     )
@@ -343,7 +343,7 @@ def test_ctrl_c_ends_all_of_it_and_the_next_start_goes_on(system: System) -> Non
 
         wait_until(is_ended, "the run that the power cut left behind is ended", PATIENCE)
     name = ObjectName("listen_events", hour, 0, 0, "dropped")
-    system.place.put("listen_events", hour, [listen(hour, user=900_002)], life=name.life)
+    system.place.put("listen_events", hour, [listen(hour, user=900_002)], stream_epoch=name.stream_epoch)
     wait_until(
         lambda: max(system.materialised(FACT, hour), default=0) > begun_at,
         "its hour is asked for again",

@@ -24,7 +24,7 @@ Metadata = dict[tuple[dg.AssetKey, str], dict[str, object]]
 
 def fill(graph: Graph) -> None:
     """Hours with late, repeated and re-keyed rows, a session across all of them, and an hour of one topic alone."""
-    graph.put("user_info", hour(1), [info(hour(0), user=1), info(hour(1), user=2)], life="a")
+    graph.put("user_info", hour(1), [info(hour(0), user=1), info(hour(1), user=2)], stream_epoch="a")
     for number in range(HOURS):
         at = hour(number)
         graph.put("listen_events", at, [listen(at, item=2 * number), listen(at, user=2)], 2 * number)

@@ -103,19 +103,21 @@ def test_bad_rows_are_told_from_lost_ones_and_repaired(here: Machine, place: Pla
     send(here, place, good[0], CUT, good[1], mistyped)  # offsets 0 to 3
     send(here, place, *good[2:5])  # 4 to 6, whose object is going to vanish
     send(here, place, CUT, good[5])  # 7, 8
-    life = here.state()["life"]
+    stream_epoch = here.state()["stream_epoch"]
     hours = {floor_hour(datetime.now(UTC)), floor_hour(datetime.now(UTC) - timedelta(minutes=10))}
     for lost in hours:
-        (place.lake.root / str(ObjectName("listen_events", lost, PARTITION, 4, life))).unlink(missing_ok=True)
+        (place.lake.root / str(ObjectName("listen_events", lost, PARTITION, 4, stream_epoch))).unlink(
+            missing_ok=True
+        )
 
     reconcile = documented("reconcile")
     assert "the tables hold what the lake holds" in do(here, reconcile)
-    columns = "topic, life, kafka_partition, kafka_offset, dead_letter_offset is null, raw_text"
+    columns = "topic, stream_epoch, kafka_partition, kafka_offset, dead_letter_offset is null, raw_text"
     quarantined = place.warehouse.rows(f"select {columns} from stg_quarantine order by kafka_offset")
-    assert quarantined[0] == ("listen_events", life, PARTITION, 1, False, CUT)
-    assert quarantined[1][:5] == ("listen_events", life, PARTITION, 3, True)
+    assert quarantined[0] == ("listen_events", stream_epoch, PARTITION, 1, False, CUT)
+    assert quarantined[1][:5] == ("listen_events", stream_epoch, PARTITION, 3, True)
     assert json.loads(quarantined[1][5])["value"] == json.loads(mistyped)
-    assert quarantined[2] == ("listen_events", life, PARTITION, 7, False, CUT)
+    assert quarantined[2] == ("listen_events", stream_epoch, PARTITION, 7, False, CUT)
     check = gap_check(place)
     assert not check.passed
     assert check.metadata["missing_offsets"].value == 3
@@ -123,8 +125,8 @@ def test_bad_rows_are_told_from_lost_ones_and_repaired(here: Machine, place: Pla
     assert isinstance(table, dg.TableMetadataValue)
     # The dead letter beside the hole is known for one: of four offsets that no object holds, three are lost.
     found = [{name: str(value) for name, value in record.data.items()} for record in table.records]
-    assert [(f["life"], f["partition"], f["first"], f["last"], f["dead_letters"]) for f in found] == [
-        (life, str(PARTITION), "4", "7", "1")
+    assert [(f["stream_epoch"], f["partition"], f["first"], f["last"], f["dead_letters"]) for f in found] == [
+        (stream_epoch, str(PARTITION), "4", "7", "1")
     ]
 
     shown = do(here, documented("select topic, reason, raw_text"))

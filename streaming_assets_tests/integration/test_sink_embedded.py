@@ -99,7 +99,7 @@ def test_replayed_records_are_in_the_lake_once_and_a_stop_leaves_nothing_behind(
     assert list((lake.root / INCOMING).iterdir()) == []
     state = here.state()
     assert (state["records"], state["lag"], state["lost"], state["error"]) == (1000, 0, 0, None)
-    assert {life for _, life, *_ in found} == {state["life"]}
+    assert {stream_epoch for _, stream_epoch, *_ in found} == {state["stream_epoch"]}
 
 
 def test_a_sink_that_is_killed_again_and_again_repeats_nothing(
@@ -155,9 +155,9 @@ def test_malformed_records_become_dead_letters_with_their_bytes_and_coordinates(
         assert name is not None
         source = dead_letter_source(name)
         assert source is not None
-        assert source[1] == here.state()["life"]
-        for (_, life, partition, offset), line in lines(lake):
-            if life == name.life:
+        assert source[1] == here.state()["stream_epoch"]
+        for (_, stream_epoch, partition, offset), line in lines(lake):
+            if stream_epoch == name.stream_epoch:
                 headers = {header["key"]: header["value"] for header in line["headers"]}
                 assert headers["__connect.errors.topic"] == source[0]
                 assert headers["__connect.errors.partition"] == str(partition)
@@ -189,7 +189,11 @@ def test_what_the_broker_dropped_is_reported_by_offset(
     (lost,) = here.state()["lost_ranges"]
     first_kept = min(offset for *_, offset in rows(lake))
     assert first_kept > 0
-    assert (lost["topic"], lost["partition"], lost["life"]) == ("page_view_events", 1, here.state()["life"])
+    assert (lost["topic"], lost["partition"], lost["stream_epoch"]) == (
+        "page_view_events",
+        1,
+        here.state()["stream_epoch"],
+    )
     assert (lost["first"], lost["last"]) == (0, first_kept - 1)
     assert here.state()["lost"] == first_kept
     assert sorted(numbers(lake)) == list(range(first_kept, 12_000))
@@ -217,21 +221,23 @@ def test_a_replay_waits_for_the_sink_instead_of_overrunning_the_broker(
     assert here.state()["lost"] == 0
 
 
-def test_the_sink_goes_on_with_the_next_life_of_the_broker(
+def test_the_sink_goes_on_with_the_next_epoch_of_the_broker(
     here: Machine, lake: FolderLake, broker: Command
 ) -> None:
     sink = started_sink(here)
-    first_life = here.state()["life"]
+    first_epoch = here.state()["stream_epoch"]
     produce(here, "user_info", events(0, 10), partition=0)
     assert broker.stop() == 0
     here.start("broker")
-    wait_until(lambda: here.state()["life"] != first_life, "the next life")
+    wait_until(lambda: here.state()["stream_epoch"] != first_epoch, "the next stream epoch")
     produce(here, "user_info", events(10, 20), partition=0)
-    wait_until(lambda: len(numbers(lake)) == 20, "the records of both lives")
+    wait_until(lambda: len(numbers(lake)) == 20, "the records of both stream epochs")
     assert sink.stop() == 0
     assert numbers(lake) == Counter(range(20))
-    assert {(life, offset) for _, life, _, offset in rows(lake)} == {
-        (life, offset) for life in (first_life, here.state()["life"]) for offset in range(10)
+    assert {(stream_epoch, offset) for _, stream_epoch, _, offset in rows(lake)} == {
+        (stream_epoch, offset)
+        for stream_epoch in (first_epoch, here.state()["stream_epoch"])
+        for offset in range(10)
     }
 
 
@@ -249,14 +255,14 @@ def test_what_died_with_the_broker_is_counted(here: Machine, lake: FolderLake, b
     raw.unlink()
     aside.rename(raw)
     here.start("broker")
-    dead = here.state()["life"]
+    dead = here.state()["stream_epoch"]
     again = here.start("sink")
-    wait_until(lambda: here.state()["life"] != dead, "the next life")
+    wait_until(lambda: here.state()["stream_epoch"] != dead, "the next stream epoch")
     (lost,) = here.state()["lost_ranges"]
-    assert (lost["topic"], lost["life"], lost["partition"]) == ("user_info", dead, 0)
+    assert (lost["topic"], lost["stream_epoch"], lost["partition"]) == ("user_info", dead, 0)
     assert (lost["first"], lost["last"]) == (10, 29)
     assert here.state()["lost"] == 20
-    assert again.said(f"died with the broker: offsets 10 to 29 of life {dead}")
+    assert again.said(f"died with the broker: offsets 10 to 29 of stream epoch {dead}")
     assert sorted(numbers(lake)) == list(range(10))
 
 
@@ -265,17 +271,19 @@ def test_what_no_sink_ever_saw_is_counted_when_the_broker_dies(here: Machine, br
     info = read_broker_file(here.home / "broker.json")
     assert info is not None
     wait_until(
-        lambda: read_ends(here.home).get(info.life, {}).get("user_info", [0, 0])[1] == 30,
+        lambda: read_ends(here.home).get(info.stream_epoch, {}).get("user_info", [0, 0])[1] == 30,
         "it is written down",
     )
     broker.kill()
     here.start("broker")
     here.start("sink")
-    wait_until(lambda: here.state().get("life") not in (None, info.life), "the next life")
+    wait_until(
+        lambda: here.state().get("stream_epoch") not in (None, info.stream_epoch), "the next stream epoch"
+    )
     (lost,) = here.state()["lost_ranges"]
-    assert (lost["topic"], lost["life"], lost["partition"]) == ("user_info", info.life, 1)
+    assert (lost["topic"], lost["stream_epoch"], lost["partition"]) == ("user_info", info.stream_epoch, 1)
     assert (lost["first"], lost["last"]) == (0, 29)
-    assert info.life not in read_ends(here.home)
+    assert info.stream_epoch not in read_ends(here.home)
 
 
 def test_a_second_broker_is_refused(here: Machine, broker: Command) -> None:

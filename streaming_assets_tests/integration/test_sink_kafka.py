@@ -119,7 +119,7 @@ def settle(lake: Lake, acknowledged: set[Record]) -> None:
         lambda: acknowledged <= {(t, p, o) for t, _, p, o in rows(lake)}, "all records in the lake", every=1
     )
     found = rows(lake)
-    assert {life for _, life, _, _ in found} == {None}
+    assert {stream_epoch for _, stream_epoch, _, _ in found} == {None}
     assert missing_offsets(found) == {}
     assert [coordinates for coordinates, count in found.items() if count > 1] == []
 
@@ -140,7 +140,7 @@ def test_ten_kills_and_a_broker_restart_lose_nothing(
     settle(lake, acknowledged)
     assert sink.stop() == 0
     state = here.state("sink-one")
-    assert (state["lag"], state["lost"], state["life"]) == (0, 0, None)
+    assert (state["lag"], state["lost"], state["stream_epoch"]) == (0, 0, None)
     assert not sink.said("auth_events")  # a topic that nobody made is no trouble
 
 
@@ -214,10 +214,10 @@ def send(broker: KraftBroker, start: int, stop: int) -> None:
 
 
 def spare_rows(lake: Lake) -> list[tuple[str | None, int, int]]:
-    """(life, offset, ts) of each row of the topic."""
+    """(stream_epoch, offset, ts) of each row of the topic."""
     found = [
-        (life, offset, line["value"]["ts"])
-        for (topic, life, _, offset), line in lines(lake)
+        (stream_epoch, offset, line["value"]["ts"])
+        for (topic, stream_epoch, _, offset), line in lines(lake)
         if topic == SPARE
     ]
     return sorted(found, key=lambda row: row[2])
@@ -237,7 +237,7 @@ def test_what_retention_took_before_it_was_read_is_reported(
     assert sink.stop() == 0
     assert [offset for _, offset, _ in spare_rows(lake)] == [*range(10), *range(25, 30)]
     (lost,) = here.state("sink-one")["lost_ranges"]
-    assert (lost["topic"], lost["life"], lost["first"], lost["last"]) == (SPARE, None, 10, 24)
+    assert (lost["topic"], lost["stream_epoch"], lost["first"], lost["last"]) == (SPARE, None, 10, 24)
 
 
 @pytest.mark.parametrize("running", [False, True])

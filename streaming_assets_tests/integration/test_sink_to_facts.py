@@ -64,7 +64,9 @@ def test_what_the_sink_wrote_becomes_facts_by_the_sensor(
         f"select count(*), count(distinct event_id) from fact_listen_events where user_id = {USER}"
     )
     assert facts == [(LISTENS, LISTENS)]
-    assert graph.rows(f"select distinct life from stg_listen_events where user_id = {USER}") == [(None,)]
+    assert graph.rows(f"select distinct stream_epoch from stg_listen_events where user_id = {USER}") == [
+        (None,)
+    ]
     checks = {
         event.event_specific_data.check_name: event.event_specific_data.passed
         for event in run.all_events

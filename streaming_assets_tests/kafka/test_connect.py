@@ -62,7 +62,12 @@ def test_object_names_are_the_lakes(settings: Settings) -> None:
     name = parse_object(re.sub(r"\{\{(.+?)\}\}", lambda field: fields[field[1]], template))
 
     assert name is not None
-    assert (name.topic, name.partition, name.start_offset, name.life) == ("listen_events", 2, 12345, None)
+    assert (name.topic, name.partition, name.start_offset, name.stream_epoch) == (
+        "listen_events",
+        2,
+        12345,
+        None,
+    )
     assert name.hour == datetime(2025, 4, 10, 14, tzinfo=UTC)
 
 

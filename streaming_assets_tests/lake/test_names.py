@@ -32,16 +32,16 @@ def test_a_name_as_kafka_connect_writes_it() -> None:
     hour=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(floor_hour),
     partition=st.integers(0, 2**31 - 1),
     offset=st.integers(0, 2**63 - 1),
-    life=st.none() | st.from_regex(r"[A-Za-z0-9_-]{1,30}", fullmatch=True),
+    stream_epoch=st.none() | st.from_regex(r"[A-Za-z0-9_-]{1,30}", fullmatch=True),
 )
 def test_names_can_be_read_back(
-    topic: str, hour: datetime, partition: int, offset: int, life: str | None
+    topic: str, hour: datetime, partition: int, offset: int, stream_epoch: str | None
 ) -> None:
-    name = ObjectName(topic, hour, partition, offset, life)
+    name = ObjectName(topic, hour, partition, offset, stream_epoch)
     assert parse_object(str(name)) == name
-    dead = dead_letter_object("connect_sink_gcs", topic, hour, partition, offset, life)
+    dead = dead_letter_object("connect_sink_gcs", topic, hour, partition, offset, stream_epoch)
     assert parse_object(str(dead)) == dead
-    assert dead_letter_source(dead) == (topic, life)
+    assert dead_letter_source(dead) == (topic, stream_epoch)
 
 
 def test_a_dead_letter_of_kafka_connect_does_not_tell_its_source() -> None:

@@ -89,7 +89,7 @@ def expected_lines(name: ObjectName, data: bytes) -> list[Line] | None:
                 told, fault = bare.decode(), None
             except UnicodeDecodeError:
                 told, fault = bare.decode(errors="backslashreplace"), "no UTF-8"
-            found.append(Line(name.topic, hour, str(name), name.partition, name.life, told, fault))
+            found.append(Line(name.topic, hour, str(name), name.partition, name.stream_epoch, told, fault))
     return found
 
 

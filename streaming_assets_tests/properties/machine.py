@@ -25,7 +25,7 @@ from streaming_assets_tests.properties.site import HOURS, REFERENCES, Event, eve
 from streaming_assets_tests.properties.world import World, take_stock, whole_span
 
 BOOKKEEPING = {"dim_users": {"first_seen_datetime"}}
-LIVES = [None, "b"]
+EPOCHS = [None, "b"]
 
 _hours = st.integers(0, len(HOURS) - 1)
 
@@ -61,7 +61,7 @@ class Schedules(RuleBasedStateMachine):
     @rule(
         arrivals=st.lists(st.tuples(_hours, events), min_size=1, max_size=6),
         again=st.none() | _hours,
-        life=st.sampled_from(LIVES),
+        stream_epoch=st.sampled_from(EPOCHS),
         partition=st.integers(0, 1),
         grow=st.booleans(),
     )
@@ -69,7 +69,7 @@ class Schedules(RuleBasedStateMachine):
         self,
         arrivals: list[tuple[int, Event]],
         again: int | None = None,
-        life: str | None = None,
+        stream_epoch: str | None = None,
         partition: int = 0,
         grow: bool = False,
     ) -> None:
@@ -79,7 +79,7 @@ class Schedules(RuleBasedStateMachine):
         """
         retried = [] if again is None else [(again, event) for _, event in arrivals]
         for hour, event in arrivals + retried:
-            self._world.append(event.topic, HOURS[hour], [event.value], life, partition, grow)
+            self._world.append(event.topic, HOURS[hour], [event.value], stream_epoch, partition, grow)
             self._changed.add(HOURS[hour])
 
     @precondition(lambda self: self._world.objects)
@@ -89,7 +89,9 @@ class Schedules(RuleBasedStateMachine):
         name, row = self._pick(which, row)
         text = self._world.objects[name][row]
         if renewed:
-            self._world.append(name.topic, HOURS[hour], [text], name.life, 1 - name.partition, grow=False)
+            self._world.append(
+                name.topic, HOURS[hour], [text], name.stream_epoch, 1 - name.partition, grow=False
+            )
         else:
             self._world.redeliver(name, row, HOURS[hour])
         self._changed.add(HOURS[hour])
@@ -103,10 +105,10 @@ class Schedules(RuleBasedStateMachine):
             self._world.split(name, row)
             self._changed.add(name.hour)
 
-    @rule(topic=st.sampled_from(["listen_events", "user_info"]), life=st.sampled_from(LIVES))
-    def lose_offset(self, topic: str, life: str | None) -> None:
+    @rule(topic=st.sampled_from(["listen_events", "user_info"]), stream_epoch=st.sampled_from(EPOCHS))
+    def lose_offset(self, topic: str, stream_epoch: str | None) -> None:
         """A row is in no object."""
-        self._world.skip_offset(topic, life, 0)
+        self._world.skip_offset(topic, stream_epoch, 0)
 
     @precondition(lambda self: self._reference < len(REFERENCES) - 1)
     @rule()

@@ -37,7 +37,7 @@ class Line:
     hour: datetime
     object_name: str
     partition: int
-    life: str | None
+    stream_epoch: str | None
     text: str
     fault: str | None = None
 
@@ -116,7 +116,7 @@ def _judge(line: Line) -> Row:
         "hour": line.hour,
         "object_name": line.object_name,
         "kafka_partition": line.partition,
-        "life": line.life,
+        "stream_epoch": line.stream_epoch,
         "raw_text": line.text,
         "topic": line.topic,
         "kafka_offset": None,
@@ -265,7 +265,7 @@ def surrogate_key(*values: Any) -> str:
 
 
 def _quarantined(row: Row) -> Row:
-    columns = ("topic", "life", "kafka_partition", "kafka_offset", "object_name", "raw_text")
+    columns = ("topic", "stream_epoch", "kafka_partition", "kafka_offset", "object_name", "raw_text")
     return {
         "bucket_ingestion_datetime": row["hour"],
         "dead_letter_offset": None,
@@ -332,9 +332,11 @@ def _rounded(number: Decimal | None) -> Decimal | None:
 def _offset_ranges(rows: Iterable[Row]) -> list[Row]:
     groups: dict[tuple, Counter] = defaultdict(Counter)
     for row in rows:
-        groups[row["topic"], row["hour"], row["life"], row["kafka_partition"]][row["kafka_offset"]] += 1
+        groups[row["topic"], row["hour"], row["stream_epoch"], row["kafka_partition"]][
+            row["kafka_offset"]
+        ] += 1
     ranges = []
-    for (topic, hour, life, partition), counts in groups.items():
+    for (topic, hour, stream_epoch, partition), counts in groups.items():
         runs: list[list[int | None]] = [[None]] if None in counts else []
         for offset in sorted(offset for offset in counts if offset is not None):
             if runs and runs[-1][-1] == offset - 1:
@@ -345,7 +347,7 @@ def _offset_ranges(rows: Iterable[Row]) -> list[Row]:
             {
                 "topic": topic,
                 "bucket_ingestion_datetime": hour,
-                "life": life,
+                "stream_epoch": stream_epoch,
                 "kafka_partition": partition,
                 "first_offset": run[0],
                 "last_offset": run[-1],
@@ -368,7 +370,7 @@ def _folded(rows: list[Row], build: Callable[[Row], Row], by_user: bool = False)
         copies[row["hour"], *(row[column] for column in identity)].append(row)
 
     def order(row: Row) -> tuple:
-        coordinates = (row["life"] or "", row["kafka_partition"], _nulls_last(row["kafka_offset"]))
+        coordinates = (row["stream_epoch"] or "", row["kafka_partition"], _nulls_last(row["kafka_offset"]))
         content = [
             (row[column] is None, row[column] or 0) for column in _columns(row["topic"], of_identity=False)
         ]
@@ -385,7 +387,7 @@ def _folded(rows: list[Row], build: Callable[[Row], Row], by_user: bool = False)
                 "bucket_ingestion_datetime": first["hour"],
                 "user_id": first["user_id"],
                 "event_id": surrogate_key(first["topic"], *identity),
-                "life": first["life"],
+                "stream_epoch": first["stream_epoch"],
                 "kafka_partition": first["kafka_partition"],
                 "kafka_offset": first["kafka_offset"],
                 "copies": len(same),

@@ -24,7 +24,7 @@ from streaming_assets_tests.properties.reference import expected_tables
 from streaming_assets_tests.properties.world import World, take_stock, whole_span
 
 DATA = Path(os.environ.get("STREAMING_ASSETS_TEST_DATA", PROJECT_ROOT.parent / "shared" / "data"))
-COORDINATES = {"life", "kafka_partition", "kafka_offset", "copies"}
+COORDINATES = {"stream_epoch", "kafka_partition", "kafka_offset", "copies"}
 SAME = ("stg_listen_events", "stg_page_view_events", "stg_status_change_events", "stg_users")
 
 pytestmark = [

@@ -45,29 +45,37 @@ class World:
         """Every line of every object."""
         for name, texts in self.objects.items():
             for text in texts:
-                yield Line(name.topic, naive(name.hour), str(name), name.partition, name.life, text)
+                yield Line(name.topic, naive(name.hour), str(name), name.partition, name.stream_epoch, text)
 
     def append(
-        self, topic: str, hour: datetime, values: list[Any], life: str | None, partition: int, grow: bool
+        self,
+        topic: str,
+        hour: datetime,
+        values: list[Any],
+        stream_epoch: str | None,
+        partition: int,
+        grow: bool,
     ) -> None:
         """Give events (or whole lines, as text) the next offsets, in a new object or at the end of an old one."""
-        key = (topic, life, partition)
+        key = (topic, stream_epoch, partition)
         first = self._next_offset[key]
         texts = [_line(value, first + index) for index, value in enumerate(values)]
         self._next_offset[key] += len(texts)
-        name = ObjectName(topic, hour, partition, first, life)
+        name = ObjectName(topic, hour, partition, first, stream_epoch)
         if grow:
             name = next((known for known in self.objects if _source(known) == _source(name)), name)
         self.put(name, self.objects.get(name, []) + texts)
 
-    def skip_offset(self, topic: str, life: str | None, partition: int) -> None:
+    def skip_offset(self, topic: str, stream_epoch: str | None, partition: int) -> None:
         """Leave a gap, as a row does that the sink could not write."""
-        self._next_offset[topic, life, partition] += 1
+        self._next_offset[topic, stream_epoch, partition] += 1
 
     def redeliver(self, name: ObjectName, row: int, hour: datetime) -> None:
-        """Deliver a row once more under its own offset: in another object of its life and partition."""
+        """Deliver a row once more under its own offset: in another object of its stream epoch and partition."""
         start = row
-        while (copy := ObjectName(name.topic, hour, name.partition, start, name.life)) in self.objects:
+        while (
+            copy := ObjectName(name.topic, hour, name.partition, start, name.stream_epoch)
+        ) in self.objects:
             start += 1
         self.put(copy, [self.objects[name][row]])
 
@@ -130,4 +138,4 @@ def _line(value: Any, offset: int) -> str:
 
 
 def _source(name: ObjectName) -> tuple:
-    return (name.topic, name.hour, name.partition, name.life)
+    return (name.topic, name.hour, name.partition, name.stream_epoch)

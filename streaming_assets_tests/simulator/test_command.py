@@ -102,14 +102,14 @@ def test_chosen_topics_and_user_ids() -> None:
 def test_lake_holds_the_same_events_at_their_hours() -> None:
     whole = files("--end", "2025-04-08")
     call(*OPTIONS, "--end", "2025-04-08", "--to", "lake", "--output", "lake")
-    lives = set()
+    epochs = set()
     for topic in DEFAULT_TOPICS:
         values, offset = [], 0
         for path in sorted(Path("lake/raw", topic).rglob("*.gz")):
             name = parse_object(path.relative_to("lake").as_posix())
             assert name is not None
             assert (name.topic, name.partition, name.start_offset) == (topic, 0, offset)
-            lives.add(name.life)
+            epochs.add(name.stream_epoch)
             data = gzip.decompress(path.read_bytes())
             assert data.endswith(b"\n")
             for line in data.splitlines():
@@ -124,8 +124,8 @@ def test_lake_holds_the_same_events_at_their_hours() -> None:
                 values.append(orjson.dumps(record["value"]))
                 offset += 1
         assert values == [orjson.dumps(orjson.loads(line)) for line in whole[topic].splitlines()]
-    (life,) = lives
-    assert life.startswith("sim-5-20250401T000000-")
+    (stream_epoch,) = epochs
+    assert stream_epoch.startswith("sim-5-20250401T000000-")
 
 
 def test_lake_resumes_with_the_offsets_that_follow() -> None:

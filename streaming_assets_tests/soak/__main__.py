@@ -107,7 +107,7 @@ def _report(
     ]
     if broker == "embedded":
         lines += [
-            f"| of these died with the broker | {died.total():,}, in {len(died)} of its lives |",
+            f"| of these died with the broker | {died.total():,}, in {len(died)} of its stream epochs |",
             f"| of these the sink knew, and counted | {_told(system):,} |",
             f"| in the lake, though the broker died before it acknowledged them | {reckoning.kept:,} |",
         ]

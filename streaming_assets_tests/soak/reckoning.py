@@ -31,7 +31,7 @@ FACTS = ("fact_listen_events", "fact_session_events")
 # The name of an object tells how a sink cut its work, which kills decide.
 UNCOMPARED = {**BOOKKEEPING, "stg_quarantine": {"object_name"}}
 
-Coordinates = tuple[str, str | None, int, int]  # topic, life, partition, offset
+Coordinates = tuple[str, str | None, int, int]  # topic, stream_epoch, partition, offset
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Reckoning:
 
     Attributes:
         acknowledged: events that Kafka acknowledged, faulty ones and repeats included.
-        died: acknowledged events that are not in the lake, by life of the embedded broker.
+        died: acknowledged events that are not in the lake, by stream_epoch of the embedded broker.
         kept: events in the lake that the broker took but died before it could say so.
         rows: rows of each table.
     """
@@ -57,29 +57,29 @@ def reckon(record: Iterable[Sent], settings: Settings, lake: Lake, warehouse: Du
     """Hold lake, tables and snapshot to the producer's record.
 
     On a durable broker all of the record must be there. Of an embedded one's, what is not in the lake is counted as
-    died, and belongs to a life that is over; the tables must hold all the rest.
+    died, and belongs to a stream epoch that is over; the tables must hold all the rest.
     """
     acknowledged: dict[Coordinates, Sent] = {}
     unsettled: Counter[tuple[str | None, str, str]] = Counter()
     for sent in record:
         if sent.partition is None or sent.offset is None:
-            unsettled[sent.life, sent.topic, sent.value] += 1
+            unsettled[sent.stream_epoch, sent.topic, sent.value] += 1
         else:
-            acknowledged[sent.topic, sent.life, sent.partition, sent.offset] = sent
+            acknowledged[sent.topic, sent.stream_epoch, sent.partition, sent.offset] = sent
     result = Reckoning(len(acknowledged), sum(_is_faulty(sent) for sent in acknowledged.values()))
     in_lake = dict(_in_lake(lake))
-    alive = json.loads((settings.home / "sink.json").read_text())["life"]
+    alive = json.loads((settings.home / "sink.json").read_text())["stream_epoch"]
     kept: dict[Coordinates, Sent] = {}
     for where, sent in acknowledged.items():
         if where in in_lake:
             kept[where] = in_lake[where]
-        elif sent.life not in (None, alive):
-            result.died[sent.life] += 1
+        elif sent.stream_epoch not in (None, alive):
+            result.died[sent.stream_epoch] += 1
         else:
             result.differences.append(f"lake - {where} {sent.value}")
     for where, found in in_lake.items():
-        if where not in acknowledged and unsettled[found.life, found.topic, found.value] > 0:
-            unsettled[found.life, found.topic, found.value] -= 1
+        if where not in acknowledged and unsettled[found.stream_epoch, found.topic, found.value] > 0:
+            unsettled[found.stream_epoch, found.topic, found.value] -= 1
             kept[where] = found
             result.kept += 1
         elif where not in acknowledged:
@@ -102,14 +102,14 @@ def _in_lake(lake: Lake) -> Iterator[tuple[Coordinates, Sent]]:
         if name is None:
             continue
         dead = dead_letter_source(name) if name.topic == "connect_sink_gcs" else None
-        topic, life = dead or (name.topic, name.life)
+        topic, stream_epoch = dead or (name.topic, name.stream_epoch)
         for text in gzip.decompress(lake.read(entry.name)).split(b"\n"):
             if text:
-                yield _row(text, topic, life, name.partition, is_dead=dead is not None)
+                yield _row(text, topic, stream_epoch, name.partition, is_dead=dead is not None)
 
 
 def _row(
-    text: bytes, topic: str, life: str | None, partition: int, is_dead: bool
+    text: bytes, topic: str, stream_epoch: str | None, partition: int, is_dead: bool
 ) -> tuple[Coordinates, Sent]:
     line = json.loads(text)
     ms = round(datetime.fromisoformat(line["timestamp"]).timestamp() * 1000)
@@ -118,7 +118,7 @@ def _row(
     else:  # the very bytes, which stand between two texts that are known
         value = text[len(b'{"value":') : text.rindex(b',"offset":')].decode()
     offset = line["offset"]
-    return (topic, life, partition, offset), Sent(life, topic, value, partition, offset, ms)
+    return (topic, stream_epoch, partition, offset), Sent(stream_epoch, topic, value, partition, offset, ms)
 
 
 def _table_differences(
@@ -138,7 +138,7 @@ def _table_differences(
             result.rows[table] = len(have)
             yield from _differences(table, _multiset(table, have), _multiset(table, rows))
         letters = connection.execute(
-            "select topic, life, kafka_partition, kafka_offset, raw_text from stg_quarantine"
+            "select topic, stream_epoch, kafka_partition, kafka_offset, raw_text from stg_quarantine"
             " where dead_letter_offset is not null"
         ).fetchall()
         result.rows["stg_quarantine"] += len(letters)
@@ -151,7 +151,7 @@ def _line(sent: Sent) -> Line:
     assert sent.partition is not None
     hour = naive(floor_hour(datetime.fromtimestamp(sent.ms / 1000, UTC)))
     text = data_line(sent.value.encode(), sent.offset, sent.ms).decode().rstrip("\n")
-    return Line(sent.topic, hour, "", sent.partition, sent.life, text)
+    return Line(sent.topic, hour, "", sent.partition, sent.stream_epoch, text)
 
 
 def _multiset(table: str, rows: Iterable[Mapping[str, Any]]) -> Counter[tuple]:

@@ -22,7 +22,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from streaming_assets.events import DEFAULT_TOPICS
 from streaming_assets.ingestion.broker_file import read_broker_file
-from streaming_assets.ingestion.clients import BrokerError, life, producer_config
+from streaming_assets.ingestion.clients import BrokerError, producer_config, stream_epoch
 from streaming_assets.settings import Settings, load_settings
 from streaming_assets_tests.simulator.runs import WEEK, plan, run
 
@@ -39,12 +39,12 @@ class Sent:
     """An event that was sent; without an offset if the broker died before it acknowledged it.
 
     Attributes:
-        life: the embedded broker's; None on a durable cluster.
+        stream_epoch: the embedded broker's; None on a durable cluster.
         ms: the record's time as the broker has it, milliseconds since 1970; the embedded one does not tell.
         value: the event's text.
     """
 
-    life: str | None
+    stream_epoch: str | None
     topic: str
     value: str
     partition: int | None = None
@@ -93,33 +93,35 @@ class Record:
 
 
 class Connection:
-    """A producer within one life of the broker."""
+    """A producer within one stream epoch of the broker."""
 
     def __init__(self, settings: Settings, record: Record) -> None:
         self._settings = settings
         self._record = record
-        self.life = life(settings)
+        self.stream_epoch = stream_epoch(settings)
         self.unsettled: list[tuple[str, str]] = []  # what the broker died over
         self._producer = Producer(producer_config(settings) | {"message.timeout.ms": FLUSH_SECONDS * 1000})
 
     def send(self, topic: str, text: str) -> None:
         def settled(error: KafkaError | None, message: Message) -> None:
             if error is not None:
-                self._record.add(Sent(self.life, topic, text))
+                self._record.add(Sent(self.stream_epoch, topic, text))
                 self.unsettled.append((topic, text))
             else:
-                ms = message.timestamp()[1] if self.life is None else None
-                self._record.add(Sent(self.life, topic, text, message.partition(), message.offset(), ms))
+                ms = message.timestamp()[1] if self.stream_epoch is None else None
+                self._record.add(
+                    Sent(self.stream_epoch, topic, text, message.partition(), message.offset(), ms)
+                )
 
         self._producer.produce(topic, text.encode(), on_delivery=settled)
         self._producer.poll(0)
 
     def is_over(self) -> bool:
         """Whether the embedded broker that this producer knows is gone."""
-        if self.life is None:
+        if self.stream_epoch is None:
             return False
         info = read_broker_file(self._settings.broker_file)
-        return info is not None and info.life != self.life
+        return info is not None and info.stream_epoch != self.stream_epoch
 
     def give_up(self) -> list[tuple[str, str]]:
         """Forget what is under way; returns it."""
@@ -143,7 +145,7 @@ def main(path: Path, rate: float, seed: int) -> None:
         begun = time.monotonic()
         for sent, (topic, text) in enumerate(events(seed), start=1):
             if connection.is_over():
-                connection = _next_life(connection, settings, record)
+                connection = _next_epoch(connection, settings, record)
             connection.send(topic, text)
             record.sync()
             if stop.wait(max(begun + sent / rate - time.monotonic(), 0)):
@@ -151,11 +153,11 @@ def main(path: Path, rate: float, seed: int) -> None:
         deadline = time.monotonic() + FLUSH_SECONDS
         while connection.flush() and time.monotonic() < deadline:
             if connection.is_over():
-                connection = _next_life(connection, settings, record)
+                connection = _next_epoch(connection, settings, record)
         record.sync(now=True)
 
 
-def _next_life(connection: Connection, settings: Settings, record: Record) -> Connection:
+def _next_epoch(connection: Connection, settings: Settings, record: Record) -> Connection:
     left = connection.give_up()
     following = _connect(settings, record)
     for topic, text in left:

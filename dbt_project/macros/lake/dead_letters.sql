@@ -1,6 +1,6 @@
 {#
     Records that the sink could not write, each with its original bytes and with headers that say where it came from.
-    Columns: topic, kafka_partition, kafka_offset, life (of the source), reason, raw_text, dead_letter_offset, object_name,
+    Columns: topic, kafka_partition, kafka_offset, stream_epoch (of the source), reason, raw_text, dead_letter_offset, object_name,
     bucket_ingestion_datetime.
 #}
 {% macro dead_letters(letters) %}{% do inventory() %}{{ return(adapter.dispatch('dead_letters')(letters)) }}{% endmacro %}
@@ -15,7 +15,7 @@
         {{ header % 'topic' }} as topic,
         {{ to_integer(header % 'partition') }} as kafka_partition,
         {{ to_integer(header % 'offset') }} as kafka_offset,
-        {{ life_of_source('life') }} as life,
+        {{ epoch_of_source('stream_epoch') }} as stream_epoch,
         'dead letter: ' || coalesce({{ header % 'exception.message' }}, 'no reason given') as reason,
         coalesce(try(decode(from_base64(value))), value, raw_text) as raw_text,
         dead_letter_offset,
@@ -45,7 +45,7 @@
         {{ header % 'topic' }} as topic,
         {{ to_integer(header % 'partition') }} as kafka_partition,
         {{ to_integer(header % 'offset') }} as kafka_offset,
-        {{ life_of_source('life') }} as life,
+        {{ epoch_of_source('stream_epoch') }} as stream_epoch,
         concat('dead letter: ', coalesce({{ header % 'exception.message' }}, 'no reason given')) as reason,
         coalesce(safe_convert_bytes_to_string(safe.from_base64(value)), value, raw_text) as raw_text,
         {{ to_integer('offset_text') }} as dead_letter_offset,
@@ -57,7 +57,7 @@
     ) as letters
 {% endmacro %}
 
-{# The Python sink names its objects <topic>-<life of the source>; Kafka Connect knows no lives. #}
-{% macro life_of_source(life) -%}
-    nullif(regexp_replace(coalesce({{ life }}, ''), '^[^-]*-?', ''), '')
+{# The Python sink names its objects <topic>-<stream epoch of the source>; Kafka Connect knows none. #}
+{% macro epoch_of_source(stream_epoch) -%}
+    nullif(regexp_replace(coalesce({{ stream_epoch }}, ''), '^[^-]*-?', ''), '')
 {%- endmacro %}

@@ -21,7 +21,7 @@
         lines.offset_text,
         objects.object_name,
         objects.kafka_partition,
-        objects.life,
+        objects.stream_epoch,
         objects.bucket_ingestion_datetime
         {%- for field in fields %},
         lines.value."{{ field.name | replace('.', '"."') }}" as {{ field.column }}_text
@@ -60,7 +60,7 @@
         offset_text,
         object_name,
         kafka_partition,
-        life,
+        stream_epoch,
         bucket_ingestion_datetime
         {%- for field in fields %},
         {{ json_text(field.column ~ '_json') }} as {{ field.column }}_text
@@ -81,7 +81,7 @@
 {#
     Lines of the objects that the inventory names, as text and as JSON (null if malformed). An object that lands after the
     lake was listed is left to a later run, which counts its rows as well. Columns: raw_text, fault, offset_text, parsed,
-    object_name, kafka_partition, life, bucket_ingestion_datetime.
+    object_name, kafka_partition, stream_epoch, bucket_ingestion_datetime.
 
     An external table cuts a line at a sign that no JSON can hold (warehouses/bigquery_tables.py). `offset_text` of a line that
     is no JSON is the offset that it shows, where it shows just one. As in lake/reading.py, blank lines are none.
@@ -98,7 +98,7 @@
         if(fault is null, parsed, null) as parsed,
         object_name,
         kafka_partition,
-        life,
+        stream_epoch,
         bucket_ingestion_datetime
     from (
         select *, if(fault is null, {{ parse_json('raw_text') }}, null) as parsed
@@ -111,7 +111,7 @@
                 end as fault,
                 objects.object_name,
                 objects.kafka_partition,
-                objects.life,
+                objects.stream_epoch,
                 objects.bucket_ingestion_datetime
             from {{ source }} as lines
             inner join {{ inventory() }} as objects on lines._file_name = objects.uri
@@ -174,7 +174,7 @@
         coalesce(json_extract_string(parsed, '$.offset'), offset_text) as offset_text,
         object_name,
         kafka_partition,
-        life,
+        stream_epoch,
         bucket_ingestion_datetime
         {%- for field in fields %},
         texts[{{ loop.index }}] as {{ field.column }}_text
@@ -194,7 +194,7 @@
 {#
     Lines as text and as JSON (null if malformed), of the objects in the variable `<topic>_suspects` and of the files that the
     project's reader left, in `<topic>_careful`. Columns: raw_text, fault, offset_text (of a line that is no JSON), parsed,
-    object_name, kafka_partition, life, bucket_ingestion_datetime.
+    object_name, kafka_partition, stream_epoch, bucket_ingestion_datetime.
 
     Objects are read as lines of text. No column ends within a line: what separates columns is nothing that JSON can hold.
 #}
@@ -206,7 +206,7 @@
         case when lines.fault is null and json_valid(lines.line) then cast(lines.line as json) end as parsed,
         objects.object_name,
         objects.kafka_partition,
-        objects.life,
+        objects.stream_epoch,
         objects.bucket_ingestion_datetime
     from (
         {%- if suspects %}

@@ -29,7 +29,7 @@ select
     trim(user_agent, '"') as user_agent,
     cast(ad_revenue as {{ decimal_type() }}) as ad_revenue,
     event_id,
-    life,
+    stream_epoch,
     kafka_partition,
     kafka_offset,
     {{ copies() }} as copies

@@ -11,7 +11,7 @@
 select
     '{{ topic }}' as topic,
     bucket_ingestion_datetime,
-    life,
+    stream_epoch,
     kafka_partition,
     kafka_offset,
     cast(null as {{ dbt.type_bigint() }}) as dead_letter_offset,
@@ -25,7 +25,7 @@ union all
 select
     coalesce(topic, '{{ dead_letter_topic() }}') as topic,
     bucket_ingestion_datetime,
-    life,
+    stream_epoch,
     kafka_partition,
     kafka_offset,
     coalesce(dead_letter_offset, -1) as dead_letter_offset,

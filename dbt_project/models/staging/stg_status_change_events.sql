@@ -22,7 +22,7 @@ select
     session_id,
     item_in_session,
     event_id,
-    life,
+    stream_epoch,
     kafka_partition,
     kafka_offset,
     {{ copies() }} as copies

@@ -25,7 +25,7 @@ select
     lower(level) as level,
     {{ to_timestamp_ms('registration') }} as registration_datetime,
     event_id,
-    life,
+    stream_epoch,
     kafka_partition,
     kafka_offset,
     {{ copies('user_id') }} as copies

@@ -1,7 +1,7 @@
 """Events straight into the lake, as if each had been ingested at its event time.
 
 Objects keep the lake's contract: one partition, real gzip, lines `{"value":...,"offset":n,"timestamp":"..."}`,
-offsets that run on over the hours, and a life of the simulation's own in the name.
+offsets that run on over the hours, and a stream epoch of the simulation's own in the name.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ ROWS_PER_OBJECT = 250_000  # an hour with more has several objects; some 120 MB 
 _PARTITION = 0
 
 
-def life(plan: Plan) -> str:
-    """The name of a simulation's life: the same for the same events only."""
+def stream_epoch(plan: Plan) -> str:
+    """The name of a simulation's stream epoch: the same for the same events only."""
     start = datetime.fromtimestamp(plan.start_second, UTC)
     return f"sim-{plan.seed}-{start:%Y%m%dT%H%M%S}-{plan.digest()}"
 
@@ -46,8 +46,8 @@ class LakeWriter:
     line_end = ""
     deputy = None  # an object has the lines of many batches
 
-    def __init__(self, lake: Lake, life: str, start: int) -> None:
-        self._lake, self._life, self._start = lake, life, start
+    def __init__(self, lake: Lake, stream_epoch: str, start: int) -> None:
+        self._lake, self._epoch, self._start = lake, stream_epoch, start
         self._offsets: dict[str, int] = {}  # of the next event of each topic
         self._hours: dict[str, _Hour] = {}
         self._seconds = arrow.texts(f"{s // 60:02d}:{s % 60:02d}" for s in range(3600))
@@ -95,7 +95,7 @@ class LakeWriter:
         if hour.rows:
             start_offset = self._offsets[topic] - hour.rows
             moment = datetime.fromtimestamp(hour.number * 3600, UTC)
-            name = str(ObjectName(topic, moment, _PARTITION, start_offset, self._life))
+            name = str(ObjectName(topic, moment, _PARTITION, start_offset, self._epoch))
             try:
                 self._lake.write(name, igzip.compress(b"".join(hour.parts), 1, mtime=0))
             except LakeError as error:
