@@ -59,6 +59,10 @@ class Place:
         self.warehouse = DuckDbWarehouse(self.settings.warehouse_file, 10, self.settings.lake_url)
         self.instance = dg.DagsterInstance.ephemeral()
 
+    def put_parsed(self, parsed: Path) -> None:
+        """Put a dbt target folder with the parsed project into the home, so that nobody parses it again."""
+        shutil.copytree(parsed, self.settings.home / "dbt" / self.settings.warehouse, dirs_exist_ok=True)
+
     def put(
         self,
         topic: str,
@@ -110,11 +114,11 @@ class Graph(Place):
     """The definitions for a place."""
 
     def __init__(self, home: Path, parsed: Path, **settings: Any) -> None:
-        """`parsed`: a dbt target folder that holds the parsed project, so that it is not parsed again."""
+        """`parsed`: as `put_parsed` takes it."""
         from streaming_assets.definitions import build_defs
 
         super().__init__(home, **settings)
-        shutil.copytree(parsed, home / "dbt" / self.settings.warehouse, dirs_exist_ok=True)
+        self.put_parsed(parsed)
         self.defs = build_defs(self.settings)
 
     def run(

@@ -9,10 +9,14 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
+from unittest import mock
 
 import dagster as dg
 import pytest
 
+from streaming_assets.automation.backfill import backfill
+from streaming_assets.definitions import build_defs
 from streaming_assets.lake.names import HOUR
 from streaming_assets.local.plan import program
 from streaming_assets_tests.integration.dagster_system import PATIENCE, DagsterSystem
@@ -32,7 +36,8 @@ class System(DagsterSystem):
         """Start all, with the reference read and the tables there."""
         self.start_code_server()
         hour = self.next_hour()
-        assert self.spawn(backfill_of(hour)).wait(PATIENCE) == 0, self.log()
+        with mock.patch.dict(os.environ):
+            assert backfill(hour, hour + HOUR, self.place.settings, build_defs) == []
         self.wait_for_code_server()
         self.start_daemon()
 
@@ -42,9 +47,10 @@ def backfill_of(hour: datetime) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def system(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Iterator[System]:
     system = System(tmp_path_factory.mktemp("dead"))
     try:
+        system.place.put_parsed(parsed_project)
         system.start()
         yield system
     finally:
@@ -89,31 +95,29 @@ def test_a_dead_code_servers_run_is_ended_and_its_hours_are_run_again(system: Sy
     assert again.run_id != run.run_id
 
 
-def test_a_run_outlives_its_code_server(system: System) -> None:
-    hour = system.next_hour()
+def test_a_run_outlives_its_code_server_and_a_shells_run_is_terminated_meanwhile(system: System) -> None:
+    hour, of_shell = system.next_hour(), system.next_hour()
     with system.place.warehouse.exclusive():
         system.put(hour)
         run = system.wait_for_run(hour, dg.DagsterRunStatus.STARTED)
         pid = system.wait_for_sign(run)
         os.kill(system.code_server.pid, signal.SIGKILL)
         system.code_server.wait()
+        gone = time.monotonic()
         system.start_code_server()
-        time.sleep(A_MINUTE)
+
+        shell = system.spawn(backfill_of(of_shell))
+        terminated = system.wait_for_run(of_shell, dg.DagsterRunStatus.STARTED)
+        system.wait_for_sign(terminated)
+        assert system.instance.run_launcher.terminate(terminated.run_id)
+        assert shell.wait(A_MINUTE) == 130
+        assert system.status(terminated) == dg.DagsterRunStatus.CANCELED
+        assert "backfill: cancelled; every table is whole" in system.log()
+
+        time.sleep(max(0, gone + A_MINUTE - time.monotonic()))
         assert system.status(run) == dg.DagsterRunStatus.STARTED
         assert pid in marked(system.marker)
     wait_until(lambda: system.status(run) == dg.DagsterRunStatus.SUCCESS, "the run succeeds", PATIENCE)
-
-
-def test_terminating_a_shells_run_ends_the_shell(system: System) -> None:
-    hour = system.next_hour()
-    with system.place.warehouse.exclusive():
-        shell = system.spawn(backfill_of(hour))
-        run = system.wait_for_run(hour, dg.DagsterRunStatus.STARTED)
-        system.wait_for_sign(run)
-        assert system.instance.run_launcher.terminate(run.run_id)
-        assert shell.wait(A_MINUTE) == 130
-    assert system.status(run) == dg.DagsterRunStatus.CANCELED
-    assert "backfill: cancelled; every table is whole" in system.log()
 
 
 def test_a_run_whose_code_server_is_gone_can_be_terminated(system: System) -> None:

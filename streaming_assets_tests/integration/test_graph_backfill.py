@@ -1,4 +1,4 @@
-"""`streaming-assets backfill` as a process: what it does, says and returns; and that the definitions load at all."""
+"""`streaming-assets backfill`: what it does, says and returns, once as a process; and that the definitions load."""
 
 import os
 import subprocess
@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from unittest import mock
 
 import dagster as dg
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from streaming_assets.cli import app
 from streaming_assets.lake.names import ObjectName
@@ -21,9 +22,22 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, parsed_project: Path) -> Iterator[Place]:
     with closing(Place(tmp_path / "home")) as place:
+        place.put_parsed(parsed_project)
         yield place
+
+
+def shell(place: Place, *command: str, **settings: str) -> Result:
+    """What `streaming-assets` does in this process, with the place as its home; a process would import for longer."""
+    with mock.patch.dict(os.environ, {"STREAMING_ASSETS_HOME": str(place.settings.home)} | settings):
+        for name in [n for n in os.environ if n.startswith(("STREAMING_ASSETS_F", "DAGSTER_"))]:
+            del os.environ[name]
+        get_settings.cache_clear()
+        try:
+            return CliRunner().invoke(app, command)
+        finally:
+            get_settings.cache_clear()
 
 
 def run(place: Place, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -63,19 +77,19 @@ def test_a_range_with_a_bad_object_is_done_but_for_that_and_then_healed(place: P
         assert len(instance.get_runs()) == 2, "the reference, and the range"
 
     place.put_bytes(bad, GOOD)
-    second = run(place, "streaming-assets", "reconcile")
-    assert second.returncode == 0, second.stderr
+    second = shell(place, "reconcile")
+    assert second.exit_code == 0, second.stderr
     assert second.stdout.splitlines() == [
         "reconcile: 2025-03-01T01:00Z to 2025-03-01T02:00Z run: listen_events: 1 object written anew",
         "reconcile: the tables hold what the lake holds",
     ]
     healed = place.warehouse.rows(LISTENS)
     assert sum(rows for _, rows in healed) == 203
-    third = run(place, "streaming-assets", "backfill", "2025-03-01T01:00", "2025-03-01T02:00")
-    assert third.returncode == 0, third.stderr
+    third = shell(place, "backfill", "2025-03-01T01:00", "2025-03-01T02:00")
+    assert third.exit_code == 0, third.stderr
     assert "backfill: 2025-03-01T01:00 to 2025-03-01T02:00 done in" in third.stdout
     assert place.warehouse.rows(LISTENS) == healed
-    nothing = run(place, "streaming-assets", "reconcile")
+    nothing = shell(place, "reconcile")
     assert nothing.stdout == "reconcile: the tables hold what the lake holds\n", nothing.stderr
     assert not list((place.settings.dagster_home / "running").iterdir()), "its runs' locks are gone"
 
@@ -83,19 +97,17 @@ def test_a_range_with_a_bad_object_is_done_but_for_that_and_then_healed(place: P
 def test_a_warehouse_of_another_version_is_refused_and_rebuilt(place: Place) -> None:
     for number in range(3):
         place.put("listen_events", hour(number), [listen(hour(number))], offset=number)
-    assert (
-        run(place, "streaming-assets", "backfill", "2025-03-01T00:00Z", "2025-03-01T03:00Z").returncode == 0
-    )
+    assert shell(place, "backfill", "2025-03-01T00:00Z", "2025-03-01T03:00Z").exit_code == 0
     before = place.warehouse.rows("select * from fact_listen_events order by all")
     generation = place.warehouse.generation()
     place.warehouse.execute("comment on table lake_objects is 'made earlier'")
     place.warehouse.execute("update fact_listen_events set pk_song = 'as keys were'")
 
-    refused = run(place, "streaming-assets", "backfill", "2025-03-01T01:00Z", "2025-03-01T02:00Z")
-    assert refused.returncode == 1
+    refused = shell(place, "backfill", "2025-03-01T01:00Z", "2025-03-01T02:00Z")
+    assert refused.exit_code == 1
     assert "`streaming-assets rebuild` makes them anew from the lake" in refused.stderr
-    rebuilt = run(place, "streaming-assets", "rebuild")
-    assert rebuilt.returncode == 0, rebuilt.stderr
+    rebuilt = shell(place, "rebuild")
+    assert rebuilt.exit_code == 0, rebuilt.stderr
     assert rebuilt.stdout.splitlines()[-1] == "rebuild: the tables hold what the lake holds"
     assert place.warehouse.rows("select * from fact_listen_events order by all") == before
     assert place.warehouse.generation() != generation
@@ -104,8 +116,8 @@ def test_a_warehouse_of_another_version_is_refused_and_rebuilt(place: Place) -> 
 def test_an_hour_wholly_in_quarantine_is_an_error_that_names_it(place: Place) -> None:
     place.put("listen_events", hour(0), [listen(hour(0))])
     place.put("listen_events", hour(1), ["no JSON", "{}"], offset=1)
-    result = run(place, "streaming-assets", "backfill", "2025-03-01T00:00Z", "2025-03-01T02:00Z")
-    assert result.returncode == 1
+    result = shell(place, "backfill", "2025-03-01T00:00Z", "2025-03-01T02:00Z")
+    assert result.exit_code == 1
     assert "backfill: listen_events of 2025-03-01T01:00Z: all its rows, 2, are in quarantine" in result.stderr
 
 
@@ -113,9 +125,9 @@ def test_a_bad_reference_source_ends_the_backfill_with_its_name(place: Place) ->
     place.put("listen_events", hour(0), [listen(hour(0))])
     source = place.settings.home / "songs.tsv"
     source.write_text("TR1\tAnn\tHello\tlong\n")
-    command = ("streaming-assets", "backfill", "2025-03-01T00:00Z", "2025-03-01T01:00Z")
-    result = run(place, *command, STREAMING_ASSETS_SONGS_SOURCE=str(source))
-    assert result.returncode == 1
+    command = ("backfill", "2025-03-01T00:00Z", "2025-03-01T01:00Z")
+    result = shell(place, *command, STREAMING_ASSETS_SONGS_SOURCE=str(source))
+    assert result.exit_code == 1
     assert f"backfill: reference__songs: {source}" in result.stderr
     assert "line 1, 4 columns instead of 5 or 6" in result.stderr
 
@@ -134,15 +146,9 @@ def test_a_bad_reference_source_ends_the_backfill_with_its_name(place: Place) ->
     ],
 )
 def test_a_range_that_is_none_is_refused_before_anything_is_done(
-    place: Place, monkeypatch: pytest.MonkeyPatch, start: str, end: str, message: str
+    place: Place, start: str, end: str, message: str
 ) -> None:
-    monkeypatch.setenv("STREAMING_ASSETS_HOME", str(place.settings.home))
-    monkeypatch.delenv("STREAMING_ASSETS_FIRST_HOUR", raising=False)
-    get_settings.cache_clear()
-    try:
-        result = CliRunner().invoke(app, ["backfill", start, end])
-    finally:
-        get_settings.cache_clear()
+    result = shell(place, "backfill", start, end)
     assert result.exit_code == 2
     assert result.stderr.startswith("backfill: ")
     assert message in result.stderr
@@ -151,17 +157,15 @@ def test_a_range_that_is_none_is_refused_before_anything_is_done(
 
 @pytest.mark.parametrize("command", [["backfill", "2025-03-01T00:00Z", "2025-03-01T01:00Z"], ["reconcile"]])
 def test_on_a_warehouse_without_a_lock_only_dagsters_queue_may_write(
-    place: Place, monkeypatch: pytest.MonkeyPatch, command: list[str]
+    place: Place, command: list[str]
 ) -> None:
-    monkeypatch.setenv("STREAMING_ASSETS_HOME", str(place.settings.home))
-    monkeypatch.setenv("STREAMING_ASSETS_TARGET", "gcp")
-    monkeypatch.setenv("STREAMING_ASSETS_GCP_PROJECT", "a-project")
-    monkeypatch.setenv("STREAMING_ASSETS_LAKE_URL", "gs://a-bucket")
-    get_settings.cache_clear()
-    try:
-        result = CliRunner().invoke(app, command)
-    finally:
-        get_settings.cache_clear()
+    result = shell(
+        place,
+        *command,
+        STREAMING_ASSETS_TARGET="gcp",
+        STREAMING_ASSETS_GCP_PROJECT="a-project",
+        STREAMING_ASSETS_LAKE_URL="gs://a-bucket",
+    )
     assert result.exit_code == 2
     assert result.stderr == (
         f"{command[0]}: bigquery is written by runs of Dagster's queue alone: launch the hours from Dagster's pages\n"

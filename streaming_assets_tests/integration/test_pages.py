@@ -220,9 +220,10 @@ class Pages(DagsterSystem):
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+def pages(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Iterator[Pages]:
     pages = Pages(tmp_path_factory.mktemp("pages"))
     try:
+        pages.place.put_parsed(parsed_project)
         pages.start()
         yield pages
     finally:
