@@ -13,6 +13,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from streaming_assets.published.analytics import DATABASE
 from streaming_assets_tests.graph import Graph, failures, hour, info, listen
 
 pytestmark = pytest.mark.integration
@@ -36,6 +37,23 @@ while True:
     except duckdb.IOException:
         pass
     time.sleep(0.1)
+"""
+# Somebody who asks what is published, in whole snapshots: number, listens, listens of the day's mart.
+ANALYST = """
+import sys, time, duckdb
+seen = None
+print("reads", flush=True)
+while True:
+    with duckdb.connect(sys.argv[1], read_only=True) as connection:
+        told = connection.execute('''
+            select snapshot.snapshot, (select count(*) from fact_listen_events),
+                   (select sum(streams)::bigint from mart_daily_song_streams where state_code = 'ALL')
+            from snapshot
+        ''').fetchone()
+    if told != seen:
+        print(*told, flush=True)
+    seen = told
+    time.sleep(0.02)
 """
 
 
@@ -108,9 +126,22 @@ def test_a_run_opens_the_file_once_a_step(graph: Graph, opened: list[str]) -> No
 
 
 def test_polling_readers_do_not_stop_a_run(graph: Graph) -> None:
-    with reader(graph.warehouse.path, POLLER):
-        begun = time.monotonic()
-        result = graph.run(1, 2)
-        took = time.monotonic() - begun
-    assert result.success, failures(result)
+    """Neither of the warehouse file nor of what is published; of that they see whole snapshots alone."""
+    known = {1: 1}  # listens by snapshot
+    with reader(graph.settings.published_dir / DATABASE, ANALYST) as analyst:
+        with reader(graph.warehouse.path, POLLER):
+            begun = time.monotonic()
+            results = [graph.run(1, 2)]
+            took = time.monotonic() - begun
+        known[2] = 2
+        results.append(graph.run(0, 3))
+        known[3] = 3
+        for result in results:
+            assert result.success, failures(result)
+        time.sleep(0.5)
+        assert analyst.poll() is None, "it had an error"
+        analyst.kill()
+        assert analyst.stdout is not None
+        seen = [tuple(map(int, line.split())) for line in analyst.stdout.read().decode().splitlines()]
+    assert seen == [(snapshot, listens, listens) for snapshot, listens in known.items()]
     print(f"a run with a poller beside it: {took:.1f} s")
