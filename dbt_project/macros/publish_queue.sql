@@ -2,7 +2,8 @@
     What a model's YAML says under `config: meta:`, and what follows from it:
 
         day: event_date            the column of the day, by which a mart's rows are replaced, and files published
-        days: session_days         of a table: the macro that gives the days which a run's hours concern
+        days: session_days         of a table: the macro that gives the days which a run's hours concern, or the staging
+                                   model whose events' days these are
         publish: {grain: [level]}  that the snapshot has it, and what names a row of a day (streaming_assets/published/)
 
     The post-hooks of facts and marts queue the days that the snapshot must take over. They are queued with the rows
@@ -24,6 +25,7 @@
 {% macro mart_days() %}
     {%- set name = said('days') -%}
     {% if not name %}{{ return(none) }}{% endif %}
+    {% if name.startswith('stg_') %}{{ return(event_days(name)) }}{% endif %}
     {% if name not in context %}
         {{ exceptions.raise_compiler_error(
             this.identifier ~ ': meta.days names no macro: ' ~ name ~ '; see macros/window.sql'

@@ -57,7 +57,7 @@ def place_database(folder: Path, manifest: Manifest, tables: Collection[Publishe
                 for statement in _statements(folder.resolve(), manifest, tables):
                     connection.execute(statement)
                 connection.commit()
-        except duckdb.IOException as error:
+        except duckdb.Error as error:  # of a full disk it tells by one error or another
             raise OSError(str(error)) from error
         incoming.chmod(0o444)  # opened for writing it would be closed to all others
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 from itertools import pairwise
 
+import duckdb
 import pytest
 
 from streaming_assets_tests.docs.project_copy import ProjectCopy, read_page
@@ -57,6 +58,12 @@ def test_the_hours_can_be_run_again(project: ProjectCopy) -> None:
     before = project.rows("select * from fact_logins order by all")
     project.shell("streaming-assets backfill 2025-04-01T06:00Z 2025-04-01T08:00Z")
     assert project.rows("select * from fact_logins order by all") == before
+
+
+def test_readers_have_what_the_warehouse_has(project: ProjectCopy) -> None:
+    folder = project.root / ".local" / "published" / "fact_logins"
+    published = duckdb.sql(f"select count(*), count(distinct event_id) from '{folder}/*.parquet'").fetchall()
+    assert published == project.rows("select count(*), count(distinct event_id) from fact_logins")
 
 
 def test_its_lineage_is_connected(project: ProjectCopy) -> None:

@@ -1,6 +1,7 @@
 """The database of the snapshot: what whoever opens it sees, and that it stops nobody."""
 
 import json
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -11,7 +12,7 @@ import duckdb
 import pytest
 
 from streaming_assets.published.analytics import DATABASE
-from streaming_assets.published.manifest import Manifest
+from streaming_assets.published.manifest import Manifest, SnapshotError
 from streaming_assets.testing.publishing import tables
 from streaming_assets_tests.published.marts import FIRST, REVENUE, SECOND, STREAMS, Marts
 
@@ -94,6 +95,18 @@ def test_what_a_killed_publication_left_goes_and_what_a_reader_has_open_stays(ma
     spilt.mkdir()
     marts.publish()
     assert {path.name for path in marts.folder.glob(f"{DATABASE}*")} == {DATABASE, spilt.name}
+
+
+def test_where_it_cannot_be_placed_the_former_snapshot_stays_and_the_days_wait(marts: Marts) -> None:
+    marts.publish()
+    former = Manifest.read(marts.folder)
+    (marts.folder / DATABASE).unlink()
+    (marts.folder / DATABASE).mkdir()
+    marts.queue(REVENUE, FIRST)
+    with pytest.raises(SnapshotError, match=f"can't publish to {re.escape(str(marts.folder))}: .*directory"):
+        marts.publish()
+    assert Manifest.read(marts.folder) == former
+    assert marts.warehouse.queued_days() == {REVENUE: [FIRST]}
 
 
 def test_a_folder_that_was_moved_is_read_from_the_next_publication_on(marts: Marts) -> None:
