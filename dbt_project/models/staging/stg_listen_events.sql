@@ -7,12 +7,8 @@
     cluster_by=['user_id']
 ) }}
 
-with keyed as (
-    select
-        *,
-        {{ event_key('listen_events') }} as event_id
-    from {{ ref('base_listen_events') }}
-    where disposition = 'staged'
+with events as (
+    {{ folded_rows('listen_events', ref('base_listen_events')) }}
 )
 
 select
@@ -32,6 +28,5 @@ select
     stream_epoch,
     kafka_partition,
     kafka_offset,
-    {{ copies() }} as copies
-from keyed
-{{ first_copy('listen_events') }}
+    copies
+from events

@@ -7,12 +7,8 @@
     cluster_by=['event_datetime']
 ) }}
 
-with keyed as (
-    select
-        *,
-        {{ event_key('page_view_events') }} as event_id
-    from {{ ref('base_page_view_events') }}
-    where disposition = 'staged'
+with events as (
+    {{ folded_rows('page_view_events', ref('base_page_view_events')) }}
 )
 
 select
@@ -32,6 +28,5 @@ select
     stream_epoch,
     kafka_partition,
     kafka_offset,
-    {{ copies() }} as copies
-from keyed
-{{ first_copy('page_view_events') }}
+    copies
+from events

@@ -6,12 +6,8 @@
     cluster_by=['user_id']
 ) }}
 
-with keyed as (
-    select
-        *,
-        {{ event_key('status_change_events') }} as event_id
-    from {{ ref('base_status_change_events') }}
-    where disposition = 'staged'
+with events as (
+    {{ folded_rows('status_change_events', ref('base_status_change_events')) }}
 )
 
 select
@@ -25,6 +21,5 @@ select
     stream_epoch,
     kafka_partition,
     kafka_offset,
-    {{ copies() }} as copies
-from keyed
-{{ first_copy('status_change_events') }}
+    copies
+from events

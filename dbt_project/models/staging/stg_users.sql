@@ -7,12 +7,8 @@
 ) }}
 
 -- One row a user and ingestion hour, the first in it: the source repeats a user's record.
-with keyed as (
-    select
-        *,
-        {{ event_key('user_info') }} as event_id
-    from {{ ref('base_user_info') }}
-    where disposition = 'staged'
+with events as (
+    {{ folded_rows('user_info', ref('base_user_info'), ['user_id'], 'ts, ') }}
 )
 
 select
@@ -28,6 +24,5 @@ select
     stream_epoch,
     kafka_partition,
     kafka_offset,
-    {{ copies('user_id') }} as copies
-from keyed
-{{ first_copy('user_info', 'user_id', 'ts, ') }}
+    copies
+from events
