@@ -13,15 +13,16 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
-from dagster import AssetCheckKey
+from dagster import AssetCheckEvaluation, AssetCheckKey
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as _Status
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage, SqlEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import SQLITE_EVENT_LOG_FILENAME
@@ -85,30 +86,73 @@ class BatchedWrites(SqlEventLogStorage):
                 self._store_asset_event_tags(connection, *zip(*of_assets, strict=True))
             for event, row_id in _newest(of_assets):
                 self._store_asset_event(connection, event, row_id)
-            for event, row_id in stored:
-                if event.dagster_event_type in ASSET_CHECK_EVENTS:
-                    self.store_asset_check_event(event, row_id)
+            of_checks = [item for item in stored if item[0].dagster_event_type in ASSET_CHECK_EVENTS]
+            for _, alike in groupby(of_checks, lambda item: _said(item[0])):
+                first, *others = alike
+                self.store_asset_check_event(*first)
+                if others:
+                    self._store_verdicts(connection, others)
 
     def _insert(self, connection: Connection, events: Sequence[EventLogEntry]) -> Sequence[int]:
         table = SqlEventLogStorageTable
         insert = table.insert().returning(table.c.id, sort_by_parameter_order=True)
         return connection.execute(insert, [self._event_to_row(event) for event in events]).scalars().all()
 
+    def _store_verdicts(self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]) -> None:
+        """Add what a check says in one run of further hours, at once; the base class asks and adds for each.
+
+        An hour that the run judged before is left to the base class, which changes its row.
+        """
+        rows, first = AssetCheckExecutionsTable.c, stored[0][0]
+        key = first.get_dagster_event().asset_check_evaluation_data.asset_check_key
+        of_the_run = sa.select(rows.partition).where(
+            rows.asset_key == key.asset_key.to_string(),
+            rows.check_name == key.name,
+            rows.run_id == first.run_id,
+        )
+        judged = {None, *connection.execute(of_the_run).scalars()}
+        new, again = [], []
+        for event, row_id in stored:
+            verdict = event.get_dagster_event().asset_check_evaluation_data
+            if verdict.partition in judged:
+                again.append((event, row_id))
+                continue
+            judged.add(verdict.partition)
+            found = _Status.SUCCEEDED if verdict.passed else _Status.FAILED
+            target = verdict.target_materialization_data
+            row = self._check_row(event, verdict, verdict.partition, found, row_id)
+            new.append(row | {"materialization_event_storage_id": target.storage_id if target else None})
+        if new:
+            connection.execute(AssetCheckExecutionsTable.insert(), new)
+        for event, row_id in again:
+            self.store_asset_check_event(event, row_id)
+
+    def _check_row(
+        self,
+        event: EventLogEntry,
+        of_check: Any,  # what is planned, or a verdict
+        partition: str | None,
+        status: _Status,
+        event_id: int | None,
+    ) -> dict[str, Any]:
+        return {
+            "asset_key": of_check.asset_key.to_string(),
+            "check_name": of_check.check_name,
+            "partition": partition,
+            "run_id": event.run_id,
+            "execution_status": status.value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),
+            "evaluation_event_storage_id": event_id,
+        }
+
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
         # The base class writes a row for each partition of the run, whether or not the check has any: for a year of
         # hours 8,760 copies of each check's event. A run plans a check once; its first verdict takes the row over.
         planned = event.get_dagster_event().asset_check_planned_data
         partitions = [*planned.partitions_subset.get_partition_keys()] if planned.partitions_subset else []
-        row = {
-            "asset_key": planned.asset_key.to_string(),
-            "check_name": planned.check_name,
-            "partition": partitions[0] if len(partitions) == 1 else None,
-            "run_id": event.run_id,
-            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
-            "evaluation_event": serialize_value(event),
-            "evaluation_event_timestamp": self._event_insert_timestamp(event),
-            "evaluation_event_storage_id": event_id,
-        }
+        partition = partitions[0] if len(partitions) == 1 else None
+        row = self._check_row(event, planned, partition, _Status.PLANNED, event_id)
         with self.index_connection() as connection:
             connection.execute(AssetCheckExecutionsTable.insert(), row)
 
@@ -126,7 +170,7 @@ class BatchedWrites(SqlEventLogStorage):
                         rows.asset_key == evaluation.asset_key.to_string(),
                         rows.check_name == evaluation.check_name,
                         rows.run_id == event.run_id,
-                        rows.execution_status == AssetCheckExecutionRecordStatus.PLANNED.value,
+                        rows.execution_status == _Status.PLANNED.value,
                     )
                     .values(partition=evaluation.partition)
                 )
@@ -221,6 +265,14 @@ def _asset_event(event: EventLogEntry) -> bool:
         and event.dagster_event.event_type in ASSET_EVENTS
         and event.dagster_event.asset_key is not None
     )
+
+
+def _said(event: EventLogEntry) -> tuple:
+    """What verdicts have in common that one check of one run gives; of any other event nothing but itself."""
+    data = event.get_dagster_event().event_specific_data
+    if event.run_id and isinstance(data, AssetCheckEvaluation):
+        return event.run_id, data.asset_check_key
+    return (id(event),)
 
 
 def _newest(events: Sequence[tuple[EventLogEntry, int]]) -> list[tuple[EventLogEntry, int]]:

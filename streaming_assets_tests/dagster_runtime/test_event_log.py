@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
-from dagster._core.events import DagsterEventType
+from dagster._core.events import DagsterEvent, DagsterEventType
 
 from streaming_assets.dagster_runtime.event_log import BatchedSqliteEventLogStorage
 from streaming_assets_tests.dagster_runtime import event_log_graph as graph
@@ -123,6 +123,42 @@ def test_a_check_of_a_range_is_planned_once(home: str) -> None:
         check = dg.AssetCheckKey(dg.AssetKey("last"), "of_the_whole")
         (record,) = instance.event_log_storage.get_asset_check_execution_history(check, limit=1)
         assert (record.status.value, record.partition) == ("PLANNED", None)
+
+
+def test_verdicts_of_a_batch_are_those_of_one_by_one(tmp_path: Path) -> None:
+    """Of each hour the run's last word, though an hour is judged twice within a batch and again in the next."""
+    said = [[(0, True), (1, True), (1, False), (2, True), (3, True)], [(2, False), (4, False), (0, True)]]
+    check = dg.AssetCheckKey(dg.AssetKey("first"), "of_each_hour")
+    found = []
+    for size in (1, 5):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        with dg.DagsterInstance.from_config(make_home(folder / "home", batched_sqlite(folder))) as instance:
+            log = instance.event_log_storage
+            assert graph.ranged_run(instance, 0, 5)
+            run_id = instance.get_runs()[0].run_id
+            for batch in said:
+                events = [_verdict(run_id, check, graph.KEYS[hour], passed) for hour, passed in batch]
+                for first in range(0, len(events), size):
+                    log.store_event_batch(events[first : first + size])
+            records = log.get_asset_check_execution_history(check, limit=100)
+            found.append(sorted((str(r.partition), r.status.value, r.run_id == run_id) for r in records))
+    assert found[0] == found[1]
+    assert [status for partition, status, _ in found[0] if partition != "None"] == [
+        "SUCCEEDED",
+        "FAILED",
+        "FAILED",
+        "SUCCEEDED",
+        "FAILED",
+    ]
+
+
+def _verdict(run_id: str, check: dg.AssetCheckKey, hour: str, passed: bool) -> dg.EventLogEntry:
+    evaluation = dg.AssetCheckEvaluation(check.asset_key, check.name, passed, {}, partition=hour)
+    event = DagsterEvent(
+        DagsterEventType.ASSET_CHECK_EVALUATION.value, "hourly", event_specific_data=evaluation
+    )
+    return dg.EventLogEntry(None, logging.INFO, "", run_id, time.time(), dagster_event=event)
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
