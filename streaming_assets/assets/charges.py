@@ -26,15 +26,15 @@ def by_model(costs: Mapping[str, Cost], manifest: Mapping[str, Any]) -> dict[str
         if node["resource_type"] == "model":
             for read in node["depends_on"]["nodes"]:
                 readers.get(read, []).append(key)
-    borne: dict[str, Cost] = {}
+    charged: dict[str, Cost] = {}
 
     def lay(key: str, billed: float, slot_ms: float) -> None:
         node = nodes[key]
         if node["resource_type"] == "test":
             lay(_tested(node), billed, slot_ms)
         elif node["config"]["materialized"] != "ephemeral":
-            before = borne.get(node["name"], Cost(0, 0))
-            borne[node["name"]] = Cost(before.bytes_billed + billed, before.slot_ms + slot_ms)
+            before = charged.get(node["name"], Cost(0, 0))
+            charged[node["name"]] = Cost(before.bytes_billed + billed, before.slot_ms + slot_ms)
         else:
             for reader in readers[key]:
                 lay(reader, billed / len(readers[key]), slot_ms / len(readers[key]))
@@ -43,7 +43,7 @@ def by_model(costs: Mapping[str, Cost], manifest: Mapping[str, Any]) -> dict[str
         cost = costs.get(_label(node["name"]))
         if cost and node["resource_type"] in ("model", "test"):
             lay(key, cost.bytes_billed, cost.slot_ms)
-    return borne
+    return charged
 
 
 def metadata(cost: Cost, hours: int, usd_per_tib: float) -> dict[str, float]:

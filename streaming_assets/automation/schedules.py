@@ -65,7 +65,7 @@ def build_reference_schedule() -> dg.ScheduleDefinition:
     )
 
 
-def tell(say: Callable[[str], None], found: Comparison) -> None:
+def tell(log: Callable[[str], None], found: Comparison) -> None:
     """Say what a comparison found that no run will put right."""
     for what, things in (
         ("No event objects, so not read", found.strays),
@@ -83,7 +83,7 @@ def tell(say: Callable[[str], None], found: Comparison) -> None:
         if things:
             shown = ", ".join(things[:20])
             more = f" and {len(things) - 20} more" if len(things) > 20 else ""
-            say(f"{what}: {shown}{more}")
+            log(f"{what}: {shown}{more}")
 
 
 def _named(key: TopicHour) -> str:

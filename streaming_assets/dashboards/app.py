@@ -180,4 +180,4 @@ def _on_error(error: Exception) -> None:
     else:
         log.exception("a callback failed", exc_info=error)
         message = "The log of the dashboards says why. Try again, or reload the page."
-    dash.set_props("failure", {"children": shell.hiccup(message)})
+    dash.set_props("failure", {"children": shell.failure_notice(message)})

@@ -121,7 +121,7 @@ def not_found(path: str) -> html.Div:
     )
 
 
-def hiccup(message: str) -> html.Div:
+def failure_notice(message: str) -> html.Div:
     """Told above a page when a change of filters failed; the page keeps what it showed."""
     return html.Div(
         [parts.icon("warning"), html.P([html.Strong("This could not be shown. "), message])],

@@ -84,23 +84,23 @@ def _run(settings: Settings, scratch: str) -> int:
     }
     if not state.has_history:
         state.save(path)  # broken off and begun again an hour later, it must be the same simulation
-        state = make_history(state, settings, environment, _say)
+        state = make_history(state, settings, environment, _echo)
         state.save(path)
     planned = services(settings, state.start, state.alive_until)
-    _say(
+    _echo(
         f"Starting {', '.join(service.name for service in planned)}; what they say is in {settings.logs_dir}"
     )
     stop = threading.Event()
     threading.Thread(target=_beat, args=(state, path, stop), daemon=True).start()
     threading.Thread(target=_announce, args=(settings, planned, stop), daemon=True).start()
-    threading.Thread(target=keep_loaded, args=(settings, stop, _say), daemon=True).start()
+    threading.Thread(target=keep_loaded, args=(settings, stop, _echo), daemon=True).start()
     try:
-        return ServiceManager(settings.logs_dir, environment, _say).run(planned)
+        return ServiceManager(settings.logs_dir, environment, _echo).run(planned)
     finally:
         stop.set()
 
 
-def _say(line: str) -> None:
+def _echo(line: str) -> None:
     print(line, flush=True)
 
 
@@ -123,10 +123,10 @@ def _announce(settings: Settings, planned: list[Service], stop: threading.Event)
         if waiting and time.monotonic() - told >= PATIENCE_SECONDS:
             told = time.monotonic()
             names = " and ".join(service.name for service in waiting)
-            _say(f"Waiting for {names}: {told - begun:.0f} s")
+            _echo(f"Waiting for {names}: {told - begun:.0f} s")
     if not stop.is_set():
         lines = [f"  {service.name:<12} http://{settings.bind_host}:{service.port}" for service in listening]
-        _say("\n".join(["", "Ready. Ctrl-C ends all of it.", *lines, ""]))
+        _echo("\n".join(["", "Ready. Ctrl-C ends all of it.", *lines, ""]))
 
 
 def _answers(settings: Settings, service: Service) -> bool:

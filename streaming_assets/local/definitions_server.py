@@ -26,7 +26,7 @@ _RELOAD = (
 )
 
 
-def keep_loaded(settings: Settings, stop: threading.Event, say: Callable[[str], object]) -> None:
+def keep_loaded(settings: Settings, stop: threading.Event, echo: Callable[[str], object]) -> None:
     """Until `stop`, reload definitions whose process is gone, as the button Reload does; `say` tells of it.
 
     Definitions that can't be loaded for a fault of their own are left alone: their page says why.
@@ -36,7 +36,7 @@ def keep_loaded(settings: Settings, stop: threading.Event, say: Callable[[str], 
         try:
             gone = unreachable(_ask(settings, _LOCATIONS))
             for name in gone & before:  # at the second sight: a starved one may just answer late
-                say(f"The process with the definitions of {name} is gone; they are loaded again")
+                echo(f"The process with the definitions of {name} is gone; they are loaded again")
                 _ask(settings, _RELOAD, name=name)
             before = gone - before
         except (OSError, ValueError):  # the web server is not up yet, or not any more

@@ -33,7 +33,7 @@ def first_state(settings: Settings, now: datetime) -> LocalState:
 
 
 def make_history(
-    state: LocalState, settings: Settings, environment: Mapping[str, str], say: Callable[[str], None]
+    state: LocalState, settings: Settings, environment: Mapping[str, str], echo: Callable[[str], None]
 ) -> LocalState:
     """Simulate from `state.start` until now, and materialise those hours.
 
@@ -44,12 +44,12 @@ def make_history(
         HistoryFailed: a command failed. A later start makes the same history again.
     """
     now = datetime.now(UTC).replace(microsecond=0)
-    say(f"First start: {_length(now - state.start)} of history, from {state.start:%Y-%m-%d %H:%M} UTC on")
+    echo(f"First start: {_length(now - state.start)} of history, from {state.start:%Y-%m-%d %H:%M} UTC on")
     simulate, backfill = history_commands(settings, state.start, now, floor_hour(now) + HOUR)
     if _ended(subprocess.Popen(simulate, env=dict(environment), cwd=PROJECT_ROOT, start_new_session=True)):
         raise HistoryFailed(f"`{shlex.join(simulate)}` failed, see above")
     hours = (floor_hour(now) + HOUR - state.start) // HOUR
-    _materialise(backfill, f"Tables of {hours:,} hours", settings, environment, say)
+    _materialise(backfill, f"Tables of {hours:,} hours", settings, environment, echo)
     return replace(state, alive_until=now)
 
 
@@ -58,7 +58,7 @@ def _materialise(
     what: str,
     settings: Settings,
     environment: Mapping[str, str],
-    say: Callable[[str], None],
+    echo: Callable[[str], None],
 ) -> None:
     journal = Journal(settings.logs_dir, "history")
     process = subprocess.Popen(
@@ -74,9 +74,9 @@ def _materialise(
     ended = threading.Event()
 
     def tell() -> None:
-        say(f"{what} ...")
+        echo(f"{what} ...")
         while not ended.wait(SILENCE_SECONDS):
-            say(f"{what}: {time.monotonic() - begun:.0f} s")
+            echo(f"{what}: {time.monotonic() - begun:.0f} s")
 
     telling = threading.Thread(target=tell, daemon=True)
     telling.start()
@@ -85,7 +85,7 @@ def _materialise(
             line = raw.decode(errors="replace")
             journal.add(line, datetime.now())
             if found := _RUN_LINE.match(line.rstrip()):
-                say(f"{what}: {found['rest']}")
+                echo(f"{what}: {found['rest']}")
         failed = _ended(process)
     finally:
         ended.set()
@@ -95,7 +95,7 @@ def _materialise(
     if failed:
         said = "\n".join(f"    {line}" for line in journal.last)
         raise HistoryFailed(f"`{shlex.join(command)}` failed:\n{said}\nAll of its output: {journal.path}")
-    say(f"{what}: done in {time.monotonic() - begun:.0f} s")
+    echo(f"{what}: done in {time.monotonic() - begun:.0f} s")
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:

@@ -35,11 +35,11 @@ class ServiceManager:
     Args:
         folder: where the files are.
         environment: of the services.
-        say: prints a line on the console.
+        echo: prints a line on the console.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
-        self._folder, self._environment, self._say = folder, environment, say
+    def __init__(self, folder: Path, environment: Mapping[str, str], echo: Callable[[str], None]) -> None:
+        self._folder, self._environment, self._echo = folder, environment, echo
         self._happened: queue.SimpleQueue[_Running | signal.Signals] = queue.SimpleQueue()
         self._running: list[_Running] = []
         self._ending = False
@@ -56,7 +56,7 @@ class ServiceManager:
                     self._start(service)
                 first = self._happened.get()
                 if isinstance(first, signal.Signals):
-                    self._say(f"{first.name} received: ending all of it")
+                    self._echo(f"{first.name} received: ending all of it")
                     return 0
                 self._tell_end(first)
                 return abs(first.process.returncode) or 1
@@ -87,7 +87,7 @@ class ServiceManager:
             shown = journal.add(line.decode(errors="replace"), datetime.now())
             if not self._ending:  # processes that are ended complain of each other's end
                 for text in shown:
-                    self._say(f"{service.name}: {text}  [{journal.path}]")
+                    self._echo(f"{service.name}: {text}  [{journal.path}]")
 
     def _wait(self, running: _Running) -> None:
         # Its output may stay open for longer, in processes that it started.
@@ -98,10 +98,10 @@ class ServiceManager:
         ended.reader.join(1)
         status = ended.process.returncode
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        self._say(f"{ended.service.name} {how}, so all is ended (the next start goes on). Its last lines:")
+        self._echo(f"{ended.service.name} {how}, so all is ended (the next start goes on). Its last lines:")
         for line in list(ended.journal.last):
-            self._say(f"    {line}")
-        self._say(f"All of its output: {ended.journal.path}")
+            self._echo(f"    {line}")
+        self._echo(f"All of its output: {ended.journal.path}")
 
     def _end_all(self) -> None:
         for running in self._running:

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
-from streaming_assets.simulator.mailbox import Inbox
+from streaming_assets.simulator.exchange import Inbox
 from streaming_assets.simulator.simulation import Batch, Plan, Share
 from streaming_assets.simulator.worker import Links, Task, serve
 from streaming_assets.simulator.writers import Deputy

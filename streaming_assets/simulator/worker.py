@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from streaming_assets.simulator.mailbox import Inbox, Outbox
+from streaming_assets.simulator.exchange import Inbox, Outbox
 from streaming_assets.simulator.simulation import Plan, Share
 from streaming_assets.simulator.writers import Deputy
 
@@ -26,7 +26,7 @@ class Task:
     Attributes:
         processes: how many there are.
         ahead: how many windows the parent may have ordered and not received.
-        folder: where the processes' mailboxes are.
+        folder: where the processes' exchanges are.
         deputy: makes the writer that they write by, each in its turn; without one the parent gets the lines.
     """
 

@@ -34,8 +34,8 @@ from streaming_assets.warehouses.tables import (
 )
 from streaming_assets.warehouses.warehouse import (
     Cost,
+    Log,
     QueryFailed,
-    Tell,
     Warehouse,
     WarehouseOutdated,
     in_span,
@@ -165,17 +165,17 @@ class BigQueryWarehouse(Warehouse):
     def note_generations(self, objects: Iterable[InventoryRow]) -> None:
         """A bucket's listing tells contents, so none is read for it."""
 
-    def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
+    def create_event_table(self, event_type: EventType, lake: Lake, log: Log) -> None:
         """BigQuery can't read partitions of a prefix that holds no object, so there is always an empty one."""
         wanted = event_table(self._external.table(event_type.external_table or ""), event_type, lake)
-        if self._alter(wanted, tell):
+        if self._alter(wanted, log):
             lake.write_if_absent(placeholder(event_type.topic), _EMPTY)
 
-    def create_reference_table(self, name: str, lake: Lake, file: str, tell: Tell) -> bool:
+    def create_reference_table(self, name: str, lake: Lake, file: str, log: Log) -> bool:
         folder = file.rpartition("/")[0] + "/"
         found = any(listed.name == file for listed in lake.list(folder, start=file))
         place = self._external.table(name)
-        self._alter(reference_table(place, lake.uri(file)) if found else empty_reference_table(place), tell)
+        self._alter(reference_table(place, lake.uri(file)) if found else empty_reference_table(place), log)
         return found
 
     def count_reference(self, name: str) -> int:
@@ -217,7 +217,7 @@ class BigQueryWarehouse(Warehouse):
                     raise
                 return None
 
-    def _alter(self, wanted: bigquery.Table, tell: Tell) -> bool:
+    def _alter(self, wanted: bigquery.Table, log: Log) -> bool:
         """Make a table what it should be, saying how it differs before it is touched; whether anything was done."""
         found = self._find(wanted.reference)
         with self._explained():
@@ -227,7 +227,7 @@ class BigQueryWarehouse(Warehouse):
             drift = differences(found, wanted)
             if not drift:
                 return False
-            tell(f"{wanted.table_id} is altered: {'; '.join(drift)}")
+            log(f"{wanted.table_id} is altered: {'; '.join(drift)}")
             if must_be_made_anew(found, wanted):
                 self._client.delete_table(found)
                 self._client.create_table(wanted)

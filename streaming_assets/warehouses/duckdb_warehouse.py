@@ -29,7 +29,7 @@ from streaming_assets.warehouses.tables import (
     view_columns,
 )
 from streaming_assets.warehouses.waiting import Wait, described, holder_of
-from streaming_assets.warehouses.warehouse import QueryFailed, Tell, Warehouse, WarehouseOutdated
+from streaming_assets.warehouses.warehouse import Log, QueryFailed, Warehouse, WarehouseOutdated
 
 # Below a topic's folder. A stray's folder must not match: one whose name is no hour would make the view unreadable.
 _DIGIT = "[0-9]"
@@ -193,7 +193,7 @@ class DuckDbWarehouse(Warehouse):
                 " where held.topic = noted.topic and held.object_name = noted.object_name"
             )
 
-    def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
+    def create_event_table(self, event_type: EventType, lake: Lake, log: Log) -> None:
         """A view; none yet while the topic has no object, since DuckDB can't make one over nothing."""
         columns, values = view_columns(event_type)
         name = event_type.external_table or ""
@@ -214,11 +214,11 @@ class DuckDbWarehouse(Warehouse):
             if not connection.execute(f"select 1 from glob({objects}) limit 1").fetchone():
                 return
             if found:
-                tell(f"{name}: the view is of another version or folder, and is made anew")
+                log(f"{name}: the view is of another version or folder, and is made anew")
             connection.execute(f"create or replace view {name} as {body}")
             connection.execute(f"comment on view {name} is '{digest}'")
 
-    def create_reference_table(self, name: str, lake: Lake, file: str, tell: Tell) -> bool:
+    def create_reference_table(self, name: str, lake: Lake, file: str, log: Log) -> bool:
         """A view, cheap to make anew each time."""
         folder = file.rpartition("/")[0] + "/"
         found = any(listed.name == file for listed in lake.list(folder, start=file))

@@ -17,7 +17,7 @@ from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
 from streaming_assets.warehouses.tables import literal
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class WarehouseLocked(Exception):
@@ -129,11 +129,11 @@ class Warehouse(ABC):
         """Replace the inventory of the hours in `span`, all topics, in one act."""
 
     @abstractmethod
-    def create_event_table(self, event_type: EventType, lake: Lake, tell: Tell) -> None:
+    def create_event_table(self, event_type: EventType, lake: Lake, log: Log) -> None:
         """Make or alter the external table of a topic, every field as text; `tell` hears first what will change."""
 
     @abstractmethod
-    def create_reference_table(self, name: str, lake: Lake, file: str, tell: Tell) -> bool:
+    def create_reference_table(self, name: str, lake: Lake, file: str, log: Log) -> bool:
         """Make or alter the external table of a reference file, an empty one without the file.
 
         Returns:

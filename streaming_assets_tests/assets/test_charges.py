@@ -49,9 +49,9 @@ def test_nothing_of_the_project_costs_without_a_bearer(parsed_project: Path) -> 
         n["name"].lower()[:63] for n in manifest["nodes"].values() if n["resource_type"] in ("model", "test")
     }
     assert len(names) == len(kept), "BigQuery's labels are cut, and must still tell nodes apart"
-    borne = by_model({name: Cost(1000, 10) for name in names}, manifest)
-    assert sum(cost.bytes_billed for cost in borne.values()) == pytest.approx(1000 * len(kept))
-    assert not any(name.startswith(("base_", "int_")) for name in borne)
+    charged = by_model({name: Cost(1000, 10) for name in names}, manifest)
+    assert sum(cost.bytes_billed for cost in charged.values()) == pytest.approx(1000 * len(kept))
+    assert not any(name.startswith(("base_", "int_")) for name in charged)
 
 
 def test_an_hour_bears_its_part() -> None:

@@ -189,13 +189,13 @@ class System:
     def unfinished(self) -> list[dg.DagsterRun]:
         return list(self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)))
 
-    def settle(self, say: Callable[[str], object]) -> None:
+    def settle(self, echo: Callable[[str], object]) -> None:
         """Wait until the sink has written all that the broker has, and no run is left."""
         since = datetime.now(UTC) + timedelta(
             seconds=3
         )  # by then the sink has asked the broker how far it is
         wait_until(lambda: self._sink_is_done(since), "the sink has caught up", PATIENCE_SECONDS, every=0.5)
-        say("the sink has caught up")
+        echo("the sink has caught up")
         quiet_since = begun = time.monotonic()
         # The sensor looks every few seconds; no run for some of its looks is the end.
         while quiet_since + 4 * self.settings.sensor_interval_seconds > time.monotonic():
@@ -205,7 +205,7 @@ class System:
                     runs = ", ".join(f"{run.run_id} is {run.status.value}" for run in left)
                     raise RuntimeError(f"runs do not end by themselves: {runs}")
             time.sleep(0.5)
-        say("no run is left")
+        echo("no run is left")
 
     def stop(self) -> None:
         """End all that was started."""

@@ -22,7 +22,7 @@ OLDEST_JAVA = 17
 
 _DOWNLOAD_SECONDS = 1200
 
-Say = Callable[[str], None]
+Echo = Callable[[str], None]
 
 
 def java() -> str:
@@ -41,7 +41,7 @@ def java() -> str:
     return path
 
 
-def kafka_jars(downloads: Path, say: Say) -> Path:
+def kafka_jars(downloads: Path, echo: Echo) -> Path:
     """Folder of the jars that kafka/local/pom.xml names.
 
     Raises:
@@ -52,14 +52,14 @@ def kafka_jars(downloads: Path, say: Say) -> Path:
 
     def fetch(into: Path) -> None:
         maven = _program("mvn", "install Maven, once: its downloads are kept")
-        say("fetching Kafka with Maven (about 54 MB, once) ...")
+        echo("fetching Kafka with Maven (about 54 MB, once) ...")
         _run([maven, "--batch-mode", "--quiet", "--file", str(pom), "dependency:copy-dependencies",
               f"-DoutputDirectory={into}"])  # fmt: skip
 
     return _fetched(folder, fetch)
 
 
-def emulator(downloads: Path, say: Say) -> Path:
+def emulator(downloads: Path, echo: Echo) -> Path:
     """The GCS emulator's program.
 
     Raises:
@@ -69,7 +69,7 @@ def emulator(downloads: Path, say: Say) -> Path:
 
     def fetch(into: Path) -> None:
         go = _program("go", "install Go, once: what it builds is kept")
-        say("building the GCS emulator with Go (one to three minutes, once) ...")
+        echo("building the GCS emulator with Go (one to three minutes, once) ...")
         _run([go, "install", f"{EMULATOR_MODULE}@{EMULATOR_VERSION}"], GOBIN=str(into))
 
     return _fetched(folder, fetch) / "fake-gcs-server"

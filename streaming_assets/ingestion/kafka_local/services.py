@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from streaming_assets.ingestion import connect
 from streaming_assets.ingestion.kafka_local import KafkaLocalError, downloads
-from streaming_assets.ingestion.kafka_local.downloads import KAFKA_FILES, Say
+from streaming_assets.ingestion.kafka_local.downloads import KAFKA_FILES, Echo
 
 HOST = "127.0.0.1"
 BROKER, EMULATOR, WORKER = "broker", "emulator", "connect"
@@ -73,7 +73,7 @@ class Service:
         grace_seconds: how long it may take to end when asked.
     """
 
-    prepare: Callable[[Place, Ports, Say], Launch]
+    prepare: Callable[[Place, Ports, Echo], Launch]
     ready: Callable[[Place, Ports], bool]
     address: Callable[[Ports], str]
     needs: tuple[str, ...]
@@ -97,8 +97,8 @@ def worker_address(ports: Ports) -> str:
     return f"http://{HOST}:{ports[WORKER]}"
 
 
-def _prepare_broker(place: Place, ports: Ports, say: Say) -> Launch:
-    java, jars = downloads.java(), downloads.kafka_jars(place.downloads, say)
+def _prepare_broker(place: Place, ports: Ports, echo: Echo) -> Launch:
+    java, jars = downloads.java(), downloads.kafka_jars(place.downloads, echo)
     folder = place.home / "broker"
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -133,8 +133,8 @@ def _broker_ready(place: Place, ports: Ports) -> bool:
         return False
 
 
-def _prepare_emulator(place: Place, ports: Ports, say: Say) -> Launch:
-    program = downloads.emulator(place.downloads, say)
+def _prepare_emulator(place: Place, ports: Ports, echo: Echo) -> Launch:
+    program = downloads.emulator(place.downloads, echo)
     place.buckets.mkdir(parents=True, exist_ok=True)
     url = emulator_address(ports)
     listen = ["-scheme", "http", "-host", HOST, "-port", str(ports[EMULATOR])]
@@ -154,9 +154,9 @@ def _emulator_ready(place: Place, ports: Ports) -> bool:
     return _status(f"{buckets}/{place.bucket}") == 200
 
 
-def _prepare_worker(place: Place, ports: Ports, say: Say) -> Launch:
+def _prepare_worker(place: Place, ports: Ports, echo: Echo) -> Launch:
     plugin = downloads.sink_plugin(place.plugins)
-    java, jars = downloads.java(), downloads.kafka_jars(place.downloads, say)
+    java, jars = downloads.java(), downloads.kafka_jars(place.downloads, echo)
     settings = {
         "plugin.path": str(plugin.parent),
         "listeners": worker_address(ports),

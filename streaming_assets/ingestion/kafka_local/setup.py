@@ -6,7 +6,7 @@ from pathlib import Path
 from streaming_assets.ingestion import connect, topics
 from streaming_assets.ingestion.connect_rest import ConnectRest
 from streaming_assets.ingestion.kafka_local import KafkaLocalError
-from streaming_assets.ingestion.kafka_local.downloads import Say
+from streaming_assets.ingestion.kafka_local.downloads import Echo
 from streaming_assets.ingestion.kafka_local.services import BROKER, EMULATOR, WORKER, Place
 from streaming_assets.ingestion.kafka_local.stack import Stack
 from streaming_assets.settings import Settings, env_name
@@ -45,15 +45,15 @@ def place_of(settings: Settings) -> Place:
     )
 
 
-def make_topics(stack: Stack, settings: Settings, say: Say) -> None:
+def make_topics(stack: Stack, settings: Settings, echo: Echo) -> None:
     """Make the topics of a running broker as kafka/topics.yaml has them, and say what can't be done."""
     client = topics.connect({"bootstrap.servers": stack.address(BROKER)})
     for change in topics.reconcile(client, topics.wanted_topics("local", settings)):
         done = "made" if change.what == "topic" else f"now {change.wanted}"
-        say(f"{change.topic.name}: {change.what} {change.refusal or done}")
+        echo(f"{change.topic.name}: {change.what} {change.refusal or done}")
 
 
-def make_connectors(stack: Stack, settings: Settings, say: Say) -> None:
+def make_connectors(stack: Stack, settings: Settings, echo: Echo) -> None:
     """Give a running worker its connectors.
 
     Raises:
@@ -61,7 +61,7 @@ def make_connectors(stack: Stack, settings: Settings, say: Say) -> None:
     """
     wanted = connect.connectors("local", settings, connector_values(stack))
     for name in ConnectRest(stack.address(WORKER)).apply(wanted):
-        say(f"connector {name}: set")
+        echo(f"connector {name}: set")
 
 
 def connector_values(stack: Stack) -> dict[str, str]:

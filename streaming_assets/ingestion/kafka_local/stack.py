@@ -10,7 +10,7 @@ from typing import Literal
 
 from streaming_assets.files import replaced
 from streaming_assets.ingestion.kafka_local import KafkaLocalError, processes
-from streaming_assets.ingestion.kafka_local.downloads import Say
+from streaming_assets.ingestion.kafka_local.downloads import Echo
 from streaming_assets.ingestion.kafka_local.processes import ProcessMark
 from streaming_assets.ingestion.kafka_local.services import SERVICES, Place
 
@@ -38,9 +38,9 @@ class _Memory:
 class Stack:
     """The services of one place. One command at a time works on it, the next one waits."""
 
-    def __init__(self, place: Place, say: Say = print) -> None:
+    def __init__(self, place: Place, echo: Echo = print) -> None:
         self.place = place
-        self._say = say
+        self._echo = echo
         self._file = place.home / "state.json"
 
     def up(
@@ -68,15 +68,15 @@ class Stack:
                     if left_out:
                         raise KafkaLocalError(f"it needs {' and '.join(left_out)}")
                     memory.ports |= _ports(service.ports, ports or {}, memory.ports)
-                    launch = service.prepare(self.place, memory.ports, self._say)
+                    launch = service.prepare(self.place, memory.ports, self._echo)
                 except KafkaLocalError as error:
                     why[name] = str(error)
-                    self._say(f"{name} is left out: {error}")
+                    self._echo(f"{name} is left out: {error}")
                     continue
                 log = self.place.log(name)
                 if log.exists():  # its last words tell why it ended
                     log.replace(log.with_suffix(".previous.log"))
-                self._say(f"starting {name} ...")
+                self._echo(f"starting {name} ...")
                 mark = processes.spawn(launch.command, log, launch.environment)
                 memory.processes[name] = mark
                 self._save(memory)
@@ -101,7 +101,7 @@ class Stack:
                 if name not in wanted or name not in memory.processes:
                     continue
                 if _runs(memory, name):
-                    self._say(f"stopping {name} ...")
+                    self._echo(f"stopping {name} ...")
                     processes.stop(memory.processes[name], SERVICES[name].grace_seconds)
                     stopped.append(name)
                 del memory.processes[name]

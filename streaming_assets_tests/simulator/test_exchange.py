@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from streaming_assets.simulator.mailbox import Inbox, Outbox
+from streaming_assets.simulator.exchange import Inbox, Outbox
 
 
 def value(size: int) -> dict[str, object]:
