@@ -119,18 +119,18 @@ def test_a_folder_that_can_be_no_bucket_is_told(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_what_a_service_said_last_outlives_its_next_start(place: Place, programs: Path) -> None:
-    for stream_epoch in ("first", "second", "third"):
+    for number in ("first", "second", "third"):
         shutil.rmtree(place.downloads, ignore_errors=True)
         program(
             programs,
             "go",
-            f"printf '#!/bin/sh\\necho {stream_epoch} start' > \"$GOBIN/fake-gcs-server\"; /bin/chmod +x $GOBIN/*",
+            f"printf '#!/bin/sh\\necho {number} start' > \"$GOBIN/fake-gcs-server\"; /bin/chmod +x $GOBIN/*",
         )
-        with pytest.raises(KafkaLocalError, match=f"{stream_epoch} start"):
+        with pytest.raises(KafkaLocalError, match=f"{number} start"):
             Stack(place).up(["emulator"])
 
-    assert place.log("emulator").read_text() == "third stream_epoch\n"
-    assert (place.home / "logs" / "emulator.previous.log").read_text() == "second stream_epoch\n"
+    assert place.log("emulator").read_text() == "third start\n"
+    assert (place.home / "logs" / "emulator.previous.log").read_text() == "second start\n"
 
 
 def test_nothing_is_running_before_the_first_start(place: Place) -> None:
