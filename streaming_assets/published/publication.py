@@ -14,7 +14,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -157,7 +157,15 @@ class Publication:
         except SnapshotError as error:
             serial = int(self._now.timestamp())  # beyond any that an open page may have seen
             self.findings.append(str(error))
-        return Manifest(snapshot=serial, published_at=self._now, as_of=self._now, tables={})
+        # Somebody may still read what lies there.
+        there = [str(path.relative_to(self._folder)) for path in self._folder.glob("*/*.parquet")]
+        return Manifest(
+            snapshot=serial,
+            published_at=self._now,
+            as_of=self._now,
+            tables={},
+            retired=dict.fromkeys(there, self._now),
+        )
 
     def _former_table(self, table: PublishedTable) -> Table:
         found = self._former.tables.get(table.name)
@@ -208,8 +216,12 @@ class Publication:
         """Drop the files that nobody can still be reading, those of a crashed publication included."""
         known = manifest.files() | set(manifest.retired)
         for path in self._folder.glob("*/*.parquet*"):
-            if str(path.relative_to(self._folder)) not in known:
-                path.unlink(missing_ok=True)
+            if str(path.relative_to(self._folder)) in known:
+                continue
+            with suppress(FileNotFoundError):
+                # One that is younger may be of a database whose manifest was never placed.
+                if path.stat().st_mtime < (manifest.published_at - GRACE).timestamp():
+                    path.unlink()
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def analyzer() -> Any:
     catalog = CatalogBuilder("marts").with_builtin_functions(
         types.ZetaSQLBuiltinFunctionOptions(language_options=language)
     )
-    for table in tables().values():
+    for table in filter(lambda table: table.is_mart, tables().values()):
         for name in (table.name, f"PROJECT.DATASET.{table.name}"):
             builder = TableBuilder(name)
             builder.add_column(table.day_column, types.TypeKind.TYPE_DATE)

@@ -59,7 +59,8 @@ def ads_by_day(snapshot: Snapshot) -> dict[date, int]:
 def test_what_is_published_is_read_back(published: Path, marts: Marts) -> None:
     snapshot = Snapshot.open(published)
     assert snapshot.manifest.as_of == AS_OF
-    for name, table in tables().items():
+    for name in marts:
+        table = tables()[name]
         assert snapshot.days(name) == sorted(marts[name])
         columns = [
             column

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from streaming_assets.published.analytics import DATABASE
-from streaming_assets.published.manifest import Manifest, SnapshotError
+from streaming_assets.published.manifest import MANIFEST, Manifest, SnapshotError
 from streaming_assets.testing.publishing import tables
 from streaming_assets_tests.published.marts import FIRST, REVENUE, SECOND, STREAMS, Marts
 
@@ -107,6 +107,29 @@ def test_where_it_cannot_be_placed_the_former_snapshot_stays_and_the_days_wait(m
         marts.publish()
     assert Manifest.read(marts.folder) == former
     assert marts.warehouse.queued_days() == {REVENUE: [FIRST]}
+
+
+@pytest.mark.parametrize("lost", ["manifest", "warehouse", "crash"])
+def test_an_open_connection_keeps_its_files_whatever_is_published_next(
+    marts: Marts, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marts.publish()
+    former = (marts.folder / MANIFEST).read_bytes()
+    marts.run(f"update {REVENUE} set ads_served = 9")
+    marts.queue(REVENUE, FIRST, SECOND)
+    marts.publish()
+    with duckdb.connect(marts.folder / DATABASE, read_only=True) as connection:
+        if lost == "manifest":
+            (marts.folder / MANIFEST).write_text("{")
+        elif lost == "warehouse":
+            monkeypatch.setattr(marts.warehouse, "generation", lambda: "another")
+        else:  # between the database and the manifest
+            (marts.folder / MANIFEST).write_bytes(former)
+        marts.run(f"update {REVENUE} set ads_served = 7")
+        marts.queue(REVENUE, FIRST, SECOND)
+        marts.publish()
+        assert connection.execute(f"select sum(ads_served) from {REVENUE}").fetchall() == [(18,)]
+    assert ask(marts, f"select sum(ads_served) from {REVENUE}") == [(14,)]
 
 
 def test_a_folder_that_was_moved_is_read_from_the_next_publication_on(marts: Marts) -> None:
