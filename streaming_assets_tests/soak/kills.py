@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
@@ -24,6 +25,7 @@ SHARES = {
     "dbt": 4,
     "publisher": 3,
     "code server": 3,
+    "template": 2,
     "shell": 2,
 }
 STEPS = {"dbt": "warehouse_models", "publisher": "serving__dashboard_snapshot"}
@@ -33,7 +35,7 @@ RUN_SECONDS = 12.0
 PAUSE_SECONDS = (0.5, 5.0)
 LOOK_SECONDS = 0.05
 WAIT_SECONDS = 120.0
-WORKER = r"multiprocessing\.forkserver"  # or the process that runs are forked from
+FORKED = r"multiprocessing\.forkserver"  # runs, and the template that they are forked from
 DAEMON = r"-m dagster\._daemon"
 CODE_SERVER = r"dagster api grpc"
 # Within this, s, what a kill left is put right: the process is there again, the run that it executed is ended.
@@ -129,7 +131,8 @@ class Killer:
 
     def _worker(self, step: str | None) -> tuple[int, str] | None:
         """Process and run that is in that step, or has just begun."""
-        workers = [pid for pid in self._system.processes(WORKER) if pid not in self._killed]
+        forked = self._system.processes(FORKED)
+        workers = [pid for pid in forked if _parent(pid) in forked and pid not in self._killed]
         if not workers:
             return None
         for run in self._system.unfinished():
@@ -155,6 +158,11 @@ class Killer:
             return max(set(self._system.processes(DAEMON)) - self._killed, default=None)
         if victim == "code server":
             return max(set(self._system.processes(CODE_SERVER)) - self._killed, default=None)
+        if victim == "template":
+            servers = self._system.processes(CODE_SERVER)
+            return max(
+                (pid for pid in self._system.processes(FORKED) if _parent(pid) in servers), default=None
+            )
         if victim == "broker" and self._system.kafka:
             return self._system.kafka.pid
         process = self._system.services[victim].process
@@ -163,6 +171,13 @@ class Killer:
     def _kill(self, pid: int) -> None:
         self._killed.add(pid)
         kill(pid)
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def _seconds_until(look: Callable[[], Found | None]) -> float:
