@@ -17,7 +17,7 @@ IMPORT_ALL = """
 import pkgutil, streaming_assets
 
 for module in pkgutil.walk_packages(streaming_assets.__path__, "streaming_assets."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith(("__main__", ".warm")):
         __import__(module.name)
 """
 
