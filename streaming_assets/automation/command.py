@@ -67,14 +67,14 @@ def _reconcile(command: str, build_defs: Any, *, anew: bool) -> None:
     from streaming_assets.automation.schedules import tell
     from streaming_assets.lake.store import LakeError
     from streaming_assets.settings import get_settings
-    from streaming_assets.warehouses.warehouse import WarehouseLocked
+    from streaming_assets.warehouses.warehouse import WarehouseLocked, WarehouseOutdated
 
     try:
         found = reconcile(get_settings(), build_defs, anew=anew)
     except ValueError as error:
         print(f"{command}: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
-    except (LakeError, WarehouseLocked) as error:
+    except (LakeError, WarehouseLocked, WarehouseOutdated) as error:
         print(f"{command}: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:

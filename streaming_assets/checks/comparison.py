@@ -117,10 +117,12 @@ def compare(
     Raises:
         LakeError: the lake can't be listed.
         WarehouseLocked: the warehouse is in use for longer.
+        WarehouseOutdated: its tables are of another version.
     """
     now = datetime.now(UTC)
     start, end = kept_since(settings, warehouse, now), floor_hour(now) + HOUR
     with warehouse.exclusive(timeout):
+        warehouse.check_version()
         tables = look_at_tables(warehouse, (start, end), deep=True)
     listings = [list_topic(lake, topic) for topic in LAKE_TOPICS]
     listed = by_hour(row for listing in listings for row in listing.objects)

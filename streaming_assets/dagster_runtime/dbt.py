@@ -4,12 +4,14 @@ Starting dbt for each run, or parsing for each, costs more than the models of an
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +51,19 @@ class DbtRunner:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The project's manifest, parsed anew if a file of the project is younger.
+        """The project's manifest, parsed anew if a file of the project, or dbt, is another than when it was parsed.
 
         Raises:
             DbtError: the project does not parse.
         """
-        path = self.target_path / "manifest.json"
+        path, parsed = self.target_path / "manifest.json", self.target_path / "parsed.sha256"
         self.target_path.mkdir(parents=True, exist_ok=True)
         with open(self.target_path / "parse.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # web server, daemon and runs load the project at the same time
-            if not path.exists() or path.stat().st_mtime < max(
-                file.stat().st_mtime for file in source_files()
-            ):
+            sources = _digest_of_sources()
+            if not path.exists() or not parsed.exists() or parsed.read_text() != sources:
                 self._parse()
+                parsed.write_text(sources)
         return json.loads(path.read_bytes())
 
     def run(self, span: Span) -> list[dict[str, Any]]:
@@ -208,6 +210,15 @@ def source_files() -> list[Path]:
         for path in PROJECT_DIR.rglob(pattern)
         if "target" not in path.relative_to(PROJECT_DIR).parts
     ]
+
+
+def _digest_of_sources() -> str:
+    """Of what the parsed project depends on. Not of file times: a version that is put back has older ones."""
+    digest = hashlib.sha256(version("dbt-core").encode())
+    for path in sorted(source_files()):
+        content = path.read_bytes()
+        digest.update(f"\0{path.relative_to(PROJECT_DIR)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=1)

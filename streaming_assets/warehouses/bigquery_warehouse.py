@@ -109,12 +109,15 @@ class BigQueryWarehouse(Warehouse):
             if len(found.schema) < len(_INVENTORY_COLUMNS):
                 self._client.update_table(table, ["schema"])
 
-    def reset(self) -> None:
-        raise WarehouseOutdated(
+    def _outdated(self) -> str:
+        return (
             f"{self._dataset.project}.{self._dataset.dataset_id}: its tables are to be made anew. Make another dataset "
             "beside it and name that with STREAMING_ASSETS_BIGQUERY_DATASET: the sensor and `reconcile` fill it from "
             "the lake, while readers keep this one"
         )
+
+    def reset(self) -> None:
+        raise WarehouseOutdated(self._outdated())
 
     def generation(self) -> str | None:
         found = self._find(self._dataset.table("lake_objects"))

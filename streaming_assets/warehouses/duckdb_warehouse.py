@@ -23,13 +23,12 @@ from streaming_assets.warehouses.tables import (
     REFERENCE,
     glob_literal,
     inventory_row,
-    is_outdated,
     naive,
     new_generation,
     view_columns,
 )
 from streaming_assets.warehouses.waiting import Wait, described, holder_of
-from streaming_assets.warehouses.warehouse import Log, QueryFailed, Warehouse, WarehouseOutdated
+from streaming_assets.warehouses.warehouse import Log, QueryFailed, Warehouse
 
 # Below a topic's folder. A stray's folder must not match: one whose name is no hour would make the view unreadable.
 _DIGIT = "[0-9]"
@@ -99,6 +98,7 @@ class DuckDbWarehouse(Warehouse):
         return self.path.exists()
 
     def prepare(self) -> None:
+        self.check_version()
         is_new = not self.has_table("lake_objects")
         with self.connect() as connection:
             columns = [f"{column.name} {column.kind}" for column in INVENTORY]
@@ -107,11 +107,12 @@ class DuckDbWarehouse(Warehouse):
                 connection.execute(f"alter table lake_objects add column if not exists {column}")
             if is_new:
                 connection.execute(f"comment on table lake_objects is '{new_generation()}'")
-            elif is_outdated(_generation(connection)):
-                raise WarehouseOutdated(
-                    f"{self.path}: its tables were made by another version of this project, by which keys or columns "
-                    "differ; `streaming-assets rebuild` makes them anew from the lake"
-                )
+
+    def _outdated(self) -> str:
+        return (
+            f"{self.path}: its tables were made by another version of this project, by which keys or columns differ; "
+            "`streaming-assets rebuild` makes them anew from the lake"
+        )
 
     def reset(self) -> None:
         with self.connect() as connection:

@@ -15,7 +15,7 @@ from streaming_assets.lake.inventory import Found, InventoryRow, Version
 from streaming_assets.lake.names import HOUR
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
-from streaming_assets.warehouses.tables import literal
+from streaming_assets.warehouses.tables import is_outdated, literal
 
 Log = Callable[[str], None]
 
@@ -79,6 +79,19 @@ class Warehouse(ABC):
         Raises:
             WarehouseOutdated: the tables are of another version.
         """
+
+    def check_version(self) -> None:
+        """Look whether this project can go on with the tables. To be called under `exclusive()`.
+
+        Raises:
+            WarehouseOutdated: they are of another version; the message says the way out.
+        """
+        if self.has_table("lake_objects") and is_outdated(self.generation()):
+            raise WarehouseOutdated(self._outdated())
+
+    @abstractmethod
+    def _outdated(self) -> str:
+        """What to do with tables of another version."""
 
     @abstractmethod
     def reset(self) -> None:

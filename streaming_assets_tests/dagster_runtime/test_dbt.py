@@ -61,7 +61,17 @@ def test_the_project_is_parsed_once_for_each_change_of_it(
     shutil.copytree(parsed_project, target)
     assert DbtRunner(settings).manifest["metadata"]["project_name"] == "streaming_assets"
     assert parsed == []
-    os.utime(target / "manifest.json", (0, 0))  # older than any file of the project
+
+    # Another version of the project, with files that are older than what was parsed of the one before.
+    project = shutil.copytree(dbt_module.PROJECT_DIR, tmp_path / "project", copy_function=shutil.copy2)
+    monkeypatch.setattr(dbt_module, "PROJECT_DIR", project)
+    assert DbtRunner(settings).manifest
+    assert parsed == [], "the same files elsewhere"
+    changed = project / "macros" / "state.sql"
+    changed.write_text(changed.read_text() + "{# another version #}")
+    os.utime(changed, (0, 0))
+    assert DbtRunner(settings).manifest
+    assert parsed == [target]
     assert DbtRunner(settings).manifest
     assert parsed == [target]
 

@@ -17,6 +17,7 @@ from streaming_assets.checks.lake import HELD, KEPT, STRAYS, USABLE, report
 from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.inventory import list_topics
 from streaming_assets.lake.names import ObjectName
+from streaming_assets.warehouses.warehouse import WarehouseOutdated
 from streaming_assets_tests.graph import Graph, failures, hour, in_lake, info, listen, view
 
 pytestmark = pytest.mark.integration
@@ -59,6 +60,10 @@ def rebuilt(graph: Graph, found: Comparison) -> None:
 def test_what_was_just_run_is_held(graph: Graph) -> None:
     assert compared(graph) == Comparison()
     assert compared(graph).summary() == ["the tables hold what the lake holds"]
+
+    graph.warehouse.execute("comment on table lake_objects is '1-0'")
+    with pytest.raises(WarehouseOutdated, match="made by another version of this project"):
+        compared(graph)
 
 
 EMPTIED = {
