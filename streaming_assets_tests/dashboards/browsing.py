@@ -31,6 +31,7 @@ class Visitor:
         self.context = context
         self.complaints: list[str] = []
         self.address = ""
+        self._has_left = False
 
     def open(self, address: str, phone: bool = False, until: Literal["load", "commit"] = "load") -> Page:
         """The page at `address`, when its heading is there; or when the first byte is."""
@@ -39,15 +40,21 @@ class Visitor:
         if phone:
             page.set_viewport_size(PHONE)
         page.on("console", lambda message: self._complain(message.type, message.text))
-        page.on("pageerror", lambda error: self.complaints.append(f"exception: {error}"))
+        page.on("pageerror", lambda error: self._complain("error", f"exception: {error}"))
         page.on("request", lambda request: self._check(request.url))
         page.goto(address, wait_until=until)
         if until == "load":
             page.wait_for_selector("h1")
         return page
 
+    def leave(self) -> None:
+        """Close all pages, before the server ends. What they say then, of a request cut short, is no complaint."""
+        self._has_left = True
+        for page in self.context.pages:
+            page.close()
+
     def _complain(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
+        if not self._has_left and kind in ("error", "warning"):
             self.complaints.append(f"{kind}: {text}")
 
     def _check(self, url: str) -> None:
@@ -77,11 +84,8 @@ def visitor(browser_context: BrowserContext) -> Iterator[Visitor]:
     """A visitor whose pages must not have complained by the end of the test."""
     one = Visitor(browser_context)
     yield one
-    # What a page says while it is closed, of a request cut short, is no complaint.
-    complaints = "\n".join(one.complaints)
-    for page in browser_context.pages:
-        page.close()
-    assert not complaints
+    one.leave()
+    assert not one.complaints
 
 
 @pytest.fixture(scope="session")

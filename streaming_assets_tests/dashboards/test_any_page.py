@@ -79,6 +79,7 @@ def test_the_age_of_the_data_stands_above_a_page_with_a_warning_once_it_is_too_o
         now += timedelta(minutes=1)
         expect(page.locator("#freshness .age")).to_have_text("91 min old")
         expect(page.locator("#stale")).to_contain_text("Check in Dagster")
+        visitor.leave()
 
 
 def test_an_open_page_takes_up_a_new_snapshot_without_a_reload(
@@ -110,6 +111,7 @@ def test_an_open_page_takes_up_a_new_snapshot_without_a_reload(
         assert int(kpi.locator("#total-users").get_attribute("data-value")) == wanted
         listens = facts.listens(world, date(2025, 1, 13), LAST_DAY)
         expect(music.locator("#music-subtitle")).to_contain_text(f"{len(listens):,} streams")
+        visitor.leave()
 
 
 def last_days(marts: Marts) -> Marts:
@@ -131,6 +133,7 @@ def test_a_page_that_loads_while_snapshots_are_replaced_shows_one_of_them(
             seen.add((page.inner_text("#music-subtitle"), page.inner_text("#artists .bar-value >> nth=0")))
             page.close()
         assert len(seen) <= 2
+        visitor.leave()
 
 
 def test_a_filter_that_fails_says_so_and_the_page_keeps_what_it_shows(
@@ -159,6 +162,7 @@ def test_a_filter_that_fails_says_so_and_the_page_keeps_what_it_shows(
         page.get_by_role("button", name="6 February 2025", exact=True).click()
         expect(page.locator("#music-subtitle")).to_contain_text("5 to 6 Feb 2025")
         expect(page.locator("#failure")).to_be_empty()
+        visitor.leave()
 
 
 def test_an_address_that_is_no_page_leads_back(visitor: Visitor, address: str) -> None:

@@ -130,6 +130,7 @@ def test_an_unfinished_day_is_drawn_as_such(visitor: Visitor, tmp_path: Path, ma
         assert line.count("L") == 1, "from the 9th to the 10th, and no further"
         page.goto(f"{url}/?from=2025-02-08&to=2025-02-10")
         expect(page.locator("#daily-active-users-chart")).not_to_contain_text("so far")
+        visitor.leave()
 
 
 def test_labels_of_days_stand_at_equal_distances(visitor: Visitor, address: str) -> None:
