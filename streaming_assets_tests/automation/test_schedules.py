@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from streaming_assets.automation import schedules
 from streaming_assets.automation.schedules import build_reconcile_schedule, build_reference_schedule
 from streaming_assets.checks.comparison import unknown_folders
 from streaming_assets.dagster_runtime.runs import span_of, span_tags
@@ -175,7 +176,10 @@ def test_folders_of_no_topic_are_found(place: Place, names: list[str], unknown: 
     assert unknown_folders(place.lake) == unknown
 
 
-def test_a_warehouse_in_use_fails_the_tick_aloud(settled: Place, reconcile: Reconcile) -> None:
+def test_a_warehouse_in_use_fails_the_tick_aloud(
+    settled: Place, reconcile: Reconcile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules, "WAIT_SECONDS", 0.2)
     impatient = DuckDbWarehouse(settled.warehouse.path, 0)
     with settled.warehouse.exclusive(), pytest.raises(dg.DagsterError) as caught:
         reconcile(warehouse=impatient)
