@@ -95,9 +95,12 @@ class _Template:
         with self._alone:
             if self._is_given_up or self._files != _state(self._files):
                 return False
-            look = threading.Thread(target=self._look, daemon=True)
-            look.start()
-            look.join(READY_SECONDS)
+            for _ in range(2):  # one that is killed while it is looked at says nothing of the next
+                look = threading.Thread(target=self._look, daemon=True)
+                look.start()
+                look.join(READY_SECONDS)
+                if self._is_seen or look.is_alive():
+                    break
             self._is_given_up = not self._is_seen
             if self._is_given_up:
                 self._logger.warning(

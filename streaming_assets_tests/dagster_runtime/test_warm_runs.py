@@ -165,6 +165,20 @@ def test_the_template_ends_with_its_code_server_and_the_last_run(server: Server)
     wait_until(lambda: not marked(server.marker, "forkserver"), "nothing is left", PATIENCE)
 
 
+def test_a_template_that_dies_while_it_is_looked_at_is_looked_at_once_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = iter([False, True, False, False])
+    monkeypatch.setattr(_Template, "_start", lambda self: None)
+    monkeypatch.setattr(_Template, "_look", lambda self: setattr(self, "_is_seen", next(seen)))
+    template = _Template("any", logging.getLogger("code server"))
+    assert template.is_ready()
+    assert not caplog.records
+    assert not template.is_ready()
+    assert not template.is_ready(), "nor later"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 def test_where_none_can_be_forked_runs_start_anew_with_one_warning(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
