@@ -278,7 +278,7 @@ class Settings(BaseSettings):
 
     @property
     def broker_file(self) -> Path:
-        """File in which a running embedded broker leaves its address and stream_epoch."""
+        """File in which a running embedded broker leaves its address and stream epoch."""
         return self.home / "broker.json"
 
 

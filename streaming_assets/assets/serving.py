@@ -9,7 +9,7 @@ import dagster as dg
 
 from streaming_assets.assets.keys import OWNERS, SNAPSHOT
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
-from streaming_assets.published.manifest import Manifest, SnapshotError
+from streaming_assets.published.manifest import Manifest, SnapshotError, Table
 from streaming_assets.published.publication import Publication, is_whole
 from streaming_assets.published.tables import PublishedTable, TableError
 from streaming_assets.settings import Settings
@@ -192,23 +192,21 @@ def unpublished(folder: Path, tables: Collection[PublishedTable], warehouse: War
         if {table.name, table.mart} & missing:
             found.append(_absent(table, missing))
             continue
-        files = manifest.tables[table.name].present() if table.name in manifest.tables else []
+        held = manifest.tables.get(table.name, Table(layout={}))
         found += [
             f"{folder / file.file} is gone or damaged"
-            for file in files
+            for file in held.present()
             if not is_whole(folder / file.file, file, by_content=False)
         ]
         if not table.day_column:
-            held = manifest.tables[table.name].signature if table.name in manifest.tables else ""
-            if held != warehouse.signature(table.name):
+            if held.signature != warehouse.signature(table.name):
                 found.append(f"{table.name} has changed since it was published")
             continue
         days = set(warehouse.all_days({table.mart: table.mart_day})[table.mart])
-        published = manifest.tables[table.name].days if table.name in manifest.tables else {}
-        found += [f"{table.name} of {day} is not published" for day in sorted(days - set(published))]
+        found += [f"{table.name} of {day} is not published" for day in sorted(days - set(held.days))]
         found += [
             f"{table.name} of {day} is published, and no longer in its mart"
-            for day in sorted(set(published) - days)
+            for day in sorted(set(held.days) - days)
         ]
     return found
 

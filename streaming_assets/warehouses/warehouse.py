@@ -47,9 +47,7 @@ class Warehouse(ABC):
     keeps_processes_apart: bool  # by `exclusive`; else the pool of Dagster's run queue alone does it
     asks_freely: bool  # whether a query that reads a column whole costs next to nothing
     event_signature: str  # SQL: one number of a group's event_ids, equal for equal sets of them
-    row_signature: (
-        str  # SQL: one number of the rows of a table that is called `t`, equal for equal sets of them
-    )
+    row_signature: str  # SQL: one number of the rows of a table called `t`, equal for equal sets of them
     has_readers: bool  # whether people read its tables in place; else they have the published snapshot alone
     keeps_staged: timedelta | None = None  # how long an hour stays staged, where that is not for ever
 
