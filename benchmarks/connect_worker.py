@@ -39,8 +39,8 @@ KILLS = 3
 
 def main() -> None:
     settings = load_settings()
-    assert settings.kafka_plugins
-    sink_plugin(settings.kafka_plugins)
+    assert settings.kafka.plugins
+    sink_plugin(settings.kafka.plugins)
     base = setup.place_of(settings)
     with tempfile.TemporaryDirectory(prefix="connect-worker-") as folder:
         for measure in (heap_a_record, catching_up, recovery):

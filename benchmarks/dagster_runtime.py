@@ -2,9 +2,9 @@
 
     python benchmarks/dagster_runtime.py [--hours 720] [--rounds 3]
 
-`dbt`: run and test of an hour without objects, so what is measured is dbt around the models. `metadata`: two
-values for each hour of a ranged run of one asset. `verdicts`: one for each hour of a ranged run of one check. Prints
-the medians, CPU of processes that are started included. The event log has its own benchmark (event_log.py).
+`dbt`: run and test of an hour without objects, so what is measured is dbt around the models. `verdicts`: one
+for each hour of a ranged run of one check. Prints the medians, CPU of processes that are started included. The event
+log has its own benchmark (event_log.py).
 """
 
 import argparse
@@ -47,17 +47,6 @@ def dbt(runtime: Runtime, settings: Settings, hours: int) -> None:
     runtime.dbt.test(span)
 
 
-def metadata(runtime: Runtime, settings: Settings, hours: int) -> None:
-    @dg.asset(
-        partitions_def=hourly_partitions(START), backfill_policy=dg.BackfillPolicy.single_run(), key=KEY
-    )
-    def hourly(context: dg.AssetExecutionContext) -> None:
-        told = {key: {"rows": 1, "objects": 1} for key in context.partition_keys}
-        runtime.add_partition_metadata(context, {KEY: told})
-
-    _run(dg.Definitions([hourly], jobs=[dg.define_asset_job("job", "*")]), settings, hours)
-
-
 def verdicts(runtime: Runtime, settings: Settings, hours: int) -> None:
     spec = dg.AssetCheckSpec("check", asset=KEY, partitions_def=hourly_partitions(START))
 
@@ -86,7 +75,7 @@ def _prepare(folder: str, kind: str) -> tuple[Runtime, Settings]:
         warehouse.create_event_table(event_type, lake, print)
     for table, file in REFERENCE_TABLES.items():
         warehouse.create_reference_table(table, lake, file, lambda _: None)
-    runtime = runtime_of(settings.model_copy(update={"dagster_runtime": kind}), warehouse)
+    runtime = runtime_of(settings.changed(dagster_runtime=kind), warehouse)
     assert runtime.dbt.manifest
     dbt(runtime, settings, 1)  # the tables are made, and what is read once a process is read
     return runtime, settings
@@ -109,7 +98,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as own, tempfile.TemporaryDirectory() as stock:
         pieces = {"own": _prepare(own, "own"), "stock": _prepare(stock, "stock")}
-        for measured in (dbt, metadata, verdicts):
+        for measured in (dbt, verdicts):
             spent: dict[str, list[tuple[float, float]]] = {kind: [] for kind in pieces}
             for _ in range(options.rounds):
                 for kind, (runtime, settings) in pieces.items():

@@ -192,7 +192,8 @@ class Person:
         self.state = "ALL" if self.rng.random() < 0.4 else str(self.rng.choice(STATES))
 
     def redraw(self) -> None:
-        self._call("music-subtitle", {"music-days": self.days, "music-state": self.state, "snapshot": 1})
+        chosen = {"music-days": self.days, "music-preset": "custom", "music-state": self.state}
+        self._call("music-subtitle", chosen | {"songs-search": "", "snapshot": 1, "address": ""})
 
     def songs(self, start: int = 0, sort: str = "rank", search: str = "") -> None:
         query = f"?from={self.days[0]}&to={self.days[1]}&state={self.state}&q={search}"

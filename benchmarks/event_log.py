@@ -8,7 +8,6 @@ the ratios of the medians.
 """
 
 import argparse
-import logging
 import os
 import statistics
 import tempfile
@@ -27,6 +26,7 @@ warnings.filterwarnings("ignore")
 import dagster as dg  # noqa: E402
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 STORAGES = {"stock": None, "batched": "BatchedSqliteEventLogStorage"}
 
 
@@ -69,7 +69,8 @@ def measure(storage: str, folder: Path, hours: int, assets: int) -> dict[str, fl
 
     with dg.DagsterInstance.from_config(str(folder)) as instance:
         with timed("ranged run"):
-            assert defs.resolve_job_def("all_of_it").execute_in_process(instance=instance, tags=tags).success
+            job = defs.resolve_job_def("all_of_it")
+            assert job.execute_in_process(instance=instance, tags=tags, run_config=QUIET).success
         assert len(instance.get_materialized_partitions(dg.AssetKey("asset_0"))) == hours
         with timed("100 events without a run"):
             for number in range(100):
@@ -86,7 +87,6 @@ def main() -> None:
     parser.add_argument("--assets", type=int, default=10, help="assets of the ranged run (default 10)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, in each of which both take a turn")
     options = parser.parse_args()
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
     measured: dict[str, list[dict[str, float]]] = {storage: [] for storage in STORAGES}
     for _ in range(options.rounds):
         for storage, rounds in measured.items():

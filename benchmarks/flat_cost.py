@@ -108,10 +108,10 @@ def _built(home: Path, lake: FolderLake, past: timedelta) -> tuple[DbtRunner, Du
     """A warehouse of the hours before the measured one, and dbt on it."""
     # The file's name is the catalogue's, which the executor's SQL has as well.
     settings = Settings(home=home, lake_url=str(lake.root), warehouse_path=home / "memory.duckdb")  # pyright: ignore[reportCallIssue]
-    dbt, warehouse = DbtRunner(settings), DuckDbWarehouse(settings.warehouse_file, 10)
-    if not settings.warehouse_file.exists():
+    dbt, warehouse = DbtRunner(settings), DuckDbWarehouse(settings.warehouse.file, 10)
+    if not settings.warehouse.file.exists():
         home.mkdir(parents=True, exist_ok=True)
-        for step in steps((MEASURED - past, SPAN[1]), 744):
+        for step in steps([(MEASURED - past, SPAN[1])], 744):
             print(
                 f"{home.name}: building {step[0]:%Y-%m-%d %H:%M} to {step[1]:%Y-%m-%d %H:%M}", file=sys.stderr
             )
