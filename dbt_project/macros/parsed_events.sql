@@ -71,7 +71,7 @@ judged as (
 )
 
 select
-    raw_text,
+    case when verdict != 'filtered' then raw_text end as raw_text,
     case when found_offset between 0 and 4611686018427387903 then found_offset end as kafka_offset,
     object_name,
     kafka_partition,

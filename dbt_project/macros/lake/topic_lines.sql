@@ -5,6 +5,7 @@
     It keeps no line's text, and takes an object whole or not at all; so a row that will be quarantined, whose bytes must be
     kept, has its whole object read once more by `careful_lines`, line by line (`read_carefully`, the post-hook of base models).
     Objects that only the project's own reader can read come from the file that it left of them (lake/reading.py).
+    Those of a sealed hour come from its one file (lake/sealed.py): all are plain, and it holds their lines' text.
     The inventory names the objects of the window's hours: no folder of another hour is opened, however long the history.
 #}
 {% macro inventory() %}{{ return(source('warehouse', 'lake_objects')) }}{% endmacro %}
@@ -13,41 +14,66 @@
 
 {% macro default__topic_lines(topic, source) %}
     {%- set fields = fields_of(topic) -%}
-    {%- set found = set_variable(topic ~ '_objects', 'uri', readable_objects(topic) ~ ' and lines_uri is null') -%}
+    {%- set struct = struct_of(fields | map(attribute="name") | list) -%}
+    {%- set found = set_variable(topic ~ '_objects', 'uri', readable_objects(topic) ~ ' and lines_uri is null and sealed_uri is null') -%}
+    {%- set sealed = set_variable(topic ~ '_sealed', 'sealed_uri', readable_objects(topic) ~ ' and sealed_uri is not null') -%}
     select
-        cast(null as varchar) as raw_text,
+        lines.raw_text,
         cast(null as varchar) as fault,
         case when lines.value is not null then true end as is_object,
         lines.offset_text,
-        objects.object_name,
-        objects.kafka_partition,
-        objects.stream_epoch,
-        objects.bucket_ingestion_datetime
+        lines.object_name,
+        lines.kafka_partition,
+        lines.stream_epoch,
+        lines.bucket_ingestion_datetime
         {%- for field in fields %},
         lines.value."{{ field.name | replace('.', '"."') }}" as {{ field.column }}_text
         {%- if field.type == 'string' %},
         coalesce(
-            regexp_matches({{ field.column }}_text, '^[{\[]') and json_valid({{ field.column }}_text), false
+            case
+                when not regexp_matches({{ field.column }}_text, '^[{\[]') then false
+                when lines.raw_text is null then json_valid({{ field.column }}_text)
+                else json_type(lines.raw_text, '$.value."{{ field.name | replace('.', '"."') }}"') in ('OBJECT', 'ARRAY')
+            end,
+            false
         ) as {{ field.column }}_is_nested
         {%- endif %}
         {%- endfor %}
-    from {% if found -%}
-    read_json(
-        getvariable('{{ topic }}_objects'),
-        columns = {'value': '{{ struct_of(fields | map(attribute="name") | list) }}', 'offset': 'VARCHAR'},
-        format = 'newline_delimited', compression = 'gzip', ignore_errors = true, filename = true, hive_partitioning = false
-    ) as lines (value, offset_text, filename)
-    {%- else -%}
-    (
+    from (
+        {%- if found %}
         select
-            cast(null as {{ struct_of(fields | map(attribute="name") | list) }}) as value,
-            cast(null as varchar) as offset_text,
-            cast(null as varchar) as filename
+            cast(null as varchar) as raw_text, lines.value, lines.offset_text,
+            objects.object_name, objects.kafka_partition, objects.stream_epoch, objects.bucket_ingestion_datetime
+        from read_json(
+            getvariable('{{ topic }}_objects'),
+            columns = {'value': '{{ struct }}', 'offset': 'VARCHAR'},
+            format = 'newline_delimited', compression = 'gzip', ignore_errors = true, filename = true, hive_partitioning = false
+        ) as lines (value, offset_text, filename)
+        inner join {{ inventory() }} as objects on lines.filename = objects.uri
+        where {{ in_window('objects.bucket_ingestion_datetime') }}
+        {%- endif %}
+        {%- if found and sealed %}
+        union all
+        {%- endif %}
+        {%- if sealed %}
+        select
+            lines.line as raw_text, lines.record.value, lines.record."offset" as offset_text,
+            objects.object_name, objects.kafka_partition, objects.stream_epoch, objects.bucket_ingestion_datetime
+        from (
+            select *, json_transform(line, '{{ json_structure_of(fields | map(attribute="name") | list) }}') as record
+            from read_parquet(getvariable('{{ topic }}_sealed'), hive_partitioning = false, filename = true)
+        ) as lines
+        inner join {{ inventory() }} as objects on lines.object_name = objects.object_name and lines.filename = objects.sealed_uri
+        where {{ in_window('objects.bucket_ingestion_datetime') }}
+        {%- endif %}
+        {%- if not found and not sealed %}
+        select
+            cast(null as varchar) as raw_text, cast(null as {{ struct }}) as value, cast(null as varchar) as offset_text,
+            cast(null as varchar) as object_name, cast(null as bigint) as kafka_partition, cast(null as varchar) as stream_epoch,
+            cast(null as timestamp) as bucket_ingestion_datetime
         where false
+        {%- endif %}
     ) as lines
-    {%- endif %}
-    inner join {{ inventory() }} as objects on lines.filename = objects.uri
-    where {{ in_window('objects.bucket_ingestion_datetime') }}
 {% endmacro %}
 
 {# BigQuery reads an object's lines as text, whatever they hold; the fields' texts are then taken from their JSON. #}
@@ -149,14 +175,14 @@
     {%- if topic not in var('event_types') -%}{{ return('') }}{%- endif -%}
     {%- set suspects -%}
         {{ readable_objects(topic) }} and lines_uri is null
-        and object_name in (select object_name from {{ this }} where disposition = 'quarantined')
+        and object_name in (select object_name from {{ this }} where disposition = 'quarantined' and raw_text is null)
     {%- endset -%}
     {%- set some = set_variable(topic ~ '_suspects', 'uri', suspects) -%}
     {%- set careful = set_variable(topic ~ '_careful', 'lines_uri', readable_objects(topic) ~ ' and lines_uri is not null') -%}
     {%- if not some and not careful -%}{{ return('') }}{%- endif -%}
     {%- if some %}
     delete from {{ this }}
-    where object_name in (select object_name from {{ this }} where disposition = 'quarantined');
+    where object_name in (select object_name from {{ this }} where disposition = 'quarantined' and raw_text is null);
     {%- endif %}
     insert into {{ this }}
     {{ judged_events(topic, extracted_lines(topic, careful_lines(topic, some, careful))) }}
@@ -267,4 +293,21 @@
         "{{ head }}" {% if inner %}{{ struct_of(inner) }}{% else %}varchar{% endif %}{{ ', ' if not loop.last }}
     {%- endfor -%}
     )
+{%- endmacro %}
+
+{# The structure of a record whose value has these fields, as DuckDB's json_transform takes it: all are text. #}
+{% macro json_structure_of(names) -%}
+    {"value":{{ json_fields_of(names) }},"offset":"VARCHAR"}
+{%- endmacro %}
+
+{% macro json_fields_of(names) -%}
+    {
+    {%- set heads = [] -%}
+    {%- for name in names %}{% if name.split('.')[0] not in heads %}{% do heads.append(name.split('.')[0]) %}{% endif %}{% endfor -%}
+    {%- for head in heads -%}
+        {%- set inner = [] -%}
+        {%- for name in names if name.startswith(head ~ '.') %}{% do inner.append(name[head | length + 1:]) %}{% endfor -%}
+        "{{ head }}":{% if inner %}{{ json_fields_of(inner) }}{% else %}"VARCHAR"{% endif %}{{ ',' if not loop.last }}
+    {%- endfor -%}
+    }
 {%- endmacro %}

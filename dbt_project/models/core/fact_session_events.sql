@@ -8,30 +8,7 @@
 ) }}
 
 -- One row a session: the page views of one (user, session id) with no more than a day between two of them.
-with ordered as (
-    select
-        *,
-        lag(event_datetime) over (
-            partition by user_id, session_id order by event_datetime, item_in_session, event_id
-        ) as previous_datetime
-    from {{ ref('int_touched_page_views') }}
-),
-
-numbered as (
-    select
-        *,
-        sum(
-            case
-                when event_datetime <= {{ add_hours('previous_datetime', var('session_gap_hours')) }} then 0
-                else 1
-            end
-        ) over (
-            partition by user_id, session_id
-            order by event_datetime, item_in_session, event_id
-            rows between unbounded preceding and current row
-        ) as session_number
-    from ordered
-),
+with {{ numbered_page_views() }},
 
 sessions as (
     select

@@ -1,9 +1,10 @@
 {{ config(materialized='table') }}
-{% set sessions = state_of('fact_session_events') %}
+{% set sessions = state_of('fact_churn_events') and state_of('fact_session_events') %}
 {% set concerned = in_window('bucket_ingestion_datetime') if sessions else '1 = 1' %}
 
 -- The (user, session id) pairs that have page views in the window's hours, and the stretch of event time whose rows
--- must be read to tell their sessions anew: the new rows and the sessions that they may join or bridge.
+-- must be read to tell their sessions anew: the new rows and the sessions that they may join or bridge. All sessions, as long
+-- as one of the facts that are made of them is missing.
 with touched as (
     select
         user_id,
