@@ -15,9 +15,10 @@ LINT := $(CURDIR)/.local/lint
 # What other versions are tried in, beside .venv.
 SCRATCH := .local/upgrade
 WITH ?=
+NAMES ?=
 DBT_TESTS := streaming_assets_tests/dbt/test_unit_tests.py $(wildcard streaming_assets_tests/*/test_dbt.py)
 
-.PHONY: help install dev test test-fast test-stock test-former-dbt upgrade-check bench soak soak-crashes lint format lock clean-local
+.PHONY: help install dev test test-fast test-stock test-former-dbt upgrade-check bench bench-quick soak soak-crashes lint format lock clean-local
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,10 +68,11 @@ upgrade-check: install ## The fast and the contract tests on the newest versions
 	@echo "Versions here (<) and newest (>):"; diff $(VENV)/versions.txt $(SCRATCH)/newest/versions.txt | grep '^[<>]' || true
 	$(SCRATCH)/newest/bin/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not integration or contract"
 
-bench: install ## Measure the event log and an hour's cost behind a day, a month and a year (minutes)
-	$(BIN)/python benchmarks/event_log.py 2>/dev/null
-	$(BIN)/python benchmarks/dagster_runtime.py
-	$(BIN)/python benchmarks/flat_cost.py .local/bench/flat_cost
+bench: install ## Measure all that benchmarks/suite.py names into docs/benchmarks.md (an hour; NAMES='freshness ...')
+	$(BIN)/python benchmarks/suite.py $(NAMES)
+
+bench-quick: install ## Ratios of CPU that one short run tells; a loss of a third fails (a minute)
+	$(BIN)/python benchmarks/quick.py
 
 soak: install ## Order independence over 5,000 drawn schedules (an hour on two cores)
 	PROPERTY_SCHEDULES=5000 $(BIN)/python -m pytest -v -n $(TEST_WORKERS) streaming_assets_tests/properties/test_schedules.py streaming_assets_tests/properties/test_seeded_mistakes.py

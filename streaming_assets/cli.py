@@ -10,13 +10,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from streaming_assets.automation import command as backfill_command
+from streaming_assets.bi import command as superset_command
 from streaming_assets.contract_tools import command as contract_command
+from streaming_assets.dagster_runtime import command as webserver_command
 from streaming_assets.dashboards import command as dashboards_command
 from streaming_assets.ingestion import command as ingestion_commands
 from streaming_assets.ingestion import kafka_command
 from streaming_assets.ingestion.kafka_files import KafkaSetupError
+from streaming_assets.local import backup_command
 from streaming_assets.local import command as dev_command
+from streaming_assets.monitoring import command as monitoring_command
 from streaming_assets.published import command as sql_command
+from streaming_assets.published import notebook
 from streaming_assets.settings import Settings, SettingsError, setting_rows
 from streaming_assets.simulator.command import simulate
 
@@ -66,11 +71,16 @@ def settings_command() -> None:
 
 ingestion_commands.register(app)
 kafka_command.register(app)
+webserver_command.register(app)
 dashboards_command.register(app)
 sql_command.register(app)
+notebook.register(app)
+superset_command.register(app)
 backfill_command.register(app)
 dev_command.register(app)
+backup_command.register(app)
 contract_command.register(app)
+monitoring_command.register(app)
 app.command("simulate")(simulate)
 
 

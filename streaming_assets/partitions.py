@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from streaming_assets.lake.names import HOUR
+from streaming_assets.lake.names import HOUR, floor_hour
+from streaming_assets.settings import Settings
 
 KEY_FORMAT = "%Y-%m-%d-%H:00"  # Dagster's own for hours, with minutes that can't be others
 Span = tuple[datetime, datetime]  # hours [start, end), UTC
@@ -42,12 +43,18 @@ def spans(hours: Iterable[datetime]) -> list[Span]:
     return found
 
 
-def steps(span: Span, hours: int) -> list[Span]:
-    """`span` cut into pieces of at most `hours` hours."""
-    start, end = span
+def steps(of: Iterable[Span], hours: int) -> list[Span]:
+    """Spans cut into pieces of at most `hours` hours, in their order."""
     cuts = []
-    while start < end:
-        stop = min(start + hours * HOUR, end)
-        cuts.append((start, stop))
-        start = stop
+    for start, end in of:
+        while start < end:
+            stop = min(start + hours * HOUR, end)
+            cuts.append((start, stop))
+            start = stop
     return cuts
+
+
+def look_back(settings: Settings, now: datetime) -> Span:
+    """The ingestion hours that the object sensor watches: `lookback_hours` before the present one, and that."""
+    start = floor_hour(now) - settings.dagster.lookback_hours * HOUR
+    return max(start, settings.first_hour), floor_hour(now) + HOUR

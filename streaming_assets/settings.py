@@ -2,23 +2,40 @@
 
 Nothing else reads the environment. Values come from, first wins: the environment
 (`STREAMING_ASSETS_<NAME>`), the file `.env` in the working directory, the default. An empty value is none.
+
+In code they are by subject, `settings.kafka.bootstrap_servers`; outside each has one name, `kafka_bootstrap_servers`,
+which is its subject's and its own, or its alias: a name that was there before the subjects.
 """
 
 import difflib
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from streaming_assets.events import DEAD_LETTERS
+from streaming_assets.subjects import (
+    BigQuerySettings,
+    DagsterSettings,
+    DashboardsSettings,
+    KafkaSettings,
+    LakeSettings,
+    LocalPath,
+    MonitoringSettings,
+    ReferenceSettings,
+    SimulatorSettings,
+    SinkSettings,
+    WarehouseSettings,
+    WebSettings,
+)
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 ENV_PREFIX = "STREAMING_ASSETS_"
@@ -38,207 +55,99 @@ def _utc_hour(value: datetime) -> datetime:
     return value
 
 
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-def _absolute_unless_address(place: str) -> str:
-    return place if place in ("", "bundled") or "://" in place else str(_absolute(Path(place)))
-
-
-def _brokers(value: str) -> str:
-    if value and not re.fullmatch(r"[^\s,]+:\d+(,[^\s,]+:\d+)*", value):
-        raise ValueError("must be host:port[,host:port]")
-    return value
-
-
 UtcHour = Annotated[datetime, AfterValidator(_utc_hour)]
-# Processes of one system run in different folders, so a relative path is made absolute when it is read.
-LocalPath = Annotated[Path, AfterValidator(_absolute)]
-Place = Annotated[str, AfterValidator(_absolute_unless_address)]
-Brokers = Annotated[str, AfterValidator(_brokers)]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The settings in force. Times are UTC, sizes bytes, intervals seconds unless named otherwise."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore"
-    )
+    model_config = ConfigDict(extra="forbid")
 
     target: Literal["local", "gcp"] = Field(
-        "local", description="The usual pairs of lake and warehouse: a folder and DuckDB, or GCS and BigQuery"
-    )
-    warehouse: Literal["", "duckdb", "bigquery"] = Field(
-        "", description="Where the tables are; empty means duckdb on target local, bigquery on gcp"
+        default="local",
+        description="The usual pairs of lake and warehouse: a folder and DuckDB, or GCS and BigQuery",
     )
     home: LocalPath = Field(
-        PROJECT_ROOT / ".local",
+        default=PROJECT_ROOT / ".local",
         description="Folder of all local state: lake/, warehouse.duckdb, dagster_home/",
     )
     first_hour: UtcHour = Field(
-        datetime(2025, 1, 1, tzinfo=UTC),
+        default=datetime(2025, 1, 1, tzinfo=UTC),
         description="First hourly partition, ISO time, UTC; empty means where the history of `make dev` begins in this "
         "HOME, else 2025-01-01T00:00Z",
     )
-    lake_url: Place = Field(
-        "", description="Lake root: a folder or gs://bucket[/prefix]; empty means HOME/lake (target local)"
-    )
-    warehouse_path: LocalPath | None = Field(
-        None, description="DuckDB file; empty means HOME/warehouse.duckdb"
-    )
-    warehouse_lock_timeout_seconds: int = Field(
-        3600, ge=0, description="How long a run waits, s, for another process to release the DuckDB file"
-    )
-    lake_retention_days: int = Field(
-        0,
-        ge=0,
-        description="Days after which the bucket's life cycle may delete objects; older hours are left alone. "
-        "0: the lake keeps all",
-    )
-    hours_per_step: int = Field(
-        744,
-        ge=1,
-        le=4000,  # the most partitions of a table that one statement of BigQuery may change
-        description="Hours that one dbt invocation covers at most; a longer range takes several",
-    )
+    lake: LakeSettings = Field(default_factory=LakeSettings)
+    warehouse: WarehouseSettings = Field(default_factory=WarehouseSettings)
+    bigquery: BigQuerySettings = Field(default_factory=BigQuerySettings)
+    dagster: DagsterSettings = Field(default_factory=DagsterSettings)
+    monitoring: MonitoringSettings = Field(default_factory=MonitoringSettings)
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    sink: SinkSettings = Field(default_factory=SinkSettings)
+    reference: ReferenceSettings = Field(default_factory=ReferenceSettings)
+    simulator: SimulatorSettings = Field(default_factory=SimulatorSettings)
+    dashboards: DashboardsSettings = Field(default_factory=DashboardsSettings)
+    web: WebSettings = Field(default_factory=WebSettings)
 
-    dagster_runtime: Literal["own", "stock"] = Field(
-        "own",
-        description="Whether event log, run launcher, dbt and reports on hours are this project's or Dagster's own, "
-        "for when an upgrade of Dagster breaks them (docs/dagster-runtime.md)",
-    )
-
-    gcp_project: str = Field("", description="Google Cloud project of BigQuery and of a lake in a bucket")
-    bigquery_dataset: str = Field("streaming_assets", description="BigQuery dataset")
-    bigquery_location: str = Field("US", description="BigQuery location")
-    bigquery_maximum_bytes_billed: int = Field(
-        1_099_511_627_776, ge=10_485_760, description="Bytes billed above which BigQuery refuses a query"
-    )
-    bigquery_usd_per_tib: float = Field(
-        6.25, ge=0, description="Price of 2^40 bytes billed, USD, for the cost in materialisations' metadata"
-    )
-    pubsub_subscription: str = Field(
-        "",
-        description="Subscription to the bucket's notifications, projects/P/subscriptions/S, that wakes the object "
-        "sensor; empty means that it lists at each tick (target gcp)",
-    )
-    relist_seconds: int = Field(
-        600, ge=5, description="With a subscription, how long, s, the sensor lists nothing unless notified"
-    )
-
-    kafka_bootstrap_servers: Brokers = Field(
-        "", description="Address of a Kafka broker, host:port[,host:port]; empty means the embedded broker"
-    )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="Protocol of the connection to Kafka"
-    )
-    kafka_sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "", description="SASL mechanism, for a SASL_* protocol"
-    )
-    kafka_sasl_username: str = Field("", description="SASL user name")
-    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="SASL password")
-    kafka_sasl_password_file: LocalPath | None = Field(
-        None, description="File that holds the SASL password, instead of the variable"
-    )
-    kafka_ca_file: LocalPath | None = Field(
-        None, description="PEM file of the broker's certificate authority"
-    )
-    kafka_connect_url: str = Field(
-        "", description="REST address of Kafka Connect, http://host:port; empty where the Python sink is used"
-    )
-    kafka_plugins: LocalPath | None = Field(
-        None,
-        description="Folder of Kafka Connect plugins, one subfolder each; empty means HOME/kafka/plugins",
-    )
-    kafka_downloads: LocalPath | None = Field(
-        None,
-        description="Folder of what `kafka up` downloads; empty means HOME/kafka/downloads",
-    )
-    sink_group_id: str = Field("streaming-assets-sink", description="Consumer group of the Python sink")
-    sink_flush_seconds: float = Field(
-        15.0, gt=0, description="Greatest age, s, of a buffered record before the sink writes its object"
-    )
-    sink_flush_bytes: int = Field(
-        67_108_864, ge=65_536, description="Buffered bytes of events at which the sink writes all objects"
-    )
-
-    lookback_hours: int = Field(
-        48, ge=1, description="Ingestion hours before now that the object sensor watches"
-    )
-    sensor_interval_seconds: int = Field(
-        5, ge=5, description="Least time, s, between two looks of the object sensor"
-    )
-    event_retention_hours: float | None = Field(
-        None,
-        gt=0,
-        description="Age, h, at which Dagster's log loses runs' details and what newer events supersede; empty means "
-        "2 on target local, 720 (30 days) on gcp",
-    )
-    quarantine_warn_share: float = Field(
-        0.01, ge=0, le=1, description="Share of an hour's rows in quarantine above which a check warns"
-    )
-
-    songs_source: Place = Field(
-        "bundled", description="Songs file: https:// address, path (TSV, plain or gzip), or 'bundled'"
-    )
-    locations_source: Place = Field(
-        "bundled", description="Postal codes: https:// address, path (GeoNames TSV), or 'bundled'"
-    )
-
-    simulator_config: LocalPath | None = Field(
-        None, description="eventsim configuration (JSON) of `make dev`; empty means the bundled one"
-    )
-    simulator_users: int = Field(5000, ge=1, description="Users that `make dev` simulates at the start")
-    simulator_growth_rate: float = Field(0.5, ge=0, description="Yearly growth of those users")
-    simulator_seed: int = Field(42, description="Seed of that simulation")
-    simulator_history_hours: int = Field(
-        504,  # the dashboards compare weeks
-        ge=0,
-        description="Hours of history that the first `make dev` writes",
-    )
-
-    subscription_price_usd: float = Field(
-        4.99, ge=0, description="Price of a month on level paid, USD, for the KPI page"
-    )
-    stale_after_minutes: int = Field(
-        90, ge=1, description="Age, min, of the newest hour above which the dashboards warn"
-    )
-    bind_host: str = Field("127.0.0.1", description="Address that the web server and dashboards listen on")
-    dagster_port: int = Field(3000, ge=1, le=65535, description="Port of Dagster's web server")
-    dashboards_port: int = Field(8050, ge=1, le=65535, description="Port of the dashboards")
+    @model_validator(mode="before")
+    @classmethod
+    def _by_subject(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The values by subject, those given by their names outside as well."""
+        sorted_out: dict[str, Any] = {}
+        for name, value in values.items():
+            place = None if isinstance(value, BaseModel) else declared().get(name)
+            if place is None or place.subject is None:
+                sorted_out[name] = value
+            else:
+                sorted_out[place.subject] = {**sorted_out.get(place.subject, {}), place.key: value}
+        return sorted_out
 
     @model_validator(mode="after")
     def _fill_and_check(self) -> "Settings":
-        if self.warehouse_path is None:
-            self.warehouse_path = self.home / "warehouse.duckdb"
-        if self.event_retention_hours is None:
-            self.event_retention_hours = 2 if self.target == "local" else 720
+        lake, warehouse, kafka, dagster = self.lake, self.warehouse, self.kafka, self.dagster
+        warehouse.path = warehouse.path or self.home / "warehouse.duckdb"
+        warehouse.kind = warehouse.kind or ("duckdb" if self.target == "local" else "bigquery")
+        kafka.plugins = kafka.plugins or self.kafka_home / "plugins"
+        kafka.downloads = kafka.downloads or self.kafka_home / "downloads"
+        if dagster.event_retention_hours is None:
+            dagster.event_retention_hours = 2 if self.target == "local" else 720
         if "first_hour" not in self.model_fields_set:
             self.first_hour = start_of_history(self.dev_state_file) or self.first_hour
-        for name, path in (("HOME", self.home), ("WAREHOUSE_PATH", self.warehouse_path)):
+        for name, path in (("HOME", self.home), ("WAREHOUSE_PATH", warehouse.path)):
             if set("#?") & set(str(path)):
                 raise ValueError(
                     f"{name}={path} must hold neither # nor ?: DuckDB, dbt and SQLite take them for parts of an address"
                 )
-        self.kafka_plugins = self.kafka_plugins or self.kafka_home / "plugins"
-        self.kafka_downloads = self.kafka_downloads or self.kafka_home / "downloads"
-        self.warehouse = self.warehouse or ("duckdb" if self.target == "local" else "bigquery")
-        if self.target == "gcp" and not self.lake_url.startswith("gs://"):
+        if self.target == "gcp" and not lake.url.startswith("gs://"):
             raise ValueError("LAKE_URL must be gs://bucket[/prefix] when TARGET is gcp")
-        self.lake_url = self.lake_url or str(self.home / "lake")
-        if self.warehouse == "bigquery" and not self.lake_url.startswith("gs://"):
+        lake.url = lake.url or str(self.home / "lake")
+        if warehouse.kind == "bigquery" and not lake.url.startswith("gs://"):
             raise ValueError("LAKE_URL must be gs://bucket[/prefix] when WAREHOUSE is bigquery")
-        if self.warehouse == "bigquery" and not self.gcp_project:
+        if warehouse.kind == "bigquery" and lake.seal_after_days:
+            raise ValueError(
+                "LAKE_SEAL_AFTER_DAYS must be 0 when the warehouse is bigquery, which reads objects as they lie"
+            )
+        if warehouse.kind == "bigquery" and not self.bigquery.project:
             raise ValueError("GCP_PROJECT must be set when the warehouse is bigquery")
-        if self.kafka_sasl_password_file is not None:
+        if kafka.sasl_password_file is not None:
             try:
-                self.kafka_sasl_password = SecretStr(self.kafka_sasl_password_file.read_text().strip())
+                kafka.sasl_password = SecretStr(kafka.sasl_password_file.read_text().strip())
             except OSError as error:
                 raise ValueError(f"KAFKA_SASL_PASSWORD_FILE can't be read: {error}") from error
-        if self.kafka_security_protocol.startswith("SASL") and not self.kafka_sasl_mechanism:
+        if kafka.security_protocol.startswith("SASL") and not kafka.sasl_mechanism:
             raise ValueError("KAFKA_SASL_MECHANISM must be set when KAFKA_SECURITY_PROTOCOL is SASL_*")
         return self
+
+    def changed(self, **values: object) -> "Settings":
+        """These settings but for some values, by their names outside; nothing is filled in anew.
+
+        Raises:
+            KeyError: a name is no setting.
+        """
+        copy = self.model_copy(deep=True)
+        for name, value in values.items():
+            place = declared()[name]
+            setattr(copy if place.subject is None else getattr(copy, place.subject), place.field, value)
+        return copy
 
     @property
     def dead_letter_topic(self) -> str:
@@ -251,15 +160,20 @@ class Settings(BaseSettings):
         return self.home / "dagster_home"
 
     @property
-    def warehouse_file(self) -> Path:
-        """The DuckDB file."""
-        assert self.warehouse_path is not None  # filled by the validator
-        return self.warehouse_path
+    def host_names(self) -> str:
+        """Names, comma-separated, by which web server and dashboards are reached beside localhost and IP addresses."""
+        return ",".join(filter(None, (self.web.bind_host.lower(), self.web.allowed_hosts)))
 
     @property
     def kafka_home(self) -> Path:
         """Folder of what `kafka up` runs: state, data, logs, plugins, downloads."""
         return self.home / "kafka"
+
+    @property
+    def pages_url(self) -> str:
+        """Address of Dagster's pages for people; empty if it is not known."""
+        own = f"http://{self.web.bind_host}:{self.dagster.port}"
+        return self.dagster.url or (own if self.target == "local" else "")
 
     @property
     def published_dir(self) -> Path:
@@ -304,21 +218,53 @@ def env_name(field: str) -> str:
     return ENV_PREFIX + field.upper()
 
 
+@dataclass(frozen=True)
+class Declared:
+    """Where a setting is: its subject (None: Settings itself), its field there, and what is said of it."""
+
+    subject: str | None
+    field: str
+    info: FieldInfo
+
+    @property
+    def key(self) -> str:
+        """The name by which its subject takes it."""
+        return str(self.info.validation_alias or self.field)
+
+    def of(self, settings: Settings) -> object:
+        """Its value in force."""
+        return getattr(settings if self.subject is None else getattr(settings, self.subject), self.field)
+
+
+@cache
+def declared() -> dict[str, Declared]:
+    """All settings by their names outside, in the order in which they are declared, those without a subject first."""
+    alone: dict[str, Declared] = {}
+    by_subject: dict[str, Declared] = {}
+    for name, info in Settings.model_fields.items():
+        if not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
+            alone[name] = Declared(None, name, info)
+            continue
+        for field, its in info.annotation.model_fields.items():
+            by_subject[str(its.validation_alias or f"{name}_{field}")] = Declared(name, field, its)
+    return alone | by_subject
+
+
 def load_settings() -> Settings:
     """Read and check the settings.
 
     Raises:
         SettingsError: a variable with the project's prefix is no setting, or a value is impossible.
     """
-    known = {env_name(field) for field in Settings.model_fields}
-    for name in sorted(_given(os.environ) | _given(_env_file())):
-        if name.upper() not in known:
-            own_part = name.upper().removeprefix(ENV_PREFIX).lower()
-            close = difflib.get_close_matches(own_part, Settings.model_fields, n=1)
+    given = _given(_env_file()) | _given(os.environ)
+    for variable in sorted(given):
+        if (name := _name_of(variable)) not in declared():
+            close = difflib.get_close_matches(name, declared(), n=1)
             hint = f"; did you mean {env_name(close[0])}?" if close else ";"
-            raise SettingsError(f"{name} is no setting{hint} `streaming-assets settings` lists them all")
+            raise SettingsError(f"{variable} is no setting{hint} `streaming-assets settings` lists them all")
+    values = {_name_of(variable): value for variable, value in given.items()}
     try:
-        return Settings()  # pyright: ignore[reportCallIssue]  # the values come from the environment
+        return Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError("\n".join(_readable(error))) from None
 
@@ -332,28 +278,38 @@ def get_settings() -> Settings:
 def setting_rows() -> Iterator[tuple[str, str, str, str]]:
     """(environment name, value in force, source, meaning) of each setting; secrets are masked."""
     settings = load_settings()
-    sources = dict.fromkeys(map(str.upper, _given(_env_file())), ENV_FILE)
-    sources |= dict.fromkeys(map(str.upper, _given(os.environ)), "environment")
+    sources = dict.fromkeys(map(_name_of, _given(_env_file())), ENV_FILE)
+    sources |= dict.fromkeys(map(_name_of, _given(os.environ)), "environment")
     if settings.dev_state_file.exists():
-        sources = {env_name("first_hour"): settings.dev_state_file.name} | sources
-    for field, info in Settings.model_fields.items():
-        name = env_name(field)
-        yield name, str(getattr(settings, field)), sources.get(name, "default"), info.description or ""
+        sources = {"first_hour": settings.dev_state_file.name} | sources
+    for name, setting in declared().items():
+        value, meaning = str(setting.of(settings)), setting.info.description or ""
+        yield env_name(name), value, sources.get(name, "default"), meaning
 
 
 def _env_file() -> Mapping[str, str | None]:
     return dotenv_values(ENV_FILE) if Path(ENV_FILE).exists() else {}
 
 
-def _given(variables: Mapping[str, str | None]) -> set[str]:
-    """The names of the project's variables that have a value; names count in any case, as pydantic reads them."""
-    return {name for name, value in variables.items() if value and name.upper().startswith(ENV_PREFIX)}
+def _given(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """The project's variables that have a value; their names count in any case."""
+    return {
+        variable: value
+        for variable, value in variables.items()
+        if value and variable.upper().startswith(ENV_PREFIX)
+    }
+
+
+def _name_of(variable: str) -> str:
+    return variable.upper().removeprefix(ENV_PREFIX).lower()
 
 
 def _readable(error: ValidationError) -> Iterator[str]:
+    names = {(place.subject, place.key): name for name, place in declared().items()}
     for issue in error.errors():
         if issue["loc"]:
-            name = env_name(str(issue["loc"][0]))
+            *subject, field = map(str, issue["loc"][:2])
+            name = env_name(names.get((subject[0] if subject else None, field), field))
             yield f"{name}={issue.get('input')!r} is impossible: {issue['msg']}"
         else:
             yield ENV_PREFIX + issue["msg"].removeprefix("Value error, ")

@@ -2,7 +2,7 @@
 
 Text is kept and shown as it came; only keys and search use its fold. The dbt project asks for it as `fold(...)`: on
 DuckDB this function, on BigQuery `NORMALIZE_AND_CASEFOLD` with the same rules around it (macros/dialect/text.sql).
-A test holds the two together. And what a spreadsheet would not take as text.
+A test holds the two together. And what a spreadsheet would not take as text, and a number with its noun.
 """
 
 import re
@@ -56,3 +56,8 @@ def harmless(cells: Iterable[Any]) -> list[Any]:
     return [
         f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell for cell in cells
     ]
+
+
+def counted(number: int, what: str) -> str:
+    """`1 hour`, `1,200 hours`: a number with its noun, whose plural takes an s."""
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -56,12 +56,12 @@ class Place:
     def __init__(self, home: Path, **settings: Any) -> None:
         self.settings = Settings(home=home, **settings)
         self.lake = lake_of(self.settings)
-        self.warehouse = DuckDbWarehouse(self.settings.warehouse_file, 10, self.settings.lake_url)
+        self.warehouse = DuckDbWarehouse(self.settings.warehouse.file, 10, self.settings.lake.url)
         self.instance = dg.DagsterInstance.ephemeral()
 
     def put_parsed(self, parsed: Path) -> None:
         """Put a dbt target folder with the parsed project into the home, so that nobody parses it again."""
-        shutil.copytree(parsed, self.settings.home / "dbt" / self.settings.warehouse, dirs_exist_ok=True)
+        shutil.copytree(parsed, self.settings.home / "dbt" / self.settings.warehouse.kind, dirs_exist_ok=True)
 
     def put(
         self,

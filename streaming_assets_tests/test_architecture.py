@@ -12,18 +12,21 @@ from streaming_assets.settings import PROJECT_ROOT
 PACKAGE = PROJECT_ROOT / "streaming_assets"
 # From the ground up: each room may import those before it. A module of the package itself is a room of one.
 ROOMS = [
-    "contracts text files",
+    "contracts text files log_lines",
     "events",
+    "subjects",
     "settings",
-    "home lake",
+    "home lake web_guard",
     "partitions ingestion",
     "contract_tools simulator",
     "reference warehouses",
     "dagster_runtime published",
     "dashboards",
+    "bi",
     "assets",
     "checks",
     "automation local",
+    "monitoring",
     "definitions",
     "warm",
     "cli",
@@ -32,13 +35,14 @@ ROOMS = [
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms.split()}
 # Rooms that know nothing of Dagster: they can be used, and understood, without it.
 PLAIN = [
-    *" ".join(ROOMS[:4]).split(),
+    *" ".join(ROOMS[:5]).split(),
     "ingestion",
     "contract_tools",
     "simulator",
     "reference",
     "published",
     "dashboards",
+    "bi",
 ]
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streaming_assets.contract_tools.arrivals import Arrived, arrived, never, strangers
+from streaming_assets.contract_tools.arrivals import Arrived, arrived, never, proposal, strangers
 from streaming_assets.contract_tools.checking import check_project
 from streaming_assets.contract_tools.inference import Draft, infer
 from streaming_assets.contract_tools.names import columns_of
@@ -182,7 +183,7 @@ def test_fields_of_the_lake_are_held_to_the_contract(tmp_path: Path) -> None:
     put(1, {"a": 1, "who": {"is": 2}}, {"a": 3, "new": 4})
     put(3, {"a": 1, "gone": None})
     found = arrived(lake, "t", 2, HOUR)
-    assert (found.objects, found.events) == (2, 3)
+    assert (found.objects, len(found.events)) == (2, 3)
     kind = EventType(
         "t",
         (
@@ -198,6 +199,24 @@ def test_fields_of_the_lake_are_held_to_the_contract(tmp_path: Path) -> None:
         "must is required, and in none of 3 events",
     ]
     assert never(kind, found) == ["gone"]
+    assert (
+        proposal(kind, found)
+        == """\
+          # seen in 1 of 3: 4 (1)
+          - name: new
+            description: "DECIDE: what it is"
+            data_type: integer
+            config: {meta: {column: event_new}}
+"""
+    )
+    put(5, {"a": "1", "must": "x", "new": 4.5}, {"a": 2.5, "must": "y", "new": 5})
+    retyped = replace(kind, fields=(*kind.fields, EventField("new", "number")))
+    found = arrived(lake, "t", 1, HOUR)
+    assert [*strangers(retyped, found)] == [
+        "a is integer in the contract, and arrives otherwise in 2 events: 1 string, 1 number"
+    ]
+    assert "- name: a\n" in proposal(retyped, found)
+    assert "DECIDE: its type? it is 1 string, 1 number, so text takes all of them" in proposal(retyped, found)
     lake.write(str(ObjectName("t", HOUR, 0, 9)), b"no gzip")
     assert len(arrived(lake, "t", 2, HOUR).unreadable) == 1
     assert arrived(lake, "other", 2, HOUR) == Arrived()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,37 @@ COMMANDS = [
 def test_a_folder_that_can_be_written_is_made_and_left_empty(tmp_path: Path) -> None:
     check_home(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_it_is_for_this_account_alone_and_an_open_one_is_closed_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = os.umask(0o022)
+    try:
+        check_home(tmp_path / "new")
+        (tmp_path / "former").mkdir()
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "new") == 0o700
+    assert caplog.messages == []
+    assert mode(tmp_path / "former") == 0o755
+    for _ in range(2):
+        check_home(tmp_path / "former")
+        assert mode(tmp_path / "former") == 0o700
+    assert caplog.messages == [
+        f"{tmp_path}/former was open to every account of this machine; it is now to yours alone (0700)"
+    ]
+
+
+def test_one_that_was_opened_to_a_group_stays_so(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o750)
+    check_home(tmp_path / "shared")
+    assert mode(tmp_path / "shared") == 0o750
+
+
+def mode(folder: Path) -> int:
+    return stat.S_IMODE(folder.stat().st_mode)
 
 
 @pytest.fixture(params=["a file", "below a file", "read-only", "full"])

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from streaming_assets.cli import app, main
 from streaming_assets.settings import (
     PROJECT_ROOT,
-    Settings,
     SettingsError,
+    declared,
     env_name,
     get_settings,
     load_settings,
@@ -37,7 +37,7 @@ class Environment:
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Environment:
     """Nothing set, and a working directory of its own without .env."""
-    for field in Settings.model_fields:
+    for field in declared():
         monkeypatch.delenv(env_name(field), raising=False)
     monkeypatch.chdir(tmp_path)
     return Environment(monkeypatch, tmp_path)
@@ -46,17 +46,17 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Environment:
 def test_nothing_needs_to_be_set() -> None:
     settings = load_settings()
     assert settings.target == "local"
-    assert settings.lake_url == str(PROJECT_ROOT / ".local" / "lake")
-    assert settings.warehouse_file == PROJECT_ROOT / ".local" / "warehouse.duckdb"
+    assert settings.lake.url == str(PROJECT_ROOT / ".local" / "lake")
+    assert settings.warehouse.file == PROJECT_ROOT / ".local" / "warehouse.duckdb"
     assert settings.dagster_home == PROJECT_ROOT / ".local" / "dagster_home"
 
 
 def test_the_environment_wins_over_the_file_over_the_default(environment: Environment) -> None:
-    assert load_settings().lookback_hours == 48
+    assert load_settings().dagster.lookback_hours == 48
     environment.set_in_file(lookback_hours="12")
-    assert load_settings().lookback_hours == 12
+    assert load_settings().dagster.lookback_hours == 12
     environment.set(lookback_hours="6")
-    assert load_settings().lookback_hours == 6
+    assert load_settings().dagster.lookback_hours == 6
 
 
 def test_an_empty_value_is_as_good_as_none(environment: Environment) -> None:
@@ -64,18 +64,18 @@ def test_an_empty_value_is_as_good_as_none(environment: Environment) -> None:
     environment.set_in_file(sink_group_id="mine")
     environment.set(warehouse_path="", dagster_port="", lake_url="", sink_group_id="")
     settings = load_settings()
-    assert settings.warehouse_file == settings.home / "warehouse.duckdb"
-    assert settings.dagster_port == 3000
-    assert settings.lake_url == str(settings.home / "lake")
-    assert settings.sink_group_id == "mine"
+    assert settings.warehouse.file == settings.home / "warehouse.duckdb"
+    assert settings.dagster.port == 3000
+    assert settings.lake.url == str(settings.home / "lake")
+    assert settings.sink.group_id == "mine"
 
 
 def test_all_local_state_follows_home(environment: Environment, tmp_path: Path) -> None:
     environment.set(home=str(tmp_path / "state"))
     settings = load_settings()
     paths = [
-        settings.warehouse_file,
-        Path(settings.lake_url),
+        settings.warehouse.file,
+        Path(settings.lake.url),
         settings.dagster_home,
         settings.published_dir,
         settings.broker_file,
@@ -90,9 +90,9 @@ def test_relative_paths_mean_the_same_in_every_process(
     environment.set(home="state", warehouse_path="w.duckdb", lake_url="lake", songs_source="songs.tsv")
     settings = load_settings()
     assert settings.home == tmp_path / "state"
-    assert settings.warehouse_file == tmp_path / "w.duckdb"
-    assert settings.lake_url == str(tmp_path / "lake")
-    assert settings.songs_source == str(tmp_path / "songs.tsv")
+    assert settings.warehouse.file == tmp_path / "w.duckdb"
+    assert settings.lake.url == str(tmp_path / "lake")
+    assert settings.reference.songs_source == str(tmp_path / "songs.tsv")
     monkeypatch.setenv("HOME", str(tmp_path))
     environment.set(home="~/elsewhere")
     assert load_settings().home == tmp_path / "elsewhere"
@@ -101,9 +101,9 @@ def test_relative_paths_mean_the_same_in_every_process(
 def test_addresses_are_left_as_they_are(environment: Environment) -> None:
     environment.set(lake_url="gs://bucket/prefix", locations_source="https://example.org/US.txt")
     settings = load_settings()
-    assert settings.lake_url == "gs://bucket/prefix"
-    assert settings.locations_source == "https://example.org/US.txt"
-    assert settings.songs_source == "bundled"
+    assert settings.lake.url == "gs://bucket/prefix"
+    assert settings.reference.locations_source == "https://example.org/US.txt"
+    assert settings.reference.songs_source == "bundled"
 
 
 @pytest.mark.parametrize("text", ["2025-03-01T05:00Z", "2025-03-01T06:00+01:00", "2025-03-01 05:00"])
@@ -170,7 +170,7 @@ def test_a_name_like_no_other_is_refused_in_the_file_too(tmp_path: Path) -> None
 
 def test_names_are_read_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("streaming_assets_lookback_hours", "5")
-    assert load_settings().lookback_hours == 5
+    assert load_settings().dagster.lookback_hours == 5
     assert sources()["STREAMING_ASSETS_LOOKBACK_HOURS"] == "environment"
 
 
@@ -179,6 +179,7 @@ IMPOSSIBLE = {
     "first_hour": ("2025-01-01T00:30Z", "must be a whole hour, such as 2025-01-01T00:00Z"),
     "dagster_port": ("70000", "less than or equal to 65535"),
     "dashboards_port": ("http", "valid integer"),
+    "allowed_hosts": ("https://dagster.example.com", r"must be name\[,name\], without scheme and port"),
     "sensor_interval_seconds": ("1", "greater than or equal to 5"),
     "sink_flush_bytes": ("1", "greater than or equal to 65536"),
     "quarantine_warn_share": ("1.5", "less than or equal to 1"),
@@ -216,6 +217,10 @@ INCOMPLETE = {
         "LAKE_URL must be gs://bucket",
     ),
     "bigquery over a folder": ({"warehouse": "bigquery", "gcp_project": "p"}, "LAKE_URL must be gs://bucket"),
+    "bigquery with sealed hours": (
+        {"target": "gcp", "gcp_project": "p", "lake_url": "gs://b", "lake_seal_after_days": "7"},
+        "LAKE_SEAL_AFTER_DAYS must be 0",
+    ),
     "gcp without a project": ({"target": "gcp", "lake_url": "gs://b"}, "GCP_PROJECT must be set"),
     "SASL without a mechanism": (
         {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_username": "u", "kafka_sasl_password": "p"},
@@ -245,9 +250,9 @@ def test_gcp_with_all_that_it_needs(environment: Environment) -> None:
 def test_lake_and_warehouse_are_apart(environment: Environment) -> None:
     """Production's lake with a warehouse on a laptop needs no project."""
     environment.set(lake_url="gs://bucket")
-    assert load_settings().warehouse == "duckdb"
+    assert load_settings().warehouse.kind == "duckdb"
     environment.set(target="gcp", warehouse="duckdb")
-    assert load_settings().warehouse == "duckdb"
+    assert load_settings().warehouse.kind == "duckdb"
 
 
 def sources() -> dict[str, str]:
@@ -258,7 +263,7 @@ def test_each_row_tells_name_value_source_and_meaning(environment: Environment) 
     environment.set_in_file(lookback_hours="12")
     environment.set(dagster_port="3001")
     rows = {name: (value, source, meaning) for name, value, source, meaning in setting_rows()}
-    assert rows.keys() == {env_name(field) for field in Settings.model_fields}
+    assert rows.keys() == {env_name(field) for field in declared()}
     assert rows["STREAMING_ASSETS_LOOKBACK_HOURS"][:2] == ("12", ".env")
     assert rows["STREAMING_ASSETS_DAGSTER_PORT"][:2] == ("3001", "environment")
     assert rows["STREAMING_ASSETS_BIND_HOST"][:2] == ("127.0.0.1", "default")
@@ -278,7 +283,7 @@ def test_secrets_are_never_shown(environment: Environment, tmp_path: Path, way: 
         (tmp_path / "password").write_text("hunter2\n")
         environment.set(kafka_sasl_password_file=str(tmp_path / "password"))
     settings = load_settings()
-    assert settings.kafka_sasl_password.get_secret_value() == "hunter2"
+    assert settings.kafka.sasl_password.get_secret_value() == "hunter2"
     assert "hunter2" not in repr(settings)
     assert "hunter2" not in CliRunner().invoke(app, ["settings"]).output
 
@@ -287,7 +292,7 @@ def test_the_command_prints_all_of_it(environment: Environment) -> None:
     environment.set(sink_group_id="[bold]mine[/bold]")  # no markup, a value
     result = CliRunner().invoke(app, ["settings"])
     assert result.exit_code == 0
-    for field in Settings.model_fields:
+    for field in declared():
         assert env_name(field) in result.output
     assert "[bold]mine[/bold]" in result.output
 

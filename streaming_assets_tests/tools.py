@@ -15,6 +15,7 @@ _FETCH_SECONDS = 180  # thrice that and the pauses are within a test's 600 s
 PAUSES = (5, 30)  # s, before it is tried again
 _WAYS_OUT = {
     "chromium": ": install Debian's package chromium",
+    "promtool": ": it is in Debian's package prometheus",
     "docker-compose": ": the development extra brings it on Linux, x86-64",
 }
 

@@ -92,17 +92,38 @@ resource "google_storage_bucket_iam_member" "dagster_logs" {
 # The warehouse.
 
 resource "google_bigquery_dataset_iam_member" "dagster" {
-  for_each = google_bigquery_dataset.this
+  for_each = toset(["external", "readers"])
 
-  dataset_id = each.value.dataset_id
+  dataset_id = google_bigquery_dataset.this[each.key].dataset_id
   role       = "roles/bigquery.dataEditor"
   member     = local.member.dagster
+}
+
+# The dataset of the models has access entries only: an IAM member beside them would take the views' right away.
+resource "google_bigquery_dataset_access" "dagster" {
+  dataset_id    = google_bigquery_dataset.this["models"].dataset_id
+  role          = "WRITER" # as the service calls roles/bigquery.dataEditor here
+  user_by_email = google_service_account.this["dagster"].email
+}
+
+# Whoever may read the views sees what they select, and nothing else of the models: no staging, no quarantine.
+resource "google_bigquery_dataset_access" "views" {
+  dataset_id = google_bigquery_dataset.this["models"].dataset_id
+
+  dataset {
+    target_types = ["VIEWS"]
+
+    dataset {
+      project_id = var.project_id
+      dataset_id = google_bigquery_dataset.this["readers"].dataset_id
+    }
+  }
 }
 
 resource "google_bigquery_dataset_iam_member" "readers" {
   for_each = merge({ reports = local.member.reports }, { for reader in var.readers : reader => reader })
 
-  dataset_id = google_bigquery_dataset.this["models"].dataset_id
+  dataset_id = google_bigquery_dataset.this["readers"].dataset_id
   role       = "roles/bigquery.dataViewer"
   member     = each.value
 }

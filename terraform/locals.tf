@@ -9,7 +9,7 @@ locals {
   # Profiles of deploy/compose.yaml that a machine starts, and the service account that it runs as. Containers of
   # one machine share its account, so only a second machine keeps the sink's rights and Dagster's apart.
   ingestion_profiles = concat(["ingestion"], local.on_vm.kafka ? ["brokers"] : [])
-  dagster_profiles   = concat(["dagster"], local.on_vm.postgres ? ["postgres"] : [])
+  dagster_profiles   = concat(["dagster"], local.on_vm.postgres ? ["postgres"] : [], var.read_only_server ? ["viewers"] : [])
 
   machines = var.separate_ingestion ? {
     ingestion = { account = "sink", profiles = local.ingestion_profiles }
@@ -21,7 +21,7 @@ locals {
   accounts = {
     sink    = "Kafka Connect: writes event objects into the lake"
     dagster = "Dagster: reads the lake, writes reference files, external tables and models"
-    reports = "Looker Studio: reads the marts"
+    reports = "Looker Studio: reads the views"
   }
   # The account that the sink's rights go to.
   sink_account = var.separate_ingestion ? "sink" : "dagster"

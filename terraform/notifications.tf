@@ -1,8 +1,8 @@
 # Notifications of the lake's new objects, which spare the object sensor most of its listings.
 
-locals {
-  # Cloud Storage publishes as an account of its own.
-  storage_agent = "serviceAccount:service-${data.google_project.this.number}@gs-project-accounts.iam.gserviceaccount.com"
+# Cloud Storage publishes as an account of its own, which Google makes when it is asked for.
+data "google_storage_project_service_account" "this" {
+  depends_on = [google_project_service.used]
 }
 
 resource "google_pubsub_topic" "lake" {
@@ -18,7 +18,7 @@ resource "google_pubsub_topic_iam_member" "storage_publishes" {
 
   topic  = google_pubsub_topic.lake[0].id
   role   = "roles/pubsub.publisher"
-  member = local.storage_agent
+  member = data.google_storage_project_service_account.this.member
 }
 
 resource "google_storage_notification" "lake" {

@@ -7,7 +7,7 @@ locals {
   kafka_remote   = join(",", [for port in [19092, 19093, 19094] : "${local.ingestion_host}:${port}"])
   kafka_managed  = "bootstrap.${var.name}.${var.region}.managedkafka.${var.project_id}.cloud.goog:9092"
 
-  # Settings of streaming_assets/settings.py.
+  # Settings of streaming_assets/subjects.py.
   settings = merge(
     {
       STREAMING_ASSETS_TARGET                  = "gcp"

@@ -54,7 +54,7 @@ variable "first_hour" {
 }
 
 variable "bigquery_dataset" {
-  description = "Dataset of the models; the external tables stand in one of the same name with _external"
+  description = "Dataset of the models; the external tables stand in one of the same name with _external, readers' views in one with _readers"
   type        = string
   default     = "streaming_assets"
 
@@ -184,7 +184,7 @@ variable "operators" {
 }
 
 variable "readers" {
-  description = "Who may query the marts (analysts, Looker Studio), as user:... or group:..."
+  description = "Who may query the views of facts, dimensions and marts (analysts, Looker Studio), as user:... or group:..."
   type        = set(string)
   default     = []
 
@@ -192,6 +192,12 @@ variable "readers" {
     condition     = alltrue([for member in var.readers : can(regex("^(user|group|serviceAccount):[^@]+@[^@]+$", member))])
     error_message = "readers must look like user:ann@example.com, group:... or serviceAccount:..."
   }
+}
+
+variable "read_only_server" {
+  description = "Whether a second web server of Dagster runs, at port 3001, whose pages can start and delete nothing"
+  type        = bool
+  default     = false
 }
 
 variable "raw_keep_days" {

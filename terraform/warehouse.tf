@@ -4,6 +4,7 @@ locals {
   datasets = {
     models   = { id = var.bigquery_dataset, description = "Staging, dimensions, facts and marts, built by dbt" }
     external = { id = "${var.bigquery_dataset}_external", description = "External tables over the lake" }
+    readers  = { id = "${var.bigquery_dataset}_readers", description = "What readers see: views of dimensions, facts and marts" }
   }
 }
 

@@ -8,7 +8,8 @@ echo "$part" >"${PART_FILE:-/tmp/part}" # the health check asks what runs here
 # the container does, and is restarted.
 case $part in
     code) exec dagster api grpc --host 0.0.0.0 --port 4000 --module-name streaming_assets.definitions ;;
-    webserver) exec dagster-webserver --host 0.0.0.0 --port 3000 --workspace "$DAGSTER_HOME/workspace.yaml" ;;
+    webserver) exec streaming-assets webserver --host 0.0.0.0 --port 3000 --workspace "$DAGSTER_HOME/workspace.yaml" ;;
+    viewer) exec streaming-assets webserver --read-only --host 0.0.0.0 --port 3000 --workspace "$DAGSTER_HOME/workspace.yaml" ;;
     daemon) exec dagster-daemon run --workspace "$DAGSTER_HOME/workspace.yaml" ;;
     dashboards) exec streaming-assets dashboards --host 0.0.0.0 --port 8050 ;;
     *) exec "$@" ;;

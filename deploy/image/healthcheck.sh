@@ -9,6 +9,7 @@ answers() {
 case $(cat "${PART_FILE:-/tmp/part}") in
     code) exec dagster api grpc-health-check --port 4000 ;;
     webserver) answers http://127.0.0.1:3000/server_info ;;
+    viewer) answers http://127.0.0.1:3000/server_info ;;
     daemon) exec dagster-daemon liveness-check ;;
     dashboards) answers http://127.0.0.1:8050/healthz ;;
     *) exit 0 ;; # a command that ends when it fails

@@ -7,10 +7,13 @@ takes seconds and each process of Dagster loads the graph. A model that the file
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import dagster as dg
 
+from streaming_assets.assets.keys import external_key
+from streaming_assets.events import WAREHOUSE_TYPES
 from streaming_assets.settings import PROJECT_ROOT
 
 Lineage = Mapping[str, Mapping[str, list[str]]]
@@ -22,6 +25,31 @@ _MOST_NAMED = 6  # columns that a description names; the lineage has all
 def read_lineage() -> Lineage:
     """By model and column, the columns that it is made of."""
     return json.loads(LINEAGE.read_bytes())
+
+
+def personal_columns(lineage: Lineage) -> dict[str, list[str]]:
+    """By model, the columns that hold a field that its contract marks personal; a key, which is a hash, holds none."""
+    fields = {
+        f"{external_key(kind.external_table or '').to_user_string()}.{field.name}"
+        for kind in WAREHOUSE_TYPES
+        for field in kind.fields
+        if field.personal
+    }
+
+    @cache
+    def is_personal(source: str) -> bool:
+        asset, _, column = source.partition(".")
+        sources = lineage.get(asset.rpartition("/")[2], {}).get(column, [])
+        return source in fields or any(map(is_personal, sources))
+
+    return {
+        model: [
+            name
+            for name, sources in columns.items()
+            if not name.startswith("pk_") and any(map(is_personal, sources))
+        ]
+        for model, columns in lineage.items()
+    }
 
 
 def with_lineage(metadata: Mapping[str, Any], columns: Mapping[str, list[str]]) -> dict[str, Any]:

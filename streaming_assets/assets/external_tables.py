@@ -5,20 +5,23 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from streaming_assets.assets.hourly_metadata import add_hourly_metadata
 from streaming_assets.assets.keys import INVENTORY, LOCATIONS, OWNERS, SONGS, external_key, prefix_key
 from streaming_assets.assets.source import declared_columns, event_columns
 from streaming_assets.contracts import declared_table
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
-from streaming_assets.dagster_runtime.runtime import Runtime
 from streaming_assets.events import LAKE_TOPICS, LAKE_TYPES
-from streaming_assets.lake.inventory import InventoryRow, list_topics, read_rows
+from streaming_assets.lake.forgetting import read_people, take_out
+from streaming_assets.lake.inventory import HourListing, InventoryRow, list_topics, read_rows
 from streaming_assets.lake.names import LOCATIONS as LOCATIONS_FILE
 from streaming_assets.lake.names import SONGS as SONGS_FILE
-from streaming_assets.lake.store import Lake
+from streaming_assets.lake.store import Lake, LakeObject
 from streaming_assets.partitions import Span, key_of
 from streaming_assets.published.tables import PublishedTable
+from streaming_assets.text import counted
 from streaming_assets.warehouses.warehouse import Warehouse
 
+BYTES_TAKEN_IN = "bytes_taken_in"  # metadata of a topic's table: bytes of its objects, of all hours
 REFERENCE_TABLES = {"songs_ext": SONGS_FILE, "locations_ext": LOCATIONS_FILE}
 
 
@@ -40,7 +43,7 @@ def inventory_spec(hours: dg.PartitionsDefinition, kind: str) -> dg.AssetSpec:
     )
 
 
-def build_event_tables(hours: dg.PartitionsDefinition, kind: str, runtime: Runtime) -> dg.AssetsDefinition:
+def build_event_tables(hours: dg.PartitionsDefinition, kind: str, hours_per_step: int) -> dg.AssetsDefinition:
     """The external tables of the topics, as one step over a range of hours.
 
     An hour's objects are listed and checked for all topics, whichever tables were asked for: what the models read is
@@ -49,6 +52,7 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str, runtime: Runti
     Args:
         hours: the partitions.
         kind: tag of the warehouse, such as `duckdb`.
+        hours_per_step: the longest span, h, of a backfill's run.
     """
     specs = [
         dg.AssetSpec(
@@ -69,7 +73,7 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str, runtime: Runti
         specs=specs,
         can_subset=True,
         partitions_def=hours,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=dg.BackfillPolicy.multi_run(hours_per_step),
         pool=WAREHOUSE_POOL,
     )
     def event_tables(
@@ -82,6 +86,7 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str, runtime: Runti
         with warehouse.exclusive():
             warehouse.prepare()
             objects = _take_stock(context, lake, warehouse, span)
+            held = warehouse.bytes_taken_in() if warehouse.asks_freely else {}
             for event_type in LAKE_TYPES:
                 warehouse.create_event_table(event_type, lake, context.log.warning)
             for table, file in REFERENCE_TABLES.items():
@@ -90,16 +95,19 @@ def build_event_tables(hours: dg.PartitionsDefinition, kind: str, runtime: Runti
                         f"{lake.uri(file)} is missing: all that events name becomes inferred members, "
                         "until the reference assets are materialised"
                     )
-        counts = {
-            external_key(event_type.external_table or ""): _by_hour(
-                context.partition_keys, [row for row in objects if row.name.topic == event_type.topic]
-            )
-            for event_type in LAKE_TYPES
-            if external_key(event_type.external_table or "") in context.selected_asset_keys
+        tables = {
+            external_key(event_type.external_table or ""): event_type.topic for event_type in LAKE_TYPES
         }
-        runtime.add_partition_metadata(context, counts)
-        for key in counts:
-            yield dg.MaterializeResult(asset_key=key)
+        selected = {key: topic for key, topic in tables.items() if key in context.selected_asset_keys}
+        counts = {
+            key: _by_hour(context.partition_keys, [row for row in objects if row.name.topic == topic])
+            for key, topic in selected.items()
+        }
+        add_hourly_metadata(context, counts)
+        for key, topic in selected.items():
+            yield dg.MaterializeResult(
+                asset_key=key, metadata={BYTES_TAKEN_IN: held.get(topic, 0)} if held else {}
+            )
 
     return event_tables
 
@@ -155,7 +163,7 @@ def build_reference_tables(kind: str, published: Iterable[PublishedTable]) -> dg
 def _take_stock(
     context: dg.AssetExecutionContext, lake: Lake, warehouse: Warehouse, span: Span
 ) -> list[InventoryRow]:
-    listing = list_topics(lake, LAKE_TOPICS, *span)
+    listing = _without_forgotten(context, lake, warehouse, span, list_topics(lake, LAKE_TOPICS, *span))
     if listing.strays:
         context.log.warning(f"No event objects, so left alone: {', '.join(map(lake.uri, listing.strays))}")
     objects: list[InventoryRow] = []
@@ -170,6 +178,26 @@ def _take_stock(
         if row.error:
             context.log.error(f"Left out, and the rest of its hour goes on: {row.error}")
     return objects
+
+
+def _without_forgotten(
+    context: dg.AssetExecutionContext, lake: Lake, warehouse: Warehouse, span: Span, listing: HourListing
+) -> HourListing:
+    """The listing, once what new objects tell of people who are kept out has left them."""
+    people = read_people(lake)
+    if people is None or not people.hashes:
+        return listing
+    known = warehouse.known_rows(span)
+    new = [
+        LakeObject(str(row.name), row.size, row.generation)
+        for row in listing.objects
+        if not row.error and (row.uri, row.size, row.generation) not in known
+    ]
+    objects, lines, _ = take_out(lake, new, people)
+    if not objects:
+        return listing
+    context.log.info(f"{counted(lines, 'line')} of people who are kept out left {counted(objects, 'object')}")
+    return list_topics(lake, LAKE_TOPICS, *span)
 
 
 def _by_hour(hours: Iterable[str], objects: list[InventoryRow]) -> dict[str, dict[str, int]]:

@@ -23,13 +23,17 @@ def build_reference_files(settings: Settings) -> list[dg.AssetsDefinition]:
     """Songs and locations; a source that is bad in any line fails and leaves the lake's file as it is."""
     return [
         _build(
-            SONGS, SONGS_FILE, load_songs, settings.songs_source, "The catalogue of songs that are played."
+            SONGS,
+            SONGS_FILE,
+            load_songs,
+            settings.reference.songs_source,
+            "The catalogue of songs that are played.",
         ),
         _build(
             LOCATIONS,
             LOCATIONS_FILE,
             load_locations,
-            settings.locations_source,
+            settings.reference.locations_source,
             "Postal codes with their places and states.",
         ),
     ]

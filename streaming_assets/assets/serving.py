@@ -2,18 +2,19 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from streaming_assets.assets.keys import OWNERS, SNAPSHOT
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
-from streaming_assets.published.manifest import Manifest, SnapshotError, Table
+from streaming_assets.lake.names import HOUR
+from streaming_assets.published.manifest import Hours, Manifest, SnapshotError, Table
 from streaming_assets.published.publication import Publication, is_whole
 from streaming_assets.published.tables import PublishedTable, TableError
 from streaming_assets.settings import Settings
-from streaming_assets.warehouses.warehouse import QueryFailed, Warehouse
+from streaming_assets.warehouses.warehouse import QueryFailed, ReadersTable, Warehouse
 
 ALL_PUBLISHED = dg.AssetCheckSpec(
     "days_are_published",
@@ -21,6 +22,7 @@ ALL_PUBLISHED = dg.AssetCheckSpec(
     description="The snapshot has every day of its tables, in files that are there, and no day waits to be published.",
 )
 SHOWN = 50  # findings that the check lists; it counts them all
+LOOKED_BACK = timedelta(days=7)  # over which hours pages say what is missing
 DAYS_A_READ = 31  # of a table: the rows of as many days are in memory at once
 
 
@@ -28,9 +30,18 @@ def build_snapshot(
     hours: dg.PartitionsDefinition,
     read: Sequence[dg.AssetKey],
     tables: Collection[PublishedTable],
+    named: Collection[PublishedTable],
     settings: Settings,
 ) -> dg.AssetsDefinition:
-    """The snapshot of the tables that people and dashboards read; a run publishes the days that changed."""
+    """The snapshot of the tables that people and dashboards read; a run publishes the days that changed.
+
+    Args:
+        hours: the partitions.
+        read: the models that it is made of.
+        tables: those that are published as files.
+        named: those that readers see, in the warehouse itself where it has readers.
+        settings: where it is published.
+    """
 
     @dg.asset(
         key=SNAPSHOT,
@@ -39,8 +50,9 @@ def build_snapshot(
         kinds={"parquet"},
         owners=OWNERS,
         partitions_def=hours,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=dg.BackfillPolicy.multi_run(settings.warehouse.hours_per_step),
         pool=WAREHOUSE_POOL,
+        op_tags={"dagster/priority": "1"},  # before the checks of the same run, which stop nothing
         description="Facts, dimensions and marts for whoever reads them: a parquet file a table and day, under a "
         "manifest that is replaced in one move, and analytics.duckdb, with views over them. Readers never block the "
         "warehouse and never see half of it.",
@@ -50,6 +62,7 @@ def build_snapshot(
     ) -> dg.MaterializeResult:
         with warehouse.exclusive():
             published = bring_up_to_date(settings.published_dir, tables, warehouse)
+            published.findings += warehouse.show_to_readers(map(readers_table, named))
         for finding in published.findings:
             context.log.warning(finding)
         for reason in published.refused:
@@ -73,6 +86,12 @@ def build_snapshot(
         )
 
     return dashboard_snapshot
+
+
+def readers_table(table: PublishedTable) -> ReadersTable:
+    """A published table as readers of the warehouse see it."""
+    columns = {name: table.column_descriptions[name] for name in table.schema.names}
+    return ReadersTable(table.name, table.description, columns, table.masked)
 
 
 @dataclass
@@ -106,7 +125,8 @@ def bring_up_to_date(folder: Path, tables: Collection[PublishedTable], warehouse
     standing = warehouse.all_days(
         {table.mart: table.mart_day for table in tables if table.mart and table.mart not in missing}
     )
-    as_of = min(warehouse.newest_hour_end(), datetime.now(UTC))
+    end = warehouse.newest_hour_end()
+    as_of = min(end, datetime.now(UTC))
     written: set[tuple[str, date]] = set()
     refused: set[tuple[str, date]] = set()
     with Publication.begin(folder, tables, warehouse.generation() or "") as publication:
@@ -141,12 +161,26 @@ def bring_up_to_date(folder: Path, tables: Collection[PublishedTable], warehouse
                         continue
                     written.add((table.queue, day))
                     published.rows += rows.num_rows
-        publication.commit(as_of)
+        publication.commit(as_of, hours_before(end, warehouse))
     published.days = len(written)
     warehouse.forget_queued(
         {name: [day for day in days if (name, day) not in refused] for name, days in queued.items()}
     )
     return published
+
+
+def hours_before(end: datetime, warehouse: Warehouse) -> Hours | None:
+    """What the tables lack of the hours of a week until `end`; None if they have nothing of them."""
+    held = warehouse.hours_held((end - LOOKED_BACK, end))
+    if not held:
+        return None
+    first = min(held)
+    hours = [first + n * HOUR for n in range((end - first) // HOUR)]
+    return Hours(
+        first=first,
+        absent=tuple(hour for hour in hours if hour not in held),
+        unfinished=tuple(hour for hour in hours if not held.get(hour, True)),
+    )
 
 
 def _missing(tables: Iterable[PublishedTable], warehouse: Warehouse) -> set[str]:
@@ -192,7 +226,9 @@ def unpublished(folder: Path, tables: Collection[PublishedTable], warehouse: War
         if {table.name, table.mart} & missing:
             found.append(_absent(table, missing))
             continue
-        held = manifest.tables.get(table.name, Table(layout={}))
+        held = manifest.tables.get(table.name, Table(layout=table.layout))
+        if held.layout != table.layout:
+            found.append(f"{table.name} is published with other columns, another grain, or others masked")
         found += [
             f"{folder / file.file} is gone or damaged"
             for file in held.present()
@@ -212,8 +248,8 @@ def unpublished(folder: Path, tables: Collection[PublishedTable], warehouse: War
 
 
 def dashboard_specs(settings: Settings) -> list[dg.AssetSpec]:
-    """The two dashboards, with the addresses at which they answer while they run."""
-    base = f"http://{settings.bind_host}:{settings.dashboards_port}"
+    """The dashboards, with the addresses at which they answer while they run."""
+    base = f"http://{settings.web.bind_host}:{settings.dashboards.port}"
     return [
         dg.AssetSpec(
             dg.AssetKey(["serving", name]),
@@ -227,5 +263,7 @@ def dashboard_specs(settings: Settings) -> list[dg.AssetSpec]:
         for name, path, description in (
             ("kpi_dashboard", "/", "Business KPIs: users, conversion, revenue, activity by day."),
             ("music_dashboard", "/music", "Music charts: genres, songs, artists, states."),
+            ("listeners_dashboard", "/listeners", "Who comes, stays and pays: retention, new users, funnel."),
+            ("habits_dashboard", "/habits", "When and how long people listen, and what they play next."),
         )
     ]

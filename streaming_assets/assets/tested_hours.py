@@ -4,7 +4,7 @@ A test has one verdict a run, for a year of hours too. So that another hour's ru
 into a pass, a failing verdict names its hours, and the next one goes on from them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -66,8 +66,10 @@ def verdicts(
     results: Mapping[dg.AssetCheckKey, dg.AssetCheckResult],
     tested: list[Span],
     failing: Mapping[dg.AssetCheckKey, list[Span]],
-) -> Iterator[dg.AssetCheckResult]:
+) -> dict[dg.AssetCheckKey, dg.AssetCheckResult]:
     """The verdict of each test after it looked at the hours `tested` and failed in `failing`."""
+    told = {}
     for key, result in results.items():
         before = still_failing(failing_before(instance, key), tested, [])
-        yield verdict(result, before, still_failing(before, [], failing.get(key, [])))
+        told[key] = verdict(result, before, still_failing(before, [], failing.get(key, [])))
+    return told

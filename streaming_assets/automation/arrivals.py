@@ -2,16 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
+from streaming_assets.checks.comparison import is_within
 from streaming_assets.lake.inventory import InventoryRow, by_hour
-from streaming_assets.lake.names import TopicHour
-from streaming_assets.partitions import hour_of, key_of
+from streaming_assets.lake.names import HOUR, TopicHour, hours_between
+from streaming_assets.partitions import Span, hour_of, key_of, spans
 
 _VERSION = 2
+OBJECTS_PER_TICK = 40_000  # that are listed and held to the tables: 1 to 2 s
 
 
 class Fingerprint(NamedTuple):
@@ -35,6 +38,7 @@ class Cursor:
         mended: hours that were asked for because the tables lacked them though no object changed, with the digest of
             what was lacking: once is enough.
         lost: hours that lost objects, with a digest of those that were left at the last look; empty before one.
+        turn: the hour with which the next tick goes on; None where each looks at the whole window.
     """
 
     seen: Mapping[TopicHour, Fingerprint] = field(default_factory=dict)
@@ -44,6 +48,7 @@ class Cursor:
     stamp: str | None = None
     mended: Mapping[datetime, str] = field(default_factory=dict)
     lost: Mapping[datetime, str] = field(default_factory=dict)
+    turn: datetime | None = None
 
     def to_json(self) -> str:
         """Topics by hour; some ten kilobytes for the default window."""
@@ -58,6 +63,7 @@ class Cursor:
             "stamp": self.stamp,
             "mended": {key_of(hour): lacking for hour, lacking in self.mended.items()},
             "lost": {key_of(hour): left for hour, left in self.lost.items()},
+            "turn": key_of(self.turn) if self.turn else None,
             "hours": hours,
         }
         return json.dumps(content, separators=(",", ":"))
@@ -81,9 +87,35 @@ class Cursor:
                 _text(content["stamp"]),
                 {hour_of(key): str(lacking) for key, lacking in content["mended"].items()},
                 {hour_of(key): str(left) for key, left in content["lost"].items()},
+                hour_of(content["turn"]) if content.get("turn") else None,
             )
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return cls()
+
+    def within(self, looked_at: Collection[Span]) -> "Cursor":
+        """What it remembers of some hours. The stamp is of a look at all of them."""
+        return replace(
+            self,
+            seen={key: value for key, value in self.seen.items() if is_within(key[1], looked_at)},
+            mended={hour: lacking for hour, lacking in self.mended.items() if is_within(hour, looked_at)},
+            lost={hour: left for hour, left in self.lost.items() if is_within(hour, looked_at)},
+            stamp=None,
+        )
+
+    def with_others_of(self, former: "Cursor", looked_at: Collection[Span]) -> "Cursor":
+        """This cursor of some hours, and what the former one remembers of all others."""
+
+        def others(hours: Mapping[datetime, str]) -> dict[datetime, str]:
+            return {hour: said for hour, said in hours.items() if not is_within(hour, looked_at)}
+
+        seen = {key: value for key, value in former.seen.items() if not is_within(key[1], looked_at)}
+        return replace(
+            self,
+            seen={**seen, **self.seen},
+            mended={**others(former.mended), **self.mended},
+            lost={**others(former.lost), **self.lost},
+            stamp=None,
+        )
 
     def after(self, taken: Mapping[TopicHour, Fingerprint], window_start: datetime) -> "Cursor":
         """The cursor once the hours `taken` have been asked for."""
@@ -93,6 +125,27 @@ class Cursor:
         mended = {hour: lacking for hour, lacking in self.mended.items() if hour >= window_start}
         lost = {hour: left for hour, left in self.lost.items() if hour >= window_start}
         return replace(self, seen=seen, mended=mended, lost=lost)
+
+
+def to_look_at(cursor: Cursor, window: Span) -> tuple[list[Span], datetime | None]:
+    """The spans that a tick looks at, and the hour with which the next one goes on; None if this one looks at all.
+
+    Of a window that holds more than OBJECTS_PER_TICK, as far as the cursor knows, each tick looks at the newest two
+    hours and at the next ones of the others, in turn.
+    """
+    start, end = window
+    objects = Counter[datetime]()
+    for (_, hour), found in cursor.seen.items():
+        objects[hour] += found.objects
+    if objects.total() <= OBJECTS_PER_TICK:
+        return [window], None
+    newest = max(end - 2 * HOUR, start)
+    first = cursor.turn if cursor.turn and start <= cursor.turn < newest else start
+    left = OBJECTS_PER_TICK - sum(objects[hour] for hour in hours_between(newest, end))
+    stop = min(first + HOUR, newest)
+    while stop < newest and (left := left - objects[stop - HOUR]) > 0:
+        stop += HOUR
+    return spans([*hours_between(first, stop), *hours_between(newest, end)]), stop
 
 
 def fingerprints(objects: Iterable[InventoryRow]) -> dict[TopicHour, Fingerprint]:

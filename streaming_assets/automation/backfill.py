@@ -21,7 +21,7 @@ from streaming_assets.dagster_runtime.run_process import attended
 from streaming_assets.dagster_runtime.runs import runs_in_flight, span_tags
 from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.names import HOUR
-from streaming_assets.partitions import Span, spans
+from streaming_assets.partitions import Span, spans, steps
 from streaming_assets.settings import Settings
 from streaming_assets.warehouses.factory import warehouse_of
 from streaming_assets.warehouses.holding import rows_by_hour, wholly_quarantined
@@ -32,10 +32,9 @@ _CLASS = re.compile(r"^[\w.]+: ")
 
 
 def backfill(start: datetime, end: datetime, settings: Settings, build_defs: BuildDefs) -> list[str]:
-    """Materialise the hours [start, end), from external tables to the snapshot, in one run.
+    """Materialise the hours [start, end), from external tables to the snapshot, in runs of `hours_per_step` at most.
 
-    If it fails, its hours are run around those that the failure names, or divided until the bad ones are alone. The
-    reference files are read first if the lake has none.
+    A run that fails is divided until its bad hours are alone. The reference files are read first if the lake has none.
 
     Args:
         start: the first hour.
@@ -57,7 +56,8 @@ def backfill(start: datetime, end: datetime, settings: Settings, build_defs: Bui
             reference = graph.execute(REFERENCE_JOB)
             if not reference.success:
                 return [*_failures(reference)]
-        return [*graph.materialise(span), *_unusable(warehouse_of(settings), span)]
+        parts = steps([span], settings.warehouse.hours_per_step)
+        return [*graph.materialise(parts), *_unusable(warehouse_of(settings), span)]
 
 
 def _unusable(warehouse: Warehouse, span: Span) -> list[str]:
@@ -104,9 +104,11 @@ def reconcile(settings: Settings, build_defs: BuildDefs, *, anew: bool = False) 
         if anew and warehouse.is_there():
             with warehouse.exclusive():
                 warehouse.reset()
-        before = compare(lake, warehouse, settings, runs_in_flight(graph.instance))
+        # Tables that are made anew wait for nobody else's run: what it would bring, readers would miss until then.
+        before = compare(lake, warehouse, settings, [] if anew else runs_in_flight(graph.instance))
         found = spans(before.to_run)
-        failed = [failure for span in found for failure in graph.materialise(span)]
+        # Readers keep the former snapshot until the new tables are whole, so they are filled in one run.
+        failed = graph.materialise(found if anew else steps(found, settings.warehouse.hours_per_step))
         after = compare(lake, warehouse, settings, runs_in_flight(graph.instance)) if found else before
         report(graph.instance, after)
         return Reconciled(before, found, failed, after)
@@ -117,11 +119,11 @@ class _Graph:
     defs: dg.Definitions
     instance: dg.DagsterInstance
 
-    def materialise(self, span: Span) -> list[str]:
-        """Run the hours of `span`, around bad ones if there are some; what failed for good, in words."""
+    def materialise(self, parts: list[Span]) -> list[str]:
+        """Run the hours of each part, around bad ones if there are some; what failed for good, in words."""
         return [
             f"{_named(part)}: {said}"
-            for part, outcome in work_off(span, self._attempt)
+            for part, outcome in work_off(parts, self._attempt)
             for said in outcome.said
         ]
 
@@ -156,7 +158,8 @@ def _graph(settings: Settings, build_defs: BuildDefs) -> Iterator[_Graph]:
     """
     if not warehouse_of(settings).keeps_processes_apart:
         raise ValueError(
-            f"{settings.warehouse} is written by runs of Dagster's queue alone: launch the hours from Dagster's pages"
+            f"{settings.warehouse.kind} is written by runs of Dagster's queue alone: launch the hours from "
+            "Dagster's pages"
         )
     prepare_dagster_home(settings)
     os.environ.update(dagster_environment(settings))

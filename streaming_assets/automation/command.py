@@ -1,10 +1,11 @@
-"""`streaming-assets backfill`, `reconcile` and `rebuild`: the thin edge over backfill.py.
+"""`streaming-assets backfill`, `reconcile`, `rebuild`, `forget`, `seal`: the thin edge over their modules.
 
 The context's object is the function that makes the graph of settings.
 """
 
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -15,6 +16,8 @@ def register(app: typer.Typer) -> None:
     app.command("backfill")(backfill_command)
     app.command("reconcile")(reconcile_command)
     app.command("rebuild")(rebuild_command)
+    app.command("forget")(forget_command)
+    app.command("seal")(seal_command)
 
 
 def backfill_command(
@@ -22,7 +25,10 @@ def backfill_command(
     start: Annotated[str, typer.Argument(help="First hour, ISO time, UTC, such as 2025-04-01T00:00Z")],
     end: Annotated[str, typer.Argument(help="End of the range, exclusive, ISO time, UTC")],
 ) -> None:
-    """Materialise a range of hours, from external tables to the dashboards' snapshot, in one run."""
+    """Materialise a range of hours, from external tables to the dashboards' snapshot.
+
+    In runs of STREAMING_ASSETS_HOURS_PER_STEP at most; live hours go between them.
+    """
     from streaming_assets.automation.backfill import backfill
     from streaming_assets.settings import get_settings
 
@@ -59,6 +65,100 @@ def rebuild_command(context: typer.Context) -> None:
     Dashboards show the published snapshot meanwhile. Hours that the lake no longer has are gone afterwards.
     """
     _reconcile("rebuild", context.obj, anew=True)
+
+
+def forget_command(
+    context: typer.Context,
+    user: Annotated[list[int] | None, typer.Option(min=0, help="A user's id; may be repeated")] = None,
+    users: Annotated[Path | None, typer.Option(help="File of user ids, one a line")] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Let in again what arrives of them")] = False,
+) -> None:
+    """Forget people: take them out of the lake for good, make all tables anew without them, and keep them out.
+
+    It can't be undone. As long as a rebuild takes, live hours wait; after a crash the same command does the rest.
+    docs/privacy.md says what it reaches.
+    """
+    from streaming_assets.automation.forget import forget
+    from streaming_assets.automation.forget import lift as let_in
+    from streaming_assets.lake.forgetting import NotForgotten
+    from streaming_assets.lake.store import LakeError
+    from streaming_assets.published.manifest import SnapshotError
+    from streaming_assets.settings import get_settings
+    from streaming_assets.text import counted
+    from streaming_assets.warehouses.warehouse import WarehouseLocked, WarehouseOutdated
+
+    try:
+        asked = {*(user or ()), *(_user_ids(users) if users else ())}
+        if not asked:
+            raise ValueError("name somebody: --user 17, or --users FILE with an id a line")
+        if lift:
+            print(f"forget: {counted(let_in(asked, get_settings()), 'user')} let in again")
+            return
+        done = forget(asked, get_settings(), context.obj)
+    except (ValueError, OSError) as error:
+        print(f"forget: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except (NotForgotten, LakeError, SnapshotError, WarehouseLocked, WarehouseOutdated) as error:
+        print(f"forget: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        print(
+            "forget: cancelled, and nobody is forgotten yet; the same command does the rest", file=sys.stderr
+        )
+        raise typer.Exit(130) from None
+    print(
+        f"forget: {counted(done.people, 'user')} forgotten: {counted(done.lines, 'line')} left"
+        f" {counted(done.objects, 'object')}, all tables were made anew, and what arrives of them is kept out"
+    )
+
+
+def seal_command(
+    older_than: Annotated[int, typer.Option(min=1, metavar="DAYS", help="Hours that ended so long ago")] = 7,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be sealed; change nothing")
+    ] = False,
+) -> None:
+    """Seal old hours: of each topic, an hour's small objects become one file, and tables stay as they are.
+
+    An hour is sealed once the tables hold all of its objects; what arrives for it later is read beside the file, and
+    sealed by the next call. It may be stopped at any time. docs/sealed-hours.md says what it means for other readers.
+    """
+    from streaming_assets.automation.sealing import NotSealed, seal
+    from streaming_assets.lake.store import LakeError
+    from streaming_assets.settings import get_settings
+    from streaming_assets.text import counted
+    from streaming_assets.warehouses.warehouse import WarehouseLocked, WarehouseOutdated
+
+    def tell(line: str) -> None:
+        print(f"seal: {line}", file=sys.stderr)
+
+    try:
+        done = seal(get_settings(), older_than, tell, dry_run=dry_run)
+    except (NotSealed, LakeError, WarehouseLocked, WarehouseOutdated) as error:
+        tell(str(error))
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        tell("cancelled; every hour is whole, and the same command does the rest")
+        raise typer.Exit(130) from None
+    hours = f"{counted(done.hours, 'hour')} of topics"
+    objects = f"{counted(done.objects, 'object')} of {done.size / 2**20:,.1f} MiB"
+    if dry_run:
+        print(f"seal: {hours} to seal, with {objects}; nothing was changed")
+        return
+    print(f"seal: {hours} sealed: {done.sealed_size / 2**20:,.1f} MiB in place of {objects}")
+    if done.faults:
+        tell(f"{counted(len(done.faults), 'hour')} of topics could not be sealed")
+        raise typer.Exit(1)
+
+
+def _user_ids(file: Path) -> list[int]:
+    ids = []
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        if line.strip():
+            if not line.strip().isdecimal():
+                raise ValueError(f"{file}, line {number}: {line.strip()!r} is no user id")
+            ids.append(int(line))
+    return ids
 
 
 def _reconcile(command: str, build_defs: Any, *, anew: bool) -> None:

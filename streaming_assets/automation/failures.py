@@ -7,7 +7,7 @@ hours are left.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 
 import dagster as dg
 
@@ -54,10 +54,10 @@ _SURROUNDINGS = (
 class Cause(Enum):
     """What a run failed of."""
 
-    LOCKED = auto()  # somebody else held the warehouse
-    SURROUNDINGS = auto()  # disk, network, access: no hour's fault
-    DIED = auto()  # its process, without a word or told to end, as with its container
-    UNKNOWN = auto()
+    LOCKED = "the warehouse was in use"
+    SURROUNDINGS = "disk, memory, network or access"  # no hour's fault
+    DIED = "its process ended"  # without a word or told to end, as with its container
+    UNKNOWN = "an error in a step"
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ def halves(span: Span) -> list[Span]:
     return [(start, middle), (middle, end)] if middle > start else []
 
 
-def work_off(span: Span, attempt: Callable[[Span], Outcome]) -> Iterator[tuple[Span, Outcome]]:
-    """Try a span, and its parts as far as needed; what failed for good, with its last outcome.
+def work_off(spans: Iterable[Span], attempt: Callable[[Span], Outcome]) -> Iterator[tuple[Span, Outcome]]:
+    """Try each span, and its parts as far as needed; what failed for good, with its last outcome.
 
     All hours but the bad ones get done, in some 2 k log2(n) attempts for k bad hours among n. Parts are tried in the
     order of their size, so that good halves come first. It ends early where nothing is done by going on: the warehouse
     is held, the fault is in the surroundings, or too many parts failed without one success.
     """
-    waiting = deque([span])
+    waiting = deque(spans)
     failed, succeeded = 0, False
     while waiting:
         part = waiting.popleft()

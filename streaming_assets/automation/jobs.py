@@ -12,6 +12,8 @@ from streaming_assets.partitions import Span
 
 HOURLY_JOB = "hourly"
 REFERENCE_JOB = "reference"
+# Tag of the hourly job's runs: another code location of the same Dagster may have a job of that name.
+HOURLY = {"streaming_assets/job": HOURLY_JOB}
 SHELL = {"streaming_assets/begun_by": "shell"}  # tag of a run that a shell's process executes
 # Tag of a run that leaves the queue before those without it: backfills, of whoever launched them.
 LIVE = {"dagster/priority": "10"}
@@ -35,6 +37,7 @@ def build_jobs(
             HOURLY_JOB,
             selection=dg.AssetSelection.all() - reference - dg.AssetSelection.checks(*apart),
             partitions_def=hours,
+            tags=HOURLY,
             description="One ingestion hour, or a range of them, from external tables to the snapshot.",
         ),
         dg.define_asset_job(

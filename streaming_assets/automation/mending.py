@@ -1,26 +1,25 @@
 """The object sensor's looks at the tables: what they lack although it was asked for, and what the lake lost."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import dagster as dg
 
 from streaming_assets.automation.arrivals import Cursor, Fingerprint, changed, fingerprints
-from streaming_assets.automation.jobs import HOURLY_JOB
+from streaming_assets.automation.jobs import HOURLY
 from streaming_assets.checks.comparison import Contents, is_within, judge_all, not_held
-from streaming_assets.dagster_runtime.runs import span_of
+from streaming_assets.dagster_runtime.runs import ENDED, span_of
 from streaming_assets.lake.inventory import InventoryRow, by_hour
 from streaming_assets.lake.names import TopicHour
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
-from streaming_assets.warehouses.holding import Tables, look_at_tables
+from streaming_assets.warehouses.holding import Tables, joined, look_at_tables
 from streaming_assets.warehouses.warehouse import Warehouse, WarehouseLocked
 
 CONTENT_BYTES = 256 * 2**20  # that a look reads to see whether objects written anew are the same
 LAST_RUNS = 500  # ended runs in which an hour's last one is looked for
-_ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ class Look:
 
 
 def look_at(
-    warehouse: Warehouse, lake: Lake, cursor: Cursor, window: Span, objects: list[InventoryRow]
+    warehouse: Warehouse, lake: Lake, cursor: Cursor, looked_at: Sequence[Span], objects: list[InventoryRow]
 ) -> Look | None:
-    """Hold the window's `objects` to the tables, unless nothing changed on either side that a look would tell of.
+    """Hold the `objects` of some hours to the tables, unless nothing changed on either side that a look would tell of.
 
     Nobody is waited for: None as well if the warehouse is in use; a later tick looks then.
     """
@@ -64,8 +63,8 @@ def look_at(
     contents = Contents(lake, CONTENT_BYTES)
     try:
         with warehouse.exclusive(timeout=0):
-            tables = look_at_tables(warehouse, window, deep=warehouse.asks_freely)
-            judged = _judged(tables, None, objects, contents)
+            parts = [look_at_tables(warehouse, span, deep=warehouse.asks_freely) for span in looked_at]
+            judged = _judged(joined(parts), None, objects, contents)
             contents.note(warehouse)
             return replace(judged, stamp=warehouse.stamp())
     except WarehouseLocked:
@@ -90,7 +89,7 @@ def hours_left_to_others(instance: dg.DagsterInstance, hours: set[datetime]) -> 
     """Of `hours` those whose last run failed, which `failed_hours` sees to, or was cancelled, which a person meant."""
     if not hours:
         return set()
-    ended = instance.get_run_records(dg.RunsFilter(job_name=HOURLY_JOB, statuses=_ENDED), limit=LAST_RUNS)
+    ended = instance.get_run_records(dg.RunsFilter(tags=HOURLY, statuses=ENDED), limit=LAST_RUNS)
     last: dict[datetime, dg.DagsterRunStatus] = {}
     for record in ended:  # the newest first
         span = span_of(record.dagster_run)

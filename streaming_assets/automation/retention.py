@@ -14,7 +14,7 @@ WORK_SECONDS = 20.0  # of a tick, which Dagster gives a minute
 
 def build_retention_sensor(settings: Settings) -> dg.SensorDefinition:
     """Deletes events that nobody asks for any more; what Dagster says of assets, hours and checks stays."""
-    kept = timedelta(hours=settings.event_retention_hours or 0)
+    kept = timedelta(hours=settings.dagster.event_retention_hours or 0)
 
     @dg.sensor(
         name="retention",

@@ -1,4 +1,6 @@
-"""The schedules: a daily reconciliation of the whole lake, a weekly look at the reference files' sources."""
+"""The schedules: a daily reconciliation of the whole lake, sealing of old hours each day if it is asked for, a weekly
+look at the reference files' sources.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -6,14 +8,15 @@ from collections.abc import Callable
 import dagster as dg
 
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB
+from streaming_assets.automation.sealing import NotSealed, seal
 from streaming_assets.checks.comparison import Comparison, compare
 from streaming_assets.checks.lake import report
 from streaming_assets.dagster_runtime.runs import runs_in_flight, span_tags
 from streaming_assets.lake.names import TopicHour
-from streaming_assets.lake.store import Lake
+from streaming_assets.lake.store import Lake, LakeError
 from streaming_assets.partitions import key_of, spans, steps
 from streaming_assets.settings import Settings
-from streaming_assets.warehouses.warehouse import Warehouse
+from streaming_assets.warehouses.warehouse import Warehouse, WarehouseLocked, WarehouseOutdated
 
 WAIT_SECONDS = 30  # that the schedule's tick waits for the warehouse; Dagster gives it a minute in all
 
@@ -39,7 +42,7 @@ def build_reconcile_schedule(settings: Settings) -> dg.ScheduleDefinition:
         tell(context.log.warning, found)
         report(context.instance, found)
         # A live hour waits for the end of one of these, so none is without a bound.
-        free = [part for span in spans(found.to_run) for part in steps(span, settings.hours_per_step)]
+        free = steps(spans(found.to_run), settings.warehouse.hours_per_step)
         if not free:
             return dg.SkipReason("; ".join(found.summary()))
         moment = hashlib.sha256(str(context.scheduled_execution_time).encode()).hexdigest()[:8]
@@ -51,6 +54,43 @@ def build_reconcile_schedule(settings: Settings) -> dg.ScheduleDefinition:
         ]
 
     return reconcile
+
+
+def build_seal_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Seals the hours that are old enough. Its run takes the warehouse in short turns, and no place in its pool."""
+    days = settings.lake.seal_after_days
+
+    @dg.op(description=f"Makes one file of an hour's small objects of a topic, {days} days after its end.")
+    def seal_hours(context: dg.OpExecutionContext) -> None:
+        try:
+            done = seal(settings, days, context.log.info)
+        except (NotSealed, LakeError, WarehouseLocked, WarehouseOutdated) as error:
+            raise dg.Failure(f"{error}; every hour is whole, and the next run goes on") from error
+        found = {
+            "hours": done.hours,
+            "objects": done.objects,
+            "bytes": done.size,
+            "sealed_bytes": done.sealed_size,
+        }
+        context.add_output_metadata(found)
+        if done.faults:
+            raise dg.Failure("\n".join(done.faults), metadata=found)
+
+    @dg.job(
+        name="seal",
+        description="Old hours' small objects, made one file a topic and hour; tables stay as they are.",
+    )
+    def seal_job() -> None:
+        seal_hours()
+
+    return dg.ScheduleDefinition(
+        name="seal",
+        job=seal_job,
+        cron_schedule="10 5 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Seals hours that ended long enough ago.",
+    )
 
 
 def build_reference_schedule() -> dg.ScheduleDefinition:

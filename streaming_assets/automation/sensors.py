@@ -8,11 +8,18 @@ from uuid import uuid4
 import dagster as dg
 
 from streaming_assets.assets.keys import prefix_key
-from streaming_assets.automation.arrivals import Cursor, Fingerprint, changed, fingerprints, shrunk
+from streaming_assets.automation.arrivals import (
+    Cursor,
+    Fingerprint,
+    changed,
+    fingerprints,
+    shrunk,
+    to_look_at,
+)
 from streaming_assets.automation.failures import MOST_WITHOUT_SUCCESS, Cause, failure_of, to_try_next
-from streaming_assets.automation.jobs import HOURLY_JOB, LIVE, QUIET, SHELL
-from streaming_assets.automation.mending import digest_of, hours_left_to_others, look_at, to_mend
-from streaming_assets.checks.comparison import is_within, kept_since
+from streaming_assets.automation.jobs import HOURLY, HOURLY_JOB, LIVE, QUIET, SHELL
+from streaming_assets.automation.mending import LAST_RUNS, digest_of, hours_left_to_others, look_at, to_mend
+from streaming_assets.checks.comparison import are_within, is_within, kept_since
 from streaming_assets.dagster_runtime.private_names import UnresolvedAssetJobDefinition
 from streaming_assets.dagster_runtime.runs import runs_in_flight, span_of, span_tags
 from streaming_assets.events import LAKE_TOPICS
@@ -20,7 +27,7 @@ from streaming_assets.lake.inventory import list_topic, list_topics
 from streaming_assets.lake.names import HOUR, TopicHour, floor_hour, hours_between
 from streaming_assets.lake.notifications import Notifications
 from streaming_assets.lake.store import Lake
-from streaming_assets.partitions import Span, key_of, spans
+from streaming_assets.partitions import Span, key_of, look_back, spans, steps
 from streaming_assets.settings import Settings
 from streaming_assets.warehouses.warehouse import Warehouse
 
@@ -36,7 +43,8 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="lake_objects",
         job_name=HOURLY_JOB,
-        minimum_interval_seconds=settings.sensor_interval_seconds,
+        # Dagster's daemon comes by every 5 s, at times a moment early: with one second less, no tick is left out.
+        minimum_interval_seconds=settings.dagster.sensor_interval_seconds - 1,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Watches objects arrive in the lake and materialises just the hours that changed.",
     )
@@ -49,16 +57,15 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
         if not notifications.is_look_due():
             return dg.SkipReason("No notification of an object")
         now = datetime.now(UTC)
-        window = (
-            max(floor_hour(now) - settings.lookback_hours * HOUR, settings.first_hour),
-            floor_hour(now) + HOUR,
-        )
+        window = look_back(settings, now)
         cursor = Cursor.from_json(context.cursor)
         cursor = replace(cursor, series=cursor.series or uuid4().hex[:8])
-        objects = list_topics(lake, LAKE_TOPICS, *window).objects
+        looked_at, turn = to_look_at(cursor, window)
+        former, cursor = cursor, cursor if turn is None else cursor.within(looked_at)
+        objects = [row for span in looked_at for row in list_topics(lake, LAKE_TOPICS, *span).objects]
         found = fingerprints(objects)
         busy = runs_in_flight(context.instance)
-        look = look_at(warehouse, lake, cursor, window, objects)
+        look = look_at(warehouse, lake, cursor, looked_at, objects)
         if look and cursor.generation not in (None, look.generation):
             return _rebuild(context, lake, kept_since(settings, warehouse, now), cursor, found, busy)
         again: set[datetime] = set()
@@ -74,16 +81,20 @@ def build_object_sensor(settings: Settings) -> dg.SensorDefinition:
             cursor = replace(cursor, generation=look.generation, stamp=look.stamp, mended=mended)
         # The cursor keeps what it knew of hours that lost objects: others that come don't make up for these.
         news = {key: value for key, value in changed(found, cursor.seen).items() if key[1] not in lost}
-        taken = choose(news, busy)
+        taken = choose(news, in_the_way(runs_in_flight(context.instance, LIVE), busy, now))
         wanted = again | {hour for _, hour in taken if look is None or hour in look.not_held}
         waiting = len(news) - len(taken)
-        requests = [request(span, f"{cursor.series}-{cursor.serial}") for span in spans(wanted)]
-        if not waiting:
+        parts = steps(spans(wanted), settings.warehouse.hours_per_step)
+        requests = [request(part, f"{cursor.series}-{cursor.serial}") for part in parts]
+        if not waiting and turn is None:
             notifications.settled()
         for row in objects:
             if row.error and (row.name.topic, row.name.hour) in taken:
                 context.log.warning(f"{key_of(row.name.hour)}: {row.error}")
-        after = replace(cursor, serial=cursor.serial + bool(requests), lost=lost).after(taken, window[0])
+        cursor = replace(cursor, serial=cursor.serial + bool(requests), lost=lost, turn=turn)
+        if turn is not None:
+            cursor = cursor.with_others_of(former, looked_at)
+        after = cursor.after(taken, window[0])
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else _why_nothing(waiting),
@@ -109,7 +120,7 @@ def build_failed_run_sensor(hourly: UnresolvedAssetJobDefinition) -> dg.SensorDe
     def failed_hours(context: dg.RunFailureSensorContext) -> Iterator[dg.RunRequest]:
         run = context.dagster_run
         span = span_of(run)
-        if span is None or run.job_name != HOURLY_JOB:
+        if span is None or not run.tags.items() >= HOURLY.items():
             return
         told_by_itself = context.failure_event.event_specific_data is not None
         if run.tags.items() >= SHELL.items() and told_by_itself:
@@ -127,11 +138,16 @@ def build_failed_run_sensor(hourly: UnresolvedAssetJobDefinition) -> dg.SensorDe
                 f"{hours}: all its parts failed so far; what is left is not divided any further"
             )
             return
+        since = spans_done_since(context.instance, run)
+        if are_within(span, since):
+            context.log.info(f"{hours}: a later run did them")
+            return
         rest = to_try_next(span, failure, is_repeat=AGAIN_TAG in run.tags)
         if not rest:
             context.log.error(f"{hours} can't be run: its failure stands until it is put right and run again")
-        for part in rest:
-            tags = {AGAIN_TAG: run.run_id} if part == span else {DIVIDED_TAG: root}
+        turn = LIVE if run.tags.items() >= LIVE.items() else {}
+        for part in (part for part in rest if not are_within(part, since)):
+            tags = {**turn, AGAIN_TAG: run.run_id} if part == span else {**turn, DIVIDED_TAG: root}
             yield dg.RunRequest(
                 run_key=f"{run.run_id}-{key_of(part[0])}", tags={**span_tags(part), **tags}, run_config=QUIET
             )
@@ -147,6 +163,19 @@ def is_hopeless(instance: dg.DagsterInstance, root: str) -> bool:
 
     failed = count(dg.DagsterRunStatus.FAILURE)
     return failed + 1 >= MOST_WITHOUT_SUCCESS and not count(dg.DagsterRunStatus.SUCCESS)
+
+
+def spans_done_since(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Span]:
+    """The spans of those runs of the hourly job that began after `run` did and succeeded."""
+    done = dg.RunsFilter(tags=HOURLY, statuses=[dg.DagsterRunStatus.SUCCESS])
+    (failed,) = instance.get_run_records(dg.RunsFilter(run_ids=[run.run_id]))
+    begun = failed.start_time or failed.create_timestamp.timestamp()
+    later = [
+        record
+        for record in instance.get_run_records(done, limit=LAST_RUNS)
+        if (record.start_time or 0) > begun
+    ]
+    return [span for record in later if (span := span_of(record.dagster_run)) is not None]
 
 
 def _rebuild(
@@ -175,6 +204,20 @@ def _rebuild(
         skip_reason=None if requests else "The warehouse is gone or another one, and the lake has no hours",
         cursor=after.to_json(),
     )
+
+
+def in_the_way(live: list[Span], busy: list[Span], now: datetime) -> list[Span]:
+    """The spans whose hours wait for the unfinished runs over them to end.
+
+    Of a backfill's the newest hours do not: it may take long to reach them, and they come to the same in any order.
+
+    Args:
+        live: of the runs that leave the queue first.
+        busy: of all unfinished runs.
+        now: in the newest hour; objects of the one before may still come.
+    """
+    newest = floor_hour(now) - HOUR
+    return live + [(start, min(end, newest)) for start, end in busy if start < newest]
 
 
 def choose(news: Mapping[TopicHour, Fingerprint], busy: list[Span]) -> dict[TopicHour, Fingerprint]:

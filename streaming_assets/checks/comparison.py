@@ -11,10 +11,11 @@ from math import inf
 
 from streaming_assets.events import LAKE_TOPICS, TOPICS
 from streaming_assets.lake.inventory import InventoryRow, by_hour, list_topic
-from streaming_assets.lake.names import HOUR, RAW, TopicHour, floor_hour
+from streaming_assets.lake.names import HOUR, RAW, TopicHour, floor_hour, hours_between
 from streaming_assets.lake.store import Lake, LakeError, content_hash
 from streaming_assets.partitions import Span
 from streaming_assets.settings import Settings
+from streaming_assets.text import counted
 from streaming_assets.warehouses.holding import (
     HeldObject,
     HourRows,
@@ -82,15 +83,15 @@ class Comparison:
         if self.to_run:
             named = ", ".join(f"{hour:%Y-%m-%dT%H:%MZ}" for hour in [*self.to_run][:20])
             lines.append(
-                f"{_count(len(self.to_run), 'hour')} not held: {named}{', ...' * (len(self.to_run) > 20)}"
+                f"{counted(len(self.to_run), 'hour')} not held: {named}{', ...' * (len(self.to_run) > 20)}"
             )
         if self.waiting:
             lines.append(
-                f"{_count(len(self.waiting), 'hour')} not held yet: the runs over them have not ended"
+                f"{counted(len(self.waiting), 'hour')} not held yet: the runs over them have not ended"
             )
         if self.lost:
             lines.append(
-                f"{_count(len({hour for _, hour in self.lost}), 'hour')} of which the lake lost rows"
+                f"{counted(len({hour for _, hour in self.lost}), 'hour')} of which the lake lost rows"
             )
         return lines or ["the tables hold what the lake holds"]
 
@@ -150,8 +151,8 @@ def compare(
 def kept_since(settings: Settings, warehouse: Warehouse, now: datetime) -> datetime:
     """The first partition, or the first hour that lake and warehouse still keep whole, if that is later."""
     ages = [warehouse.keeps_staged] if warehouse.keeps_staged else []
-    if settings.lake_retention_days:
-        ages.append(24 * HOUR * settings.lake_retention_days)
+    if settings.lake.retention_days:
+        ages.append(24 * HOUR * settings.lake.retention_days)
     # The hour at the edge may have lost some of its objects already.
     return max([settings.first_hour, *(floor_hour(now - age) + HOUR for age in ages)])
 
@@ -199,7 +200,7 @@ def judge(
         name for name, row in now.items() if name in held and not _is_as_read(row, held[name], is_same)
     ]
     reasons = [
-        f"{_count(len(names), 'object')} {what}"
+        f"{counted(len(names), 'object')} {what}"
         for names, what in ((new, "new"), (rewritten, "written anew"))
         if names
     ]
@@ -207,7 +208,7 @@ def judge(
     if any(name in held and not held[name].is_processed for name in now):
         reasons.append("the last run over it did not end well")
     elif rows.accounted < rows.lines:
-        reasons.append(f"{_count(rows.lines - rows.accounted, 'row')} of its objects in no table")
+        reasons.append(f"{counted(rows.lines - rows.accounted, 'row')} of its objects in no table")
     return Verdict((*reasons, *lacking))
 
 
@@ -271,14 +272,14 @@ def not_held(verdicts: Mapping[TopicHour, Verdict]) -> dict[datetime, tuple[str,
 def _lost(verdicts: Mapping[TopicHour, Verdict], tables: Tables) -> dict[TopicHour, str]:
     lost = {
         key: "; ".join(
-            (f"{_count(len(verdict.gone), 'object')} gone whose rows the tables hold", *verdict.reasons)
+            (f"{counted(len(verdict.gone), 'object')} gone whose rows the tables hold", *verdict.reasons)
         )
         for key, verdict in verdicts.items()
         if verdict.gone
     }
     for hour, events in sorted(tables.surplus.items()):
         key = ("listen_events", hour)
-        said = f"{_count(events, 'listen')} in the facts that the hour's objects hold no more"
+        said = f"{counted(events, 'listen')} in the facts that the hour's objects hold no more"
         lost[key] = f"{lost[key]}; {said}" if key in lost else said
     return lost
 
@@ -288,11 +289,13 @@ def is_within(hour: datetime, spans: Iterable[Span]) -> bool:
     return any(start <= hour < end for start, end in spans)
 
 
+def are_within(span: Span, spans: Iterable[Span]) -> bool:
+    """Whether the spans together cover each hour of `span`."""
+    spans = list(spans)
+    return all(is_within(hour, spans) for hour in hours_between(*span))
+
+
 def _is_as_read(row: InventoryRow, held: HeldObject, is_same: IsSame) -> bool:
     if row.size != held.size:
         return False
     return row.generation == held.generation or is_same(row, held)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 DEADLINE = "30 * * * *"
+FRESHNESS = "freshness_check"  # as Dagster names it
 
 
 def build_freshness_checks(assets: Sequence[dg.AssetKey]) -> Sequence[dg.AssetChecksDefinition]:

@@ -104,12 +104,14 @@ where gaps.last_missing - gaps.first_missing + 1 > coalesce(explained.dead_lette
 order by gaps.hour, gaps.stream_epoch, gaps.kafka_partition, gaps.first_missing
 """
 
-# Fields that the contract does not know, in the first rows of objects (lake/fields.py).
-UNKNOWN_FIELDS = """
-select bucket_ingestion_datetime as hour, topic, unknown_fields
+# What lake/fields.py tells of the first rows of objects, and of how many objects it tells the same.
+DEPARTURES = """
+select bucket_ingestion_datetime as hour, topic, unknown_fields, count(*) as object_count
 from lake_objects
 where unknown_fields is not null
     and bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+group by bucket_ingestion_datetime, topic, unknown_fields
+order by bucket_ingestion_datetime, topic, unknown_fields
 """
 
 # Hours with rows in quarantine: topic, reason, rows, and all rows of that topic and hour.
@@ -133,12 +135,12 @@ left join totals on quarantined.hour = totals.hour and quarantined.topic = total
 order by quarantined.hour, quarantined.topic, quarantined.reason
 """
 
-# Listens by hour, and those whose own level differs from the one that the user's history announces.
+# Listeners by hour, and those of whose listens one carries another level than the user's history announces.
 LEVELS = """
 select
     listens.bucket_ingestion_datetime as hour,
-    count(*) as row_count,
-    count(case when users.level is not null and users.level <> listens.level then 1 end) as disagreeing
+    count(distinct listens.pk_user) as listeners,
+    count(distinct case when users.level <> listens.level then listens.pk_user end) as disagreeing
 from fact_listen_events as listens
 inner join dim_users as users on listens.pk_user = users.pk_user
 where listens.bucket_ingestion_datetime >= {start} and listens.bucket_ingestion_datetime < {end}

@@ -77,7 +77,7 @@ def topic_health(settings: Settings) -> dict[str, list[PartitionHealth]]:
     """
     topics = [event_type.topic for event_type in LAKE_TYPES]
     health = partitions_health(client_config(settings), sink_group(settings), topics)
-    if settings.kafka_bootstrap_servers:
+    if settings.kafka.bootstrap_servers:
         return health
     kept = {(p["topic"], p["partition"]): p["committed"] for p in _sink_state(settings).get("partitions", [])}
     return {
@@ -99,7 +99,7 @@ def sink_problems(settings: Settings, health: dict[str, list[PartitionHealth]], 
             found.append(
                 f"{partition.topic}[{partition.partition}]: retention took {partition.lost:,} records"
             )
-    found += _connect_problems(settings) if settings.kafka_connect_url else _python_sink_problems(settings)
+    found += _connect_problems(settings) if settings.kafka.connect_url else _python_sink_problems(settings)
     return found
 
 
@@ -131,7 +131,7 @@ def observation(topic: str, partitions: list[PartitionHealth], now: datetime) ->
 
 
 def _connect_problems(settings: Settings) -> Iterator[str]:
-    rest = ConnectRest(settings.kafka_connect_url)
+    rest = ConnectRest(settings.kafka.connect_url)
     for connector in (SINK, DEAD_LETTER_SINK):
         try:
             yield from connector_health(rest, connector).problems

@@ -18,6 +18,8 @@ next: settle each DECIDE, put the file into dbt_project/models/sources/, add {to
 dbt_project/dbt_project.yml, write its base and staging model (docs/add-an-event-type.md); then
 `streaming-assets contract check`"""
 
+_PROPOSED = "{topic}: if the producer means it, columns for its contract in dbt_project/models/sources/:"
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -68,8 +70,11 @@ def check_command(
         int, typer.Option(min=1, help="How many of each topic's newest objects are read.")
     ] = 5,
 ) -> None:
-    """Hold all contracts to the project and to the lake's newest objects; exit status 1 if any does not hold."""
-    from streaming_assets.contract_tools.arrivals import arrived, never, strangers
+    """Hold all contracts to the project and to the lake's newest objects; exit status 1 if any does not hold.
+
+    Of fields that do not fit, the lines are printed that a contract could have for them.
+    """
+    from streaming_assets.contract_tools.arrivals import arrived, never, proposal, strangers
     from streaming_assets.contract_tools.checking import check_project
     from streaming_assets.contracts import PROJECT_DIR
     from streaming_assets.events import WAREHOUSE_TYPES
@@ -86,7 +91,7 @@ def check_command(
         except LakeError as error:
             _fail(str(error))
         findings += [f"{event_type.topic}: {name} can't be read" for name in found.unreadable]
-        looked = f"{found.events:,} events of {found.objects} objects"
+        looked = f"{len(found.events):,} events of {found.objects} objects"
         if not found.events:
             print(f"{event_type.topic}: no event in the lake yet")
             continue
@@ -94,6 +99,8 @@ def check_command(
         findings += [f"{event_type.topic}: {text}" for text in strangers(event_type, found)]
         absent = never(event_type, found)
         print(f"{event_type.topic}: {looked}" + (f"; never there: {', '.join(absent)}" if absent else ""))
+        if lines := proposal(event_type, found):
+            print(_PROPOSED.format(topic=event_type.topic), lines, sep="\n", end="")
     for text in findings:
         print(text, file=sys.stderr)
     if findings:

@@ -14,6 +14,7 @@ from typing import Any
 from streaming_assets.contract_tools.fields import fields_of, is_nameable, name_of
 from streaming_assets.contract_tools.names import columns_of
 from streaming_assets.contracts import EventField, EventType, Kind, TimeFormat
+from streaming_assets.lake.fields import kind_of
 
 MOSTLY = 0.99  # share of a sample from which on a rule is taken for one, and what breaks it for bad rows
 _SHOWN = 8  # values that are told one by one
@@ -60,7 +61,7 @@ class _Seen:
         return self.kinds.total()
 
     def add(self, value: Any) -> None:
-        self.kinds[_kind_of(value)] += 1
+        self.kinds[kind_of(value)] += 1
         if not isinstance(value, list):
             self.values[value] += 1
 
@@ -99,16 +100,6 @@ def infer(topic: str, events: Sequence[Mapping[str, Any]]) -> Draft:
     fields = [replace(f, required=f.required or f.name in identity) for f in fields]
     event_type = EventType(topic, tuple(fields), identity, time, external_table=f"{topic}_ext")
     return Draft(event_type, notes, doubts, len(rows), tuple(left_out))
-
-
-def _kind_of(value: Any) -> str:
-    if isinstance(value, list):
-        return "array"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    return "number" if isinstance(value, float) else "string"
 
 
 def _field(name: str, column: str, found: _Seen, events: int, doubts: list[str]) -> EventField:

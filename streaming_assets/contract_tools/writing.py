@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 
 import yaml
 
@@ -40,10 +41,17 @@ def contract_text(draft: Draft) -> str:
     if kind.event_time:
         lines.append(f"              event_time: {_scalar(kind.event_time)}")
     lines.append("        columns:")
-    for field in kind.fields:
-        lines.append(f"          # seen {draft.notes[field.name]}")
-        lines += [f"          # {DECIDE}: {doubt}" for doubt in draft.doubts[field.name]]
-        lines += _column(field)
+    return "\n".join(lines) + "\n" + columns_text(draft, {field.name for field in kind.fields})
+
+
+def columns_text(draft: Draft, names: Collection[str]) -> str:
+    """The columns of the fields with these names, as they stand in the file."""
+    lines = []
+    for field in draft.event_type.fields:
+        if field.name in names:
+            lines.append(f"          # seen {draft.notes[field.name]}")
+            lines += [f"          # {DECIDE}: {doubt}" for doubt in draft.doubts[field.name]]
+            lines += _column(field)
     lines += [
         f"          # {DECIDE}: left out, since no contract can name it: {json.dumps(name)}"
         for name in draft.left_out

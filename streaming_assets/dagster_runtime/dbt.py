@@ -35,18 +35,19 @@ class DbtRunner:
     """Parses the project once for each change of it, and builds or tests it over spans of hours."""
 
     def __init__(self, settings: Settings) -> None:
-        self.target_path = settings.home / "dbt" / settings.warehouse
+        self.target_path = settings.home / "dbt" / settings.warehouse.kind
         self._environment = {
             "DBT_TARGET_PATH": str(self.target_path),
             "DBT_LOG_PATH": str(self.target_path / "logs"),
             "PYTHON_DOTENV_DISABLED": "1",  # dbt would put all of the working directory's .env into this process
-            env_name("warehouse"): settings.warehouse,
-            env_name("lake_url"): settings.lake_url,
-            env_name("warehouse_path"): str(settings.warehouse_path),
-            env_name("gcp_project"): settings.gcp_project,
-            env_name("bigquery_dataset"): settings.bigquery_dataset,
-            env_name("bigquery_location"): settings.bigquery_location,
-            env_name("bigquery_maximum_bytes_billed"): str(settings.bigquery_maximum_bytes_billed),
+            "DBT_TARGET": "",  # the settings say it; a shell's is for dbt by hand
+            env_name("warehouse"): settings.warehouse.kind,
+            env_name("lake_url"): settings.lake.url,
+            env_name("warehouse_path"): str(settings.warehouse.path),
+            env_name("gcp_project"): settings.bigquery.project,
+            env_name("bigquery_dataset"): settings.bigquery.dataset,
+            env_name("bigquery_location"): settings.bigquery.location,
+            env_name("bigquery_maximum_bytes_billed"): str(settings.bigquery.maximum_bytes_billed),
         }
 
     @cached_property

@@ -55,6 +55,11 @@ run_monitoring:
   cancel_timeout_seconds: 60
   poll_interval_seconds: 15
 
+# Else the object sensor, which waits for objects in its ticks, would hold up the others.
+sensors:
+  use_threads: true
+  num_workers: 4
+
 # The object sensor looks every few seconds and nearly always finds nothing new.
 retention:
   sensor:
@@ -105,7 +110,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     with _alone(home / ".prepare.lock"):
-        _write_config(home, is_stock=settings.dagster_runtime == "stock")
+        _write_config(home, is_stock=settings.dagster.runtime == "stock")
         created = home / ".created"
         if not created.exists():
             _create_databases(home)

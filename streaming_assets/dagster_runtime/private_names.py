@@ -4,12 +4,10 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from dagster._core.events import RunFailureReason
 from dagster._core.execution.plan.objects import ErrorSource
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_shared.error import SerializableErrorInfo
 
 __all__ = [
     "AssetCheckExecutionRecordStatus",
-    "DbtCoreCliEventMessage",
     "ErrorSource",
     "RunFailureReason",
     "SerializableErrorInfo",

@@ -28,6 +28,8 @@ ANSWER_SECONDS = 5
 # code server that is starved answers late.
 GRACE_SECONDS = 20.0
 LOOK_SECONDS = 5.0
+# A shell's run is not begun for a moment, one from the queue is starting for longer.
+_UNBORN = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
 
 
 class Word(Enum):
@@ -59,6 +61,7 @@ class WatchfulRunLauncher(dg.DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        self._begin_watch()
         sign, process = sign_of(self._signs, run.run_id)
         if sign is Sign.LEFT:
             return CheckRunHealthResult(WorkerStatus.FAILED, f"{process}, which executed this run, is gone")
@@ -105,7 +108,7 @@ class WatchfulRunLauncher(dg.DefaultRunLauncher):
 
         A process that begins after all finds its run finished, and does nothing.
         """
-        for run in self._instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING])):
+        for run in self._instance.get_runs(dg.RunsFilter(statuses=_UNBORN)):
             if run.run_id in self._launching:
                 continue
             health = self.check_run_worker_health(run)

@@ -1,5 +1,6 @@
 """Which hours a run covers: said in its tags, and read from them."""
 
+from collections.abc import Mapping
 from datetime import UTC
 
 import dagster as dg
@@ -16,6 +17,7 @@ IN_FLIGHT = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
 def span_tags(span: Span) -> dict[str, str]:
@@ -35,17 +37,25 @@ def in_words(span: Span) -> str:
     return f"{start:%Y-%m-%d %H:%M} to {until} UTC, {(end - start) // HOUR:,} h"
 
 
+def partitions_of(tags: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The keys of the first and the last partition that a run with these tags covers; None if it covers none."""
+    first = tags.get(ASSET_PARTITION_RANGE_START_TAG) or tags.get("dagster/partition")
+    return first, tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
+
+
 def span_of(run: dg.DagsterRun) -> Span | None:
-    """The hours that a run covers; None if it covers none."""
-    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get("dagster/partition")
-    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
+    """The hours that a run covers; None if it covers none: other graphs of the same Dagster have other partitions."""
+    first, last = partitions_of(run.tags)
     if first is None or last is None:
         return None
-    return hour_of(first), hour_of(last) + HOUR
+    try:
+        return hour_of(first), hour_of(last) + HOUR
+    except ValueError:
+        return None
 
 
-def runs_in_flight(instance: dg.DagsterInstance) -> list[Span]:
-    """The spans of hours that unfinished runs cover."""
-    records = instance.get_run_records(dg.RunsFilter(statuses=IN_FLIGHT))
+def runs_in_flight(instance: dg.DagsterInstance, tags: Mapping[str, str] | None = None) -> list[Span]:
+    """The spans of hours that unfinished runs cover, of those with `tags`."""
+    records = instance.get_run_records(dg.RunsFilter(statuses=IN_FLIGHT, tags=tags))
     covered = (span_of(record.dagster_run) for record in records)
     return [span for span in covered if span is not None]

@@ -11,10 +11,6 @@ from typing import Any
 import dagster as dg
 
 from streaming_assets.dagster_runtime.dbt import DbtRunner, StockDbtRunner
-from streaming_assets.dagster_runtime.partition_metadata import (
-    add_partition_metadata,
-    add_partition_metadata_one_by_one,
-)
 from streaming_assets.dagster_runtime.run_process import attended_in_process_executor
 from streaming_assets.dagster_runtime.verdicts import Verdict, report, report_one_by_one
 from streaming_assets.settings import Settings
@@ -27,9 +23,6 @@ class Runtime:
 
     dbt: DbtRunner
     executor: dg.ExecutorDefinition
-    add_partition_metadata: Callable[
-        [dg.AssetExecutionContext, Mapping[dg.AssetKey, Mapping[str, Mapping[str, Any]]]], None
-    ]
     report: Callable[
         [dg.AssetCheckExecutionContext, dg.AssetCheckSpec, Mapping[datetime, Verdict]], Iterator[Any]
     ]
@@ -37,11 +30,10 @@ class Runtime:
 
 def runtime_of(settings: Settings, warehouse: Warehouse) -> Runtime:
     """The pieces that the settings name."""
-    if settings.dagster_runtime == "stock":
+    if settings.dagster.runtime == "stock":
         return Runtime(
             StockDbtRunner(settings, warehouse),
             dg.in_process_executor,
-            add_partition_metadata_one_by_one,
             report_one_by_one,
         )
-    return Runtime(DbtRunner(settings), attended_in_process_executor, add_partition_metadata, report)
+    return Runtime(DbtRunner(settings), attended_in_process_executor, report)

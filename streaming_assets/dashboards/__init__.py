@@ -1,1 +1,1 @@
-"""The two dashboards: the queries over the published snapshot, and the Dash app that shows them."""
+"""The dashboards: the queries over the published snapshot, and the Dash app that shows them."""

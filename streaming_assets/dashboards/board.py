@@ -3,12 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from dash import Dash, Output, html
+from dash import Output, html
 
 from streaming_assets.dashboards import parts
 from streaming_assets.dashboards.chart import Chart
 from streaming_assets.dashboards.charts import charts_of
-from streaming_assets.dashboards.site import Site
+from streaming_assets.dashboards.pages import BY_NAME
 from streaming_assets.dashboards.views import Extent, View
 from streaming_assets.published.snapshot import Snapshot
 
@@ -21,7 +21,7 @@ def extent(page: str, snapshot: Snapshot) -> Extent | None:
     newest = (snapshot.as_of - timedelta(microseconds=1)).date()
     tables = {table for chart in charts_of(page) for table in chart.reads}
     days = [day for table in tables for day in snapshot.days(table) if day <= newest]
-    return Extent(min(days), max(days)) if days else None
+    return Extent(min(days), max(days), BY_NAME[page].days) if days else None
 
 
 def cards(page: str, snapshot: Snapshot, view: View) -> html.Div:
@@ -53,13 +53,7 @@ def values(page: str, snapshot: Snapshot, view: View) -> list[Any]:
     ]
 
 
-def register(app: Dash, site: Site, page: str) -> None:
-    """The charts' own callbacks."""
-    for chart in charts_of(page):
-        if chart.register:
-            chart.register(app, site)
-
-
 def _card(chart: Chart, snapshot: Snapshot, view: View) -> html.Div:
     drawn = chart.draw(snapshot, view)
-    return parts.card(chart.name, chart.title, drawn.detail, drawn.figure, view, drawn.extra)
+    explained = parts.about(chart.title, chart.metric, chart.reads)
+    return parts.card(chart.name, chart.title, drawn.detail, drawn.figure, view, drawn.extra, explained)

@@ -48,7 +48,7 @@ class Chart:
     Attributes:
         name: of its card and its CSV file.
         title: its heading.
-        page: `kpi` or `music`.
+        page: the name of its page.
         place: its place on the page; lower ones come first.
         width: of twelve columns.
         reads: the published tables that it reads; the page's days are those of all its charts' tables.
@@ -56,6 +56,10 @@ class Chart:
         rows: what its CSV file holds, the header first.
         live: for a chart that is drawn once; any other is drawn anew when filters change.
         register: adds callbacks of its own.
+        metric: the metric whose numbers it shows; its description stands behind an (i), before those
+            of the tables.
+        search: id of its field for the view's search text.
+        song: id of its choice of the view's song.
     """
 
     name: str
@@ -68,3 +72,6 @@ class Chart:
     rows: Callable[[Snapshot, View], Rows]
     live: Live | None = None
     register: Callable[[Dash, Site], None] | None = None
+    metric: str | None = None
+    search: str | None = None
+    song: str | None = None

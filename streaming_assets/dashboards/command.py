@@ -22,12 +22,12 @@ def dashboards(
         typer.Option(min=1, max=65535, help="Port; default: the setting DASHBOARDS_PORT (8050)"),
     ] = None,
 ) -> None:
-    """Serve the two dashboards from the published snapshot; Ctrl-C ends it."""
+    """Serve the dashboards from the published snapshot; Ctrl-C ends it."""
     from streaming_assets.dashboards.server import PortTaken, serve  # Dash takes a second to import
 
     settings = get_settings()
     chosen = {"bind_host": host, "dashboards_port": port}
-    settings = settings.model_copy(update={k: v for k, v in chosen.items() if v is not None})
+    settings = settings.changed(**{name: value for name, value in chosen.items() if value is not None})
     try:
         serve(settings)
     except PortTaken as error:

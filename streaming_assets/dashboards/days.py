@@ -34,7 +34,7 @@ def points(days: list[date], values: list[dict[str, Any]], snapshot: Snapshot) -
     """The data of a chart: an unfinished day's values belong to series of their own."""
     open_day = unfinished(snapshot)
     return [
-        {"day": formats.weekday(day)}
+        {"day": formats.weekday(day), "from": day.isoformat(), "to": day.isoformat()}
         | {name + (SO_FAR if day == open_day else ""): value for name, value in of_day.items()}
         for day, of_day in zip(days, values, strict=True)
     ]

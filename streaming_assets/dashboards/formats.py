@@ -1,5 +1,6 @@
 """Numbers, days and ages as the pages write them."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 NONE = "–"
@@ -8,6 +9,11 @@ NONE = "–"
 def count(value: float) -> str:
     """123456 as `123,456`."""
     return f"{value:,.0f}"
+
+
+def decimal(value: float) -> str:
+    """1234.56 as `1,234.6`."""
+    return f"{value:,.1f}"
 
 
 def compact(value: float) -> str:
@@ -55,6 +61,21 @@ def span(first: date, last: date) -> str:
 def moment(value: datetime) -> str:
     """`12 Feb 2025, 14:00 UTC`, of a time in UTC."""
     return f"{day(value)}, {value:%H:%M} UTC"
+
+
+def hours(values: Iterable[datetime]) -> str:
+    """Hours in UTC, those that follow each other as one: `2 Jan 2025, 03:00 to 05:00; 3 Jan 2025, 07:00 to 08:00`."""
+    spans: list[list[datetime]] = []
+    for hour in sorted(values):
+        if spans and hour == spans[-1][1]:
+            spans[-1][1] = hour + timedelta(hours=1)
+        else:
+            spans.append([hour, hour + timedelta(hours=1)])
+    return "; ".join(f"{day(first)}, {first:%H:%M} to {_end(first, end)}" for first, end in spans)
+
+
+def _end(first: datetime, end: datetime) -> str:
+    return f"{end:%H:%M}" if end - first <= timedelta(days=1) else f"{day(end)}, {end:%H:%M}"
 
 
 def age(value: timedelta) -> str:

@@ -11,7 +11,7 @@ from streaming_assets.dashboards import formats, parts
 from streaming_assets.dashboards import kpi_queries as kpi
 from streaming_assets.dashboards.kpi_queries import Week, Weeks
 
-TREND = "#4f46e5"
+TREND = "var(--trend)"
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Tile:
         title: its heading.
         value: its number, of a week and the monthly price of a subscription, USD.
         text: how the number is written.
-        definition: what stands behind its (i).
+        metric: the metric that it shows, whose description stands behind its (i).
     """
 
     name: str
     title: str
     value: Callable[[Week, float], float | None]
     text: Callable[[float], str]
-    definition: str
+    metric: str
 
 
 TILES = (
@@ -39,30 +39,28 @@ TILES = (
         "Total users",
         lambda week, _: week.users,
         formats.compact,
-        "Distinct users with at least one session in the week, Monday to Sunday, UTC. Somebody who came on "
-        "seven days counts once.",
+        "active_users",
     ),
     Tile(
         "conversion-rate",
         "Conversion rate",
         lambda week, _: week.conversion,
         formats.percent,
-        "Paid users divided by all users of the week. A user is paid who had a session on level paid in it.",
+        "conversion_rate",
     ),
     Tile(
         "recurring-revenue",
         "Weekly recurring revenue",
         lambda week, price: week.recurring_revenue(price),
         formats.dollars,
-        "Paid users of the week times a quarter of a subscription's monthly price, USD.",
+        "weekly_recurring_revenue",
     ),
     Tile(
         "arpu-free",
         "ARPU, free tier",
         lambda week, _: week.arpu_free,
         formats.dollars,
-        "Average revenue per user of the free tier: the week's advertising revenue divided by its free "
-        "users, who are those without a session on level paid, USD.",
+        "arpu_free",
     ),
 )
 
@@ -89,7 +87,10 @@ def _tile(tile: Tile, weeks: Weeks, price: float) -> html.Div:
     trend = [tile.value(week, price) or 0 for week in weeks.trend]
     return html.Div(
         [
-            html.Div([html.H2(tile.title, id=f"{tile.name}-title"), _about(tile)], className="tile-head"),
+            html.Div(
+                [html.H2(tile.title, id=f"{tile.name}-title"), parts.about(tile.title, tile.metric)],
+                className="tile-head",
+            ),
             html.P(
                 formats.NONE if value is None else tile.text(value),
                 className="tile-value",
@@ -119,16 +120,6 @@ def _tile(tile: Tile, weeks: Weeks, price: float) -> html.Div:
         className="card tile",
         role="group",
         **parts.aria(labelledby=f"{tile.name}-title", data_value=repr(value)),
-    )
-
-
-def _about(tile: Tile) -> html.Details:
-    return html.Details(
-        [
-            html.Summary([parts.icon("info"), parts.hidden(f"How “{tile.title}” is defined")]),
-            html.P(tile.definition, className="definition"),
-        ],
-        className="about",
     )
 
 

@@ -1,10 +1,12 @@
-"""Components that both pages are made of."""
+"""Components that pages are made of."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Output, dcc, html
+from dash import ALL, ClientsideFunction, Dash, Input, Output, dcc, html
 
+from streaming_assets.dashboards.metrics import metrics, models
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 
@@ -61,7 +63,22 @@ def download_address(chart: str, query: str) -> str:
     return f"/download/{chart}.csv{query}"
 
 
-def card(name: str, title: str, detail: Any, body: Any, view: View, extra: Any = None) -> html.Div:
+def about(title: str, metric: str | None, tables: Iterable[str] = ()) -> html.Details:
+    """An (i), behind which stands what the metric is, and what the tables are that it is counted from."""
+    told = [html.P(metrics()[metric]["description"])] if metric else []
+    told += [html.P([html.Code(table), f": {models()[table]['description']}"]) for table in tables]
+    return html.Details(
+        [
+            html.Summary([icon("info"), hidden(f"How “{title}” is defined")]),
+            html.Div(told, className="definition"),
+        ],
+        className="about",
+    )
+
+
+def card(
+    name: str, title: str, detail: Any, body: Any, view: View, extra: Any, explained: html.Details
+) -> html.Div:
     """A chart in its frame.
 
     Args:
@@ -71,6 +88,7 @@ def card(name: str, title: str, detail: Any, body: Any, view: View, extra: Any =
         body: the chart.
         view: what it shows, for the download.
         extra: stands left of the download.
+        explained: what its numbers are.
     """
     heading = f"{name}-title"
     return html.Div(
@@ -83,7 +101,7 @@ def card(name: str, title: str, detail: Any, body: Any, view: View, extra: Any =
                             html.P(detail, id=f"{name}-detail", className="detail"),
                         ]
                     ),
-                    html.Div([extra, download(name, title, view)], className="card-actions"),
+                    html.Div([extra, explained, download(name, title, view)], className="card-actions"),
                 ],
                 className="card-head",
             ),
@@ -94,6 +112,75 @@ def card(name: str, title: str, detail: Any, body: Any, view: View, extra: Any =
         role="group",
         **aria(labelledby=heading),
     )
+
+
+def bar(name: str, value: str, share: float, choice: dict[str, str] | None = None) -> html.Div:
+    """A lying bar below its name and number.
+
+    Args:
+        name: its name.
+        value: its number.
+        share: its length; of 1 it is the longest.
+        choice: the id of the name as a button, if a click on it filters something; see `register_choice`.
+    """
+    named = (
+        html.Button(name, id=choice, type="button", className="bar-name choice")
+        if choice
+        else html.Span(name, className="bar-name")
+    )
+    return html.Div(
+        [
+            html.Div(
+                [named, html.Span(value, className="bar-value")],
+                className="bar-line",
+            ),
+            html.Div(
+                html.Div(style={"width": f"{share:.2%}"}, className="bar-fill"),
+                className="bar-track",
+                **aria(hidden="true"),
+            ),
+        ],
+        className="bar-body",
+    )
+
+
+def register_choice(app: Dash, kind: str, control: str) -> None:
+    """A click on a bar with the choice `{"type": kind, "value": x}` puts x into a control."""
+    app.clientside_callback(
+        ClientsideFunction("pages", "choose"),
+        Output(control, "value"),
+        Input({"type": kind, "value": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )
+
+
+def shows_days(page: str, mark: Input) -> Callable[[Dash, Any], None]:
+    """What registers that a click on a mark which stands for days shows these; see `points_of` and `marks_of`.
+
+    Args:
+        page: the page's name.
+        mark: what is clicked.
+    """
+
+    def register(app: Dash, _site: Any) -> None:
+        app.clientside_callback(
+            ClientsideFunction("pages", "chooseDays"),
+            Output(f"{page}-days", "value", allow_duplicate=True),
+            mark,
+            prevent_initial_call=True,
+        )
+
+    return register
+
+
+def points_of(name: str) -> Input:
+    """The points of a chart of dash-mantine-components, each of which says `from` and `to`."""
+    return Input(f"{name}-chart", "clickData")
+
+
+def marks_of(kind: str) -> Input:
+    """Elements whose id is of this type and has first and last day as its value, divided by a slash."""
+    return Input({"type": kind, "value": ALL}, "n_clicks")
 
 
 def nothing(text: str) -> html.Div:
@@ -133,6 +220,7 @@ def as_table(name: str, caption: str, header: list[str], rows: list[list[str]]) 
     return html.Details(
         [
             html.Summary(["Show as table", hidden(f": {caption}")]),
+            html.Button(["Copy", hidden(f" the table: {caption}")], type="button", className="copy"),
             html.Div(
                 html.Table(
                     [

@@ -35,12 +35,13 @@ def serve(settings: Settings) -> None:
     import_module("pandas")
     site = Site(
         SnapshotReader(settings.published_dir),
-        settings.subscription_price_usd,
-        timedelta(minutes=settings.stale_after_minutes),
+        settings.dashboards.subscription_price_usd,
+        timedelta(minutes=settings.dashboards.stale_after_minutes),
     )
-    host, port = settings.bind_host, settings.dashboards_port
+    app = create_app(site, settings.host_names)
+    host, port = settings.web.bind_host, settings.dashboards.port
     try:
-        server = create_server(create_app(site).server, host=host, port=port, threads=THREADS, ident=None)
+        server = create_server(app.server, host=host, port=port, threads=THREADS, ident=None)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

@@ -1,25 +1,26 @@
 """What surrounds the pages: header, freshness, and what stands in their place when there is no data."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+import dash_mantine_components as dmc
 from dash import dcc, html
 
 from streaming_assets.dashboards import formats, parts
+from streaming_assets.dashboards.pages import PAGES
 from streaming_assets.dashboards.site import Site, Status
-
-PAGES = {"/": "KPIs", "/music": "Music"}
 
 
 def links(active: str) -> list[dcc.Link]:
     """The links to the pages. `active` is the path of the page shown."""
     return [
         dcc.Link(
-            title,
-            href=path,
-            id=f"nav-{title.lower()}",
-            className="nav-link" + (" nav-active" if path == active else ""),
+            page.link,
+            href=page.path,
+            id=f"nav-{page.link.lower()}",
+            className="nav-link" + (" nav-active" if page.path == active else ""),
         )
-        for path, title in PAGES.items()
+        for page in PAGES
     ]
 
 
@@ -32,7 +33,22 @@ def header(state: Status) -> html.Header:
                 className="brand",
             ),
             html.Nav(id="nav", className="nav", **parts.aria(label="Pages")),
-            html.Div(freshness(state), id="freshness", className="freshness"),
+            dmc.ColorSchemeToggle(
+                id="scheme",
+                lightIcon=parts.icon("sun"),
+                darkIcon=parts.icon("moon"),
+                variant="subtle",
+                color="gray",
+                className="scheme",
+                **parts.aria(label="Light or dark colours"),
+            ),
+            html.Div(
+                [
+                    html.Div(freshness(state), id="freshness", className="freshness"),
+                    html.Div(hours(state), id="whole-until"),
+                ],
+                className="fresh",
+            ),
         ],
         className="header",
     )
@@ -44,10 +60,41 @@ def freshness(state: Status) -> list[Any]:
         return []
     age = formats.age(state.age)
     return [
-        html.Span(className="dot dot-stale" if state.stale else "dot"),
+        html.Span(className="dot dot-stale" if state.stale or _amiss(state) else "dot"),
         html.Span(["Data as of ", html.Time(formats.moment(state.as_of), dateTime=state.as_of.isoformat())]),
         html.Span(age if age == "just now" else f"{age} old", className="age"),
     ]
+
+
+def _amiss(state: Status) -> tuple[datetime, ...]:
+    """The hours whose numbers are not whole."""
+    return (*state.hours.unfinished, *state.hours.absent) if state.hours else ()
+
+
+def hours(state: Status) -> list[Any]:
+    """Up to when the numbers are whole, and which hours before lack something; nothing where nobody looked."""
+    as_of = state.as_of
+    if not state.hours or as_of is None:
+        return []
+    running = as_of.replace(minute=0, second=0, microsecond=0)
+    whole = min((*_amiss(state), running))
+    amiss = len(_amiss(state))
+    told = [html.P(f"All numbers are whole until {formats.moment(whole)}.")]
+    if running < as_of:
+        told.append(html.P(f"The hour from {running:%H:%M} was not over when it was read."))
+    for some, what in (
+        (state.hours.unfinished, "Not or not wholly in the numbers yet, or not readable"),
+        (state.hours.absent, "No event is there: nothing happened, or it is late"),
+    ):
+        if some:
+            told.append(html.P([html.Strong(f"{what}: "), formats.hours(some)]))
+    told.append(html.P(f"Looked at: the hours since {formats.moment(state.hours.first.astimezone(UTC))}."))
+    summary = (
+        f"{amiss} {'hour' if amiss == 1 else 'hours'} missing or late"
+        if amiss
+        else f"whole until {whole:%H:%M}"
+    )
+    return [html.Details([html.Summary(summary), html.Div(told, className="definition")], className="about")]
 
 
 def stale_warning(state: Status, site: Site) -> list[Any]:

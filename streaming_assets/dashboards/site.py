@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from streaming_assets.published.manifest import NoSnapshot, SnapshotError
+from streaming_assets.published.manifest import Hours, NoSnapshot, SnapshotError
 from streaming_assets.published.snapshot import SnapshotReader
 
 Kind = Literal["ready", "empty", "failed"]
@@ -39,6 +39,7 @@ class Status:
         as_of: the time up to which it has data, UTC.
         age: how long ago that was.
         stale: whether that is too long.
+        hours: what it lacks of the hours before, where that is known.
     """
 
     kind: Kind
@@ -47,6 +48,7 @@ class Status:
     as_of: datetime | None = None
     age: timedelta = timedelta(0)
     stale: bool = False
+    hours: Hours | None = None
 
 
 def status(site: Site) -> Status:
@@ -58,4 +60,5 @@ def status(site: Site) -> Status:
     except SnapshotError as error:
         return Status("failed", str(error))
     age = max(site.now() - snapshot.as_of, timedelta(0))
-    return Status("ready", "", snapshot.manifest.snapshot, snapshot.as_of, age, age > site.stale_after)
+    stale, hours = age > site.stale_after, snapshot.manifest.hours
+    return Status("ready", "", snapshot.manifest.snapshot, snapshot.as_of, age, stale, hours)

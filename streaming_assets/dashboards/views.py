@@ -1,8 +1,9 @@
-"""A view: what a page shows, as its address says it (`?from=2025-01-06&to=2025-02-04&state=CA&q=rain`).
+"""A view: what a page shows, as its address says it (`?from=2025-01-06&to=2025-02-04&state=CA&q=rain`, or `?last=28`).
 
 Whatever an address holds, a view comes out; what had to be set right is said in its notices.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,20 +14,22 @@ from streaming_assets.dashboards import formats
 from streaming_assets.dashboards.states import NAMES
 from streaming_assets.published.tables import ALL_STATES
 
-DEFAULT_DAYS = 30
 LONGEST_SEARCH = 100
+MOST_PLAYED = "most"  # in place of a song, in the choice of one
+PRESETS = {1: "1 day", 7: "7 days", 28: "28 days", 84: "12 weeks"}  # the newest, whole weeks where it can be
 
 
 @dataclass(frozen=True)
 class Extent:
-    """First and last day that a page has data of, both included."""
+    """First and last day that a page has data of, both included; and how many of the newest it opens with."""
 
     first: date
     last: date
+    opens_with: int = 28
 
-    def default(self) -> tuple[date, date]:
-        """The range that a page opens with: the newest 30 days."""
-        return max(self.first, self.last - timedelta(days=DEFAULT_DAYS - 1)), self.last
+    def newest(self, days: int) -> tuple[date, date]:
+        """So many of the newest days, or as many as there are."""
+        return max(self.first, self.last - timedelta(days=days - 1)), self.last
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class View:
         last: last day shown, included.
         state: code of the one state shown, or `ALL`.
         search: text that a song's title or artist contains; empty means every song.
+        song: key of the song whose followers are shown; empty for the one that is played most.
+        preset: how many of the newest days it shows, whichever these are at the time; None for certain days.
         notices: what of the address could not be taken as it was, as sentences.
     """
 
@@ -45,6 +50,8 @@ class View:
     last: date
     state: str = ALL_STATES
     search: str = ""
+    song: str = ""
+    preset: int | None = None
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -58,9 +65,10 @@ class View:
         """
         asked = {key: values[0] for key, values in parse_qs(query.lstrip("?")).items()}
         notices: list[str] = []
+        preset = _preset(asked, extent, notices)
         first, last = (
             _day(asked.get(key), default, notices)
-            for key, default in zip(("from", "to"), extent.default(), strict=True)
+            for key, default in zip(("from", "to"), extent.newest(preset), strict=True)
         )
         state = asked.get("state", ALL_STATES)
         state = state if state in names else state.upper()
@@ -73,7 +81,13 @@ class View:
                 f"There is data of {formats.span(extent.first, extent.last)}, not of all of "
                 f"{formats.span(min(first, last), max(first, last))}; {formats.span(*shown)} is shown."
             )
-        return cls(*shown, state, asked.get("q", "")[:LONGEST_SEARCH], tuple(notices))
+        search = asked.get("q", "")[:LONGEST_SEARCH]
+        song = asked.get("song", "")
+        if song and not re.fullmatch("[0-9a-f]{32}", song):
+            notices.append(f"“{song}” is no key of a song; the song played most is shown.")
+            song = ""
+        moving = None if {"from", "to"} & {*asked} else preset
+        return cls(*shown, state, search, song, moving, tuple(notices))
 
     @classmethod
     def of_controls(
@@ -82,26 +96,69 @@ class View:
         extent: Extent,
         state: str | None = None,
         search: str | None = None,
+        song: str | None = None,
+        preset: str | None = None,
+        has_chosen_days: bool = True,
     ) -> Self | None:
-        """The view that the page's controls are set to; None while a range has only its first day."""
+        """The view that the page's controls are set to; None while a range has only its first day.
+
+        Args:
+            days: the range.
+            extent: the days that there are.
+            state: the state, if the page has a choice of them.
+            search: the text sought, if the page has a field for it.
+            song: the key of the song chosen, if the page has a choice of them.
+            preset: how many of the newest days, or anything else for the range.
+            has_chosen_days: whether the range was set after the preset, and counts unless it is the same.
+        """
         first, last = days or (None, None)
-        if (first is None) != (last is None):
+        newest = int(preset) if preset and preset.isdecimal() else None
+        if newest and not has_chosen_days:
+            chosen = extent.newest(newest)
+        elif first and last:
+            chosen = date.fromisoformat(first), date.fromisoformat(last)
+            newest = newest if newest and chosen == extent.newest(newest) else None
+        elif first or last:
             return None
-        chosen = (date.fromisoformat(first), date.fromisoformat(last)) if first and last else extent.default()
-        return cls(*_within(*chosen, extent), state or ALL_STATES, search or "")
+        else:
+            newest = extent.opens_with
+            chosen = extent.newest(newest)
+        return cls(
+            *_within(*chosen, extent),
+            state or ALL_STATES,
+            search or "",
+            "" if song in (None, MOST_PLAYED) else song,
+            newest,
+        )
 
     def address(self) -> str:
         """The query part of the view's address, from which `of_address` makes the same view."""
         parts = {"from": self.first.isoformat(), "to": self.last.isoformat()}
+        if self.preset:
+            parts = {"last": str(self.preset)}
         if self.state != ALL_STATES:
             parts["state"] = self.state
         if self.search:
             parts["q"] = self.search
+        if self.song:
+            parts["song"] = self.song
         return "?" + urlencode(parts)
 
     def days(self) -> list[date]:
         """Every day of the range, those without data too."""
         return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+
+
+def _preset(asked: Mapping[str, str], extent: Extent, notices: list[str]) -> int:
+    text = asked.get("last")
+    if text is None:
+        return extent.opens_with
+    if text in map(str, PRESETS):
+        return int(text)
+    notices.append(
+        f"last=“{text}” is none of {', '.join(map(str, PRESETS))} days; {extent.opens_with} is used."
+    )
+    return extent.opens_with
 
 
 def _day(text: str | None, default: date, notices: list[str]) -> date:

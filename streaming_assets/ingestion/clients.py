@@ -22,7 +22,7 @@ def embedded_broker(settings: Settings, wait_seconds: float = BROKER_WAIT_SECOND
     Raises:
         BrokerError: none came up in time.
     """
-    if settings.kafka_bootstrap_servers:
+    if settings.kafka.bootstrap_servers:
         return None
     deadline = time.monotonic() + wait_seconds
     while True:
@@ -59,16 +59,16 @@ def client_config(settings: Settings) -> dict[str, Any]:
         return _Config({"bootstrap.servers": info.bootstrap_servers})
     config = _Config(
         {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "security.protocol": settings.kafka_security_protocol,
+            "bootstrap.servers": settings.kafka.bootstrap_servers,
+            "security.protocol": settings.kafka.security_protocol,
         }
     )
-    if settings.kafka_ca_file:
-        config["ssl.ca.location"] = str(settings.kafka_ca_file)
-    if settings.kafka_sasl_mechanism:
-        config["sasl.mechanism"] = settings.kafka_sasl_mechanism
-        config["sasl.username"] = settings.kafka_sasl_username
-        config["sasl.password"] = settings.kafka_sasl_password.get_secret_value()
+    if settings.kafka.ca_file:
+        config["ssl.ca.location"] = str(settings.kafka.ca_file)
+    if settings.kafka.sasl_mechanism:
+        config["sasl.mechanism"] = settings.kafka.sasl_mechanism
+        config["sasl.username"] = settings.kafka.sasl_username
+        config["sasl.password"] = settings.kafka.sasl_password.get_secret_value()
     return config
 
 
@@ -78,7 +78,7 @@ def producer_config(settings: Settings) -> dict[str, Any]:
     Raises:
         BrokerError: the embedded broker is to be used and does not run.
     """
-    if settings.kafka_bootstrap_servers:
+    if settings.kafka.bootstrap_servers:
         kind = {"enable.idempotence": True}
     else:
         # An embedded broker that does not answer is gone with all it had. Records spread evenly, record by
@@ -107,7 +107,7 @@ def consumer_config(settings: Settings, instance: str = "") -> dict[str, Any]:
         client_config(settings)
         | static
         | {
-            "group.id": settings.sink_group_id,
+            "group.id": settings.sink.group_id,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streaming_assets.home import check_home
+from streaming_assets.log_lines import JsonLines
 from streaming_assets.settings import get_settings
 
 TIME_FORMATS = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
@@ -171,8 +172,13 @@ def replay(
 
 
 def _log_to_output(command: str) -> None:
-    form = f"%(asctime)s %(levelname)s {command}: %(message)s"
-    logging.basicConfig(format=form, level=logging.INFO, stream=sys.stdout)
+    if get_settings().monitoring.log_format == "json":
+        form = JsonLines(command)
+    else:
+        form = logging.Formatter(f"%(asctime)s %(levelname)s {command}: %(message)s")
+    output = logging.StreamHandler(sys.stdout)
+    output.setFormatter(form)
+    logging.basicConfig(level=logging.INFO, handlers=[output])
 
 
 def _stop_on_signal() -> threading.Event:

@@ -25,6 +25,7 @@ _LOGIN_MODULES = {
     "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
     "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
 }
+_DIRECTORY_PROVIDER = "org.apache.kafka.common.config.provider.DirectoryConfigProvider"
 _BUCKET_URL = re.compile(r"gs://([^/]+)/?(.*?)/*")
 
 
@@ -44,7 +45,7 @@ def connectors(
     data = read_yaml("connect/connectors.yaml")
     shape = data["environments"][environment]
     known = {"event_topics": ",".join(TOPICS), "dead_letter_topic": settings.dead_letter_topic}
-    if match := _BUCKET_URL.fullmatch(settings.lake_url):
+    if match := _BUCKET_URL.fullmatch(settings.lake.url):
         known |= {"bucket": match[1], "prefix": match[2] and f"{match[2]}/"}
     known |= {key: str(value) for key, value in shape["values"].items()} | dict(values or {})
     return {
@@ -77,18 +78,20 @@ def worker_security(settings: Settings) -> dict[str, str]:
     Raises:
         KafkaSetupError: the mechanism is none that Connect has.
     """
-    if settings.kafka_security_protocol == "PLAINTEXT":
+    if settings.kafka.security_protocol == "PLAINTEXT":
         return {}
-    own = {"security.protocol": settings.kafka_security_protocol}
-    if settings.kafka_ca_file:
-        own |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(settings.kafka_ca_file)}
-    if settings.kafka_sasl_mechanism:
-        own["sasl.mechanism"] = settings.kafka_sasl_mechanism
+    own = {"security.protocol": settings.kafka.security_protocol}
+    if settings.kafka.ca_file:
+        own |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(settings.kafka.ca_file)}
+    if settings.kafka.sasl_mechanism:
+        own["sasl.mechanism"] = settings.kafka.sasl_mechanism
         own["sasl.jaas.config"] = (
-            f"{_LOGIN_MODULES[settings.kafka_sasl_mechanism]} required "
-            f'username="{settings.kafka_sasl_username}" password="{_password_reference(settings)}";'
+            f"{_LOGIN_MODULES[settings.kafka.sasl_mechanism]} required "
+            f'username="{settings.kafka.sasl_username}" password="{_password_reference(settings)}";'
         )
-    return {prefix + name: value for prefix in _CLIENT_PREFIXES for name, value in own.items()}
+    return _password_provider(settings) | {
+        prefix + name: value for prefix in _CLIENT_PREFIXES for name, value in own.items()
+    }
 
 
 def worker_heap_mib(flush_seconds: float, records_per_second: int = CATCH_UP_RECORDS_PER_SECOND) -> int:
@@ -97,8 +100,20 @@ def worker_heap_mib(flush_seconds: float, records_per_second: int = CATCH_UP_REC
     return WORKER_BASE_MIB + round(held / 2**20)
 
 
+def _password_provider(settings: Settings) -> dict[str, str]:
+    """What lets the worker read the password's folder, and no other; nothing where the password is in no file."""
+    file = settings.kafka.sasl_password_file
+    if file is None:
+        return {}
+    return {
+        "config.providers": "env,directory",
+        "config.providers.directory.class": _DIRECTORY_PROVIDER,
+        "config.providers.directory.param.allowed.paths": str(file.parent),
+    }
+
+
 def _password_reference(settings: Settings) -> str:
-    file = settings.kafka_sasl_password_file
+    file = settings.kafka.sasl_password_file
     if file is None:
         return f"${{env:{env_name('kafka_sasl_password')}}}"
     return f"${{directory:{file.parent}:{file.name}}}"

@@ -85,7 +85,7 @@ class ConnectorHealth:
 
 def sink_group(settings: Settings) -> str:
     """The consumer group of the sink in use: Connect's where its address is set, else the Python sink's."""
-    return consumer_group(SINK) if settings.kafka_connect_url else settings.sink_group_id
+    return consumer_group(SINK) if settings.kafka.connect_url else settings.sink.group_id
 
 
 def partitions_health(

@@ -51,7 +51,7 @@ def topics(
     from streaming_assets.ingestion.clients import client_config
 
     settings = get_settings()
-    if not settings.kafka_bootstrap_servers:
+    if not settings.kafka.bootstrap_servers:
         raise KafkaSetupError(
             f"no cluster is named: set {env_name('kafka_bootstrap_servers')}, or start one with "
             "`streaming-assets kafka up` (the embedded broker makes its topics by itself)"
@@ -210,7 +210,7 @@ def _connectors(environment: Environment | None) -> dict[str, dict[str, str]]:
 def _rest(url: str) -> "ConnectRest":
     from streaming_assets.ingestion.connect_rest import ConnectRest
 
-    address = url or get_settings().kafka_connect_url
+    address = url or get_settings().kafka.connect_url
     if not address:
         raise KafkaSetupError(
             f"Connect's address is unknown: give --url or set {env_name('kafka_connect_url')}"

@@ -10,8 +10,9 @@ from functools import lru_cache
 
 import orjson
 
+from streaming_assets.lake.names import HEADER_PREFIX
+
 _ON_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
-HEADER_PREFIX = "__connect.errors."  # the names that Kafka Connect gives a dead letter's headers
 
 
 def fault(value: bytes | None) -> str | None:

@@ -101,7 +101,7 @@ class Pace:
 
     def __init__(self, settings: Settings, on_wait: Callable[[str], None]) -> None:
         self._on_wait = on_wait
-        self._observer = Consumer(client_config(settings) | {"group.id": settings.sink_group_id})
+        self._observer = Consumer(client_config(settings) | {"group.id": settings.sink.group_id})
         self._bytes: dict[str, int] = {}
         self._records: dict[str, int] = {}
         self._since_look = 0

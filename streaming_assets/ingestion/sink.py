@@ -72,7 +72,7 @@ class _Session:
         self._settings = settings
         self._lake = lake
         self._state = state
-        self._flush_bytes = settings.sink_flush_bytes
+        self._flush_bytes = settings.sink.flush_bytes
         if state.stream_epoch is not None:
             self._flush_bytes = min(self._flush_bytes, EMBEDDED_FLUSH_BYTES)
         self._buffer = Buffer(settings.first_hour)
@@ -182,7 +182,7 @@ class _Session:
             self._consumer.pause(self._consumer.assignment())
             due = now >= self._retry_at
         else:
-            old = now - self._oldest >= self._settings.sink_flush_seconds
+            old = now - self._oldest >= self._settings.sink.flush_seconds
             due = self._buffer.size >= self._flush_bytes or (self._buffer.size > 0 and old)
         if due and self._flush() and self._retry_at is not None:
             self._retry_at = None

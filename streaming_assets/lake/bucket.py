@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
-from google.api_core.exceptions import GoogleAPIError, PreconditionFailed
+from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
@@ -67,6 +67,22 @@ class BucketLake:
             self._upload(name, data, generation=0)  # 0: only if there is none
         except PreconditionFailed:
             return False
+        return True
+
+    def replace(self, name: str, data: bytes, generation: int) -> bool:
+        try:
+            self._upload(name, data, generation)
+        except PreconditionFailed:
+            return False
+        return True
+
+    def remove(self, name: str, generation: int) -> bool:
+        try:
+            self._bucket.blob(self._prefix + name).delete(if_generation_match=generation, retry=_RETRY)
+        except (NotFound, PreconditionFailed):
+            return False
+        except _ERRORS as error:
+            raise LakeError(f"can't remove {self.uri(name)}: {error}") from error
         return True
 
     def uri(self, name: str) -> str:

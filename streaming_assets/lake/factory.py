@@ -2,20 +2,21 @@
 
 from functools import partial
 
-from streaming_assets.lake.store import Lake, LakeError
+from streaming_assets.lake.sealed import SealedLake
+from streaming_assets.lake.store import LakeError
 from streaming_assets.settings import Settings
 
 
-def lake_of(settings: Settings) -> Lake:
+def lake_of(settings: Settings) -> SealedLake:
     """The lake of the settings.
 
     Raises:
         LakeError: its URL is that of something else.
     """
-    return open_lake(settings.lake_url, settings.gcp_project)
+    return open_lake(settings.lake.url, settings.bigquery.project)
 
 
-def open_lake(url: str, gcp_project: str = "") -> Lake:
+def open_lake(url: str, gcp_project: str = "") -> SealedLake:
     """The lake at `url`: `gs://bucket[/prefix]`, or a folder (made on the first write).
 
     A bucket's client is made, and credentials are asked for, when it is first used; without `gcp_project` it takes the
@@ -32,7 +33,7 @@ def open_lake(url: str, gcp_project: str = "") -> Lake:
 
         from streaming_assets.lake.bucket import BucketLake
 
-        return BucketLake(url, partial(storage.Client, gcp_project or None))
+        return SealedLake(BucketLake(url, partial(storage.Client, gcp_project or None)))
     from streaming_assets.lake.folder import FolderLake
 
-    return FolderLake(url)
+    return SealedLake(FolderLake(url))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from streaming_assets.lake.names import MANIFEST, parse_folder
 from streaming_assets.lake.store import LakeError, LakeObject
 
 INCOMING = ".incoming"  # where objects are written before they are renamed into place
@@ -21,6 +22,7 @@ class FolderLake:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser().absolute()
+        self._above = os.path.join(self.root, "")
         self._swept = False
 
     def list(
@@ -30,7 +32,8 @@ class FolderLake:
 
     def read(self, name: str) -> bytes:
         try:
-            return (self.root / name).read_bytes()
+            with open(self._above + name, "rb") as file:
+                return file.read()
         except OSError as error:
             raise LakeError(f"can't read {self.uri(name)}: {error.strerror}") from error
 
@@ -44,8 +47,30 @@ class FolderLake:
             return False
         return True
 
+    def replace(self, name: str, data: bytes, generation: int) -> bool:
+        def in_place_of_the_same(incoming: Path, final: Path) -> None:
+            if _generation(final) != generation:
+                raise FileExistsError
+            os.replace(incoming, final)
+
+        try:
+            self._place(name, data, in_place_of_the_same)
+        except FileExistsError:
+            return False
+        return True
+
+    def remove(self, name: str, generation: int) -> bool:
+        final = self.root / name
+        try:
+            if _generation(final) != generation:
+                return False
+            final.unlink()
+        except OSError as error:
+            raise LakeError(f"can't remove {final}: {error.strerror}") from error
+        return True
+
     def uri(self, name: str) -> str:
-        return str(self.root / name)
+        return self._above + name
 
     def _place(self, name: str, data: bytes, into_place: Callable[[Path, Path], None]) -> None:
         final = self.root / name
@@ -91,8 +116,9 @@ class _Listing:
         try:
             if folder.is_symlink() and _leads_back(folder):
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-            with os.scandir(folder) as scan:
-                entries = sorted((self._name_of(entry, prefix), entry) for entry in scan)
+            entries = self._entries(folder, prefix)
+            if parse_folder(folder.name) and _has_unseen_manifest(folder, entries):
+                entries = self._entries(folder, prefix)
         except (FileNotFoundError, NotADirectoryError) as error:
             if folder.is_symlink():
                 self._tell(prefix, folder, error)
@@ -109,6 +135,10 @@ class _Listing:
                     yield from self.walk(Path(entry.path), name)
             elif name >= self.start:
                 yield from self._object(name, entry)
+
+    def _entries(self, folder: Path, prefix: str) -> list[tuple[str, os.DirEntry[str]]]:
+        with os.scandir(folder) as scan:
+            return sorted((self._name_of(entry, prefix), entry) for entry in scan)
 
     def _name_of(self, entry: os.DirEntry[str], prefix: str) -> str:
         """A folder sorts as its objects do, by its name with the slash; so does a link that leads nowhere."""
@@ -132,6 +162,19 @@ class _Listing:
         if self.faults is None or error.errno not in _OF_THE_PLACE:
             raise LakeError(why) from error
         self.faults[name] = why
+
+
+def _generation(file: Path) -> int | None:
+    """What a listing gives as the object's generation; None if there is none."""
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def _has_unseen_manifest(folder: Path, entries: list[tuple[str, os.DirEntry[str]]]) -> bool:
+    """Whether an hour was sealed while its folder was read: objects may have gone whose manifest was not seen."""
+    return all(entry.name != MANIFEST for _, entry in entries) and os.path.exists(folder / MANIFEST)
 
 
 def _leads_back(link: Path) -> bool:

@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 from streaming_assets.events import BY_TOPIC, DEAD_LETTERS
-from streaming_assets.lake.fields import unknown_fields
+from streaming_assets.lake.fields import SAMPLE_LINES, departures, sample_of
 from streaming_assets.lake.names import (
     HOUR,
     HourFolder,
@@ -21,9 +22,12 @@ from streaming_assets.lake.names import (
     topic_prefix,
 )
 from streaming_assets.lake.reading import ObjectUnreadable, careful_lines, count_plain_lines, write_lines
-from streaming_assets.lake.store import Lake, LakeError, content_hash
+from streaming_assets.lake.sealed import SealedFiles
+from streaming_assets.lake.store import Lake, LakeError, LakeObject, SealedLines, content_hash
 
 _READERS = 2  # decompression releases the GIL
+_PORTION_BYTES, _MOST_OF_A_PORTION = 2**20, 200
+_KNOWN = {topic: tuple((f.name, f.kind) for f in contract.fields) for topic, contract in BY_TOPIC.items()}
 Version = tuple[str, int, int]  # uri, bytes, generation: the content of an object at a time
 
 
@@ -44,7 +48,8 @@ class InventoryRow:
     `content` is a hash of its bytes, from the listing or, where that tells none, made when it was read; none of an
     object that could not be fetched. `lines_uri` is
     the file that holds its lines, where the warehouse can't read the object itself. An hour's folder that can't be
-    listed is a row of its own, with the error. `unknown_fields` is what lake/fields.py gives.
+    listed is a row of its own, with the error. `unknown_fields` is what lake/fields.py gives. `sealed` is where its
+    lines lie once its hour is sealed, `sealed_uri` the address of that file.
     """
 
     name: ObjectName | HourFolder
@@ -56,6 +61,8 @@ class InventoryRow:
     content: str | None = None
     lines_uri: str | None = None
     unknown_fields: str | None = None
+    sealed: SealedLines | None = None
+    sealed_uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,15 +103,15 @@ def _sorted_out(lake: Lake, topic: str, prefix: str, start: str = "", end: str =
     """Event objects apart from stray files; what can't be looked at is its hour's fault alone."""
     faults: dict[str, str] = {}
     objects, strays = [], []
+    none = placeholder(topic)
     for found in lake.list(prefix, start, end, faults):
-        if found.name == placeholder(topic):
+        if found.name == none:
             continue
         name = parse_object(found.name)
         if name is None or name.topic != topic:
             strays.append(found.name)
         else:
-            uri = lake.uri(found.name)
-            objects.append(InventoryRow(name, uri, found.size, found.generation, content=found.content))
+            objects.append(listed_row(lake, name, found))
     for place, error in faults.items():
         if place == topic_prefix(topic):
             raise LakeError(error)
@@ -114,6 +121,19 @@ def _sorted_out(lake: Lake, topic: str, prefix: str, start: str = "", end: str =
         else:
             objects.append(InventoryRow(name, lake.uri(place), 0, 0, error=error))
     return HourListing(objects, strays)
+
+
+def listed_row(lake: Lake, name: ObjectName, found: LakeObject) -> InventoryRow:
+    """An object as a listing tells of it, unread."""
+    return InventoryRow(
+        name,
+        lake.uri(found.name),
+        found.size,
+        found.generation,
+        content=found.content,
+        sealed=found.sealed,
+        sealed_uri=lake.uri(found.sealed.file) if found.sealed else None,
+    )
 
 
 def _parse_hour(topic: str, place: str) -> HourFolder | None:
@@ -133,8 +153,31 @@ def read_rows(
         known: by version, what was found before of objects that need no reading again.
         lines_folder: for the lines of objects that the warehouse can't read itself; None where it never needs them.
     """
+
+    sealed = SealedFiles(lake)
+
+    def read_all(rows: list[InventoryRow]) -> list[InventoryRow]:
+        return [
+            _read_sealed(sealed, row, row.sealed, known)
+            if row.sealed
+            else _read(lake, row, known, lines_folder)
+            for row in rows
+        ]
+
     with ThreadPoolExecutor(_READERS) as pool:
-        yield from pool.map(lambda row: _read(lake, row, known, lines_folder), objects)
+        yield from chain.from_iterable(pool.map(read_all, _portions(objects)))
+
+
+def _portions(objects: Iterable[InventoryRow]) -> Iterator[list[InventoryRow]]:
+    """`objects` in portions that are worth a thread's while: many small objects, or a large one."""
+    portion, size = [], 0
+    for row in objects:
+        portion.append(row)
+        size += row.size
+        if len(portion) == _MOST_OF_A_PORTION or size >= _PORTION_BYTES:
+            yield portion
+            portion, size = [], 0
+    yield portion
 
 
 def _read(
@@ -147,7 +190,10 @@ def _read(
         return replace(row, **vars(found))
     try:
         data = lake.read(str(row.name))
-        row = replace(row, content=row.content or content_hash(data), unknown_fields=_strangers(row, data))
+        # Known of an unreadable object as well: its content is what tells that it is still the same one.
+        row = replace(
+            row, content=row.content or content_hash(data), unknown_fields=_departures(row, sample_of(data))
+        )
         lines = count_plain_lines(data, of_events=row.name.topic != DEAD_LETTERS.topic)
         if lines is not None:
             return replace(row, rows=lines)
@@ -162,6 +208,22 @@ def _read(
         return replace(row, content=None, error=str(error))
 
 
+def _read_sealed(
+    files: SealedFiles, row: InventoryRow, part: SealedLines, known: Mapping[Version, Found]
+) -> InventoryRow:
+    """An object of a sealed hour: its lines were counted then, and lie in a file that is held to its hash."""
+    row = replace(row, content=row.content or part.content)
+    try:
+        file = files.of(part)
+        found = known.get((row.uri, row.size, row.generation))
+        if found:
+            return replace(row, rows=part.rows, unknown_fields=found.unknown_fields)
+        first = file.text(part, SAMPLE_LINES)
+        return replace(row, rows=part.rows, unknown_fields=_departures(row, first))
+    except LakeError as error:
+        return replace(row, content=None, error=f"{row.uri} can't be read: {error}")
+
+
 def by_hour(objects: Iterable[InventoryRow]) -> dict[TopicHour, list[InventoryRow]]:
     """Objects by topic and hour."""
     found: dict[TopicHour, list[InventoryRow]] = {}
@@ -170,6 +232,6 @@ def by_hour(objects: Iterable[InventoryRow]) -> dict[TopicHour, list[InventoryRo
     return found
 
 
-def _strangers(row: InventoryRow, data: bytes) -> str | None:
-    contract = BY_TOPIC.get(row.name.topic)
-    return unknown_fields(data, [field.name for field in contract.fields]) if contract else None
+def _departures(row: InventoryRow, sample: bytes) -> str | None:
+    known = _KNOWN.get(row.name.topic)
+    return departures(sample, known) if known else None

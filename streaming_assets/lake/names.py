@@ -9,11 +9,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 RAW = "raw"
 SONGS = f"{RAW}/flat_files/songs.parquet"
 LOCATIONS = f"{RAW}/flat_files/locations.parquet"
+SEALED = "sealed"  # holds the lines of sealed hours, outside what readers of `raw/` look at
+MANIFEST = "sealed.gz"  # of a sealed hour, in its folder; sorts after the names of its objects
 HOUR = timedelta(hours=1)
+HEADER_PREFIX = (
+    "__connect.errors."  # of the headers in which Kafka Connect tells where a dead letter came from
+)
+PREFIXES = 4096  # names and hours of prefixes that are remembered: each is one of many objects
 TopicHour = tuple[str, datetime]  # a topic and one of its ingestion hours: one prefix
 
 _FOLDER_FORMAT = "%Y-%m-%d %H:00:00+00"
@@ -76,9 +83,15 @@ def topic_prefix(topic: str) -> str:
     return f"{RAW}/{topic}/"
 
 
+@lru_cache(PREFIXES)
 def hour_prefix(topic: str, hour: datetime) -> str:
     """`raw/<topic>/date=<hour>/`; names of later hours sort after those of earlier ones."""
     return f"{topic_prefix(topic)}date={hour.astimezone(UTC).strftime(_FOLDER_FORMAT)}/"
+
+
+def sealed_prefix(topic: str, hour: datetime) -> str:
+    """`sealed/<topic>/date=<hour>/`."""
+    return SEALED + hour_prefix(topic, hour).removeprefix(RAW)
 
 
 def placeholder(topic: str) -> str:
@@ -86,6 +99,7 @@ def placeholder(topic: str) -> str:
     return f"{hour_prefix(topic, datetime.fromtimestamp(0, UTC))}empty.gz"
 
 
+@lru_cache(PREFIXES)
 def parse_folder(folder: str) -> datetime | None:
     """The hour of `date=YYYY-MM-DD HH:00:00+00`; None if it is no such name."""
     match = _FOLDER.fullmatch(folder)

@@ -21,7 +21,9 @@ from isal import igzip_lib
 
 from streaming_assets.files import replaced
 
-PIECE = 8 * 2**20  # bytes of text held at once
+# Bytes of text held at once; a buffer of that size costs 30 us, which small objects do without.
+PIECE = 8 * 2**20
+SMALL_PIECE, GROWS = 64 * 2**10, 16  # bytes; times that text is usually longer than its gzip at most
 LONGEST_LINE = 16 * 2**20  # bytes; DuckDB reads no longer one
 KEPT_OF_A_LONG_LINE = 64 * 2**10  # bytes; the rest stays in the lake
 BATCH = 5_000  # lines
@@ -118,6 +120,11 @@ def careful_lines(data: bytes) -> Iterator[Line]:
             yield _careful(text, size)
 
 
+def text_of(data: bytes) -> bytes:
+    """All that a gzip object holds. Raises ObjectUnreadable."""
+    return b"".join(piece or b"" for piece in _pieces(data))
+
+
 def write_lines(path: Path, uri: str, lines: Iterator[Line]) -> int:
     """Write lines as a parquet file of columns uri, line, fault, offset_text; returns how many.
 
@@ -190,13 +197,14 @@ def _split(data: bytes) -> Iterator[tuple[bytes, int]]:
 def _pieces(data: bytes, whole: bool = False) -> Iterator[bytes | None]:
     """The text of a gzip object in pieces; with `whole`, None in place of what follows its first member."""
     refusal = "it is no gzip"
+    size = min(PIECE, max(SMALL_PIECE, GROWS * len(data)))
     while data:
         if not data.startswith(_MAGIC):
             raise ObjectUnreadable(refusal)
         member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         while not member.eof:
             try:
-                piece = member.decompress(data, PIECE)
+                piece = member.decompress(data, size)
             except _DAMAGED as error:
                 raise ObjectUnreadable(f"its compressed data is damaged ({error})") from None
             data = b""

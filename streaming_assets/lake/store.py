@@ -6,6 +6,25 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
+@dataclass(frozen=True)
+class SealedLines:
+    """Where the lines of an object lie whose hour is sealed (lake/sealed.py).
+
+    Attributes:
+        file: name of the sealed file in the lake.
+        file_content: hash of that file's bytes.
+        first: row of the file that is its first line.
+        rows: how many lines it had.
+        content: hash of the bytes that it had.
+    """
+
+    file: str
+    file_content: str
+    first: int
+    rows: int
+    content: str
+
+
 class LakeError(Exception):
     """The lake can't be read or written; the message names the object or folder."""
 
@@ -14,13 +33,15 @@ class LakeError(Exception):
 class LakeObject:
     """One object: `name` relative to the lake's root, `size` in bytes; each write changes `generation`.
 
-    `content` is a hash of its bytes, where a listing tells one without reading (a bucket does).
+    `content` is a hash of its bytes, where a listing tells one without reading (a bucket does). `sealed` is where its
+    lines lie, once its hour is sealed.
     """
 
     name: str
     size: int
     generation: int
     content: str | None = None
+    sealed: SealedLines | None = None
 
 
 class Lake(Protocol):
@@ -53,6 +74,14 @@ class Lake(Protocol):
 
     def write_if_absent(self, name: str, data: bytes) -> bool:
         """Like `write`, but False and no change if the object exists."""
+        ...
+
+    def replace(self, name: str, data: bytes, generation: int) -> bool:
+        """Like `write`, but False and no change unless the object is still the one of that generation."""
+        ...
+
+    def remove(self, name: str, generation: int) -> bool:
+        """Remove the object; False and no change unless it is still the one of that generation."""
         ...
 
     def uri(self, name: str) -> str:

@@ -70,8 +70,11 @@ def _run(settings: Settings, scratch: str) -> int:
     from streaming_assets.local.history import first_state, make_history
     from streaming_assets.local.manager import ServiceManager
 
-    for name in ("dagster_port", "dashboards_port"):
-        _check_port(settings, name)
+    for name, port in (
+        ("dagster_port", settings.dagster.port),
+        ("dashboards_port", settings.dashboards.port),
+    ):
+        _check_port(settings, name, port)
     path = settings.dev_state_file
     state = LocalState.load(path) or first_state(settings, datetime.now(UTC))
     state.check(settings)
@@ -90,12 +93,13 @@ def _run(settings: Settings, scratch: str) -> int:
     _echo(
         f"Starting {', '.join(service.name for service in planned)}; what they say is in {settings.logs_dir}"
     )
+    as_json = settings.monitoring.log_format == "json"
     stop = threading.Event()
     threading.Thread(target=_beat, args=(state, path, stop), daemon=True).start()
     threading.Thread(target=_announce, args=(settings, planned, stop), daemon=True).start()
     threading.Thread(target=keep_loaded, args=(settings, stop, _echo), daemon=True).start()
     try:
-        return ServiceManager(settings.logs_dir, environment, _echo).run(planned)
+        return ServiceManager(settings.logs_dir, environment, _echo, as_json).run(planned)
     finally:
         stop.set()
 
@@ -125,26 +129,27 @@ def _announce(settings: Settings, planned: list[Service], stop: threading.Event)
             names = " and ".join(service.name for service in waiting)
             _echo(f"Waiting for {names}: {told - begun:.0f} s")
     if not stop.is_set():
-        lines = [f"  {service.name:<12} http://{settings.bind_host}:{service.port}" for service in listening]
+        lines = [
+            f"  {service.name:<12} http://{settings.web.bind_host}:{service.port}" for service in listening
+        ]
         _echo("\n".join(["", "Ready. Ctrl-C ends all of it.", *lines, ""]))
 
 
 def _answers(settings: Settings, service: Service) -> bool:
-    address = f"http://{settings.bind_host}:{service.port}{service.path}"
+    address = f"http://{settings.web.bind_host}:{service.port}{service.path}"
     with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(address, timeout=2):
         return True
     return False
 
 
-def _check_port(settings: Settings, name: str) -> None:
-    port = getattr(settings, name)
+def _check_port(settings: Settings, name: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.bind_host, port))
+            probe.bind((settings.web.bind_host, port))
         except OSError as error:
             raise DevError(
-                f"port {port} on {settings.bind_host} can't be used ({error.strerror}): end what listens there, or "
+                f"port {port} on {settings.web.bind_host} can't be used ({error.strerror}): end what listens there, or "
                 f"choose another, as in {env_name(name)}={port + 1} make dev"
             ) from None
 

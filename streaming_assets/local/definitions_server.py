@@ -56,7 +56,7 @@ def unreachable(answer: Any) -> set[str]:
 
 def _ask(settings: Settings, query: str, **variables: str) -> Any:
     request = urllib.request.Request(
-        f"http://{settings.bind_host}:{settings.dagster_port}/graphql",
+        f"http://{settings.web.bind_host}:{settings.dagster.port}/graphql",
         json.dumps({"query": query, "variables": variables}).encode(),
         {"Content-Type": "application/json"},
     )

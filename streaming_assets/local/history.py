@@ -14,7 +14,8 @@ from streaming_assets.lake.names import HOUR, floor_hour
 from streaming_assets.local.journal import Journal
 from streaming_assets.local.plan import history_commands
 from streaming_assets.local.state import LocalState, simulation_settings
-from streaming_assets.settings import PROJECT_ROOT, Settings
+from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
+from streaming_assets.subjects import MOST_HOURS_PER_STEP
 
 SILENCE_SECONDS = 5.0  # after which the console says that work goes on
 
@@ -27,7 +28,7 @@ class HistoryFailed(Exception):
 
 def first_state(settings: Settings, now: datetime) -> LocalState:
     """The state of a start that finds none: its simulation begins with the history."""
-    start = floor_hour(now) - settings.simulator_history_hours * HOUR
+    start = floor_hour(now) - settings.simulator.history_hours * HOUR
     start = max(start, settings.first_hour)
     return LocalState(start, start, simulation_settings(settings))
 
@@ -49,7 +50,9 @@ def make_history(
     if _ended(subprocess.Popen(simulate, env=dict(environment), cwd=PROJECT_ROOT, start_new_session=True)):
         raise HistoryFailed(f"`{shlex.join(simulate)}` failed, see above")
     hours = (floor_hour(now) + HOUR - state.start) // HOUR
-    _materialise(backfill, f"Tables of {hours:,} hours", settings, environment, echo)
+    # In one run, since no live hour waits yet.
+    in_one_run = {**environment, env_name("hours_per_step"): str(min(hours, MOST_HOURS_PER_STEP))}
+    _materialise(backfill, f"Tables of {hours:,} hours", settings, in_one_run, echo)
     return replace(state, alive_until=now)
 
 

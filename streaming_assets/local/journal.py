@@ -7,6 +7,8 @@ from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from streaming_assets.log_lines import json_line, parsed_line
+
 FILE_BYTES = 5 * 1024 * 1024
 FILES = 3  # former ones that are kept beside the current one
 LAST_LINES = 12
@@ -19,21 +21,29 @@ _RUN_ID = re.compile(
 )  # shown as pages do
 _DATED = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:")
 # The level as loggers put it, near the start of a line; what follows the date and names is the message.
-_SERIOUS = re.compile(r"^[^A-Za-z]{0,40}(?:[\w.]+ ?- )?(?:WARNING|ERROR|CRITICAL)\b[\s:-]*(?P<rest>.*)")
+_SERIOUS = re.compile(
+    r"^[^A-Za-z]{0,40}(?:[\w.]+ ?- )?(?P<level>WARNING|ERROR|CRITICAL)\b[\s:-]*(?P<rest>.*)"
+)
 
 
 class Journal:
     """The output of one service.
+
+    Args:
+        folder: where its file is.
+        name: the service's.
+        as_json: whether the file has JSON lines; the service may write these itself.
 
     Attributes:
         path: the file of all its lines, each with its time; older ones are beside it, `.1` to `.3`.
         last: its last lines.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, as_json: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{name}.log"
         self.last: deque[str] = deque(maxlen=LAST_LINES)
+        self._name, self._as_json = name, as_json
         self._notices = Notices()
         self._file = RotatingFileHandler(
             self.path, maxBytes=FILE_BYTES, backupCount=FILES, encoding="utf-8", errors="replace"
@@ -45,9 +55,15 @@ class Journal:
         if not line:
             return []
         self.last.append(line)
-        dated = line if _DATED.match(line) else f"{now:%Y-%m-%d %H:%M:%S} {line}"
-        self._file.handle(logging.makeLogRecord({"msg": dated}))
-        return self._notices.take(line, now)
+        parsed = parsed_line(line)
+        self._file.handle(logging.makeLogRecord({"msg": line if parsed else self._kept(line, now)}))
+        return self._notices.take(f"{parsed['level']}: {parsed['message']}" if parsed else line, now)
+
+    def _kept(self, line: str, now: datetime) -> str:
+        if self._as_json:
+            serious = _SERIOUS.match(line)
+            return json_line(now, serious["level"] if serious else "INFO", self._name, line)
+        return line if _DATED.match(line) else f"{now:%Y-%m-%d %H:%M:%S} {line}"
 
     def close(self) -> None:
         """Close the file."""

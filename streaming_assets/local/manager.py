@@ -36,9 +36,17 @@ class ServiceManager:
         folder: where the files are.
         environment: of the services.
         echo: prints a line on the console.
+        as_json: whether the files have JSON lines.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], echo: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        echo: Callable[[str], None],
+        as_json: bool = False,
+    ) -> None:
+        self._as_json = as_json
         self._folder, self._environment, self._echo = folder, environment, echo
         self._happened: queue.SimpleQueue[_Running | signal.Signals] = queue.SimpleQueue()
         self._running: list[_Running] = []
@@ -65,7 +73,7 @@ class ServiceManager:
                 self._end_all()
 
     def _start(self, service: Service) -> None:
-        journal = Journal(self._folder, service.name)
+        journal = Journal(self._folder, service.name, self._as_json)
         process = subprocess.Popen(
             service.command,
             env=dict(self._environment),

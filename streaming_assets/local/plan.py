@@ -32,13 +32,13 @@ def program(*arguments: str) -> tuple[str, ...]:
 
 def simulation(settings: Settings, start: datetime) -> tuple[str, ...]:
     """The arguments that make it the same simulation, with the same people, at each start."""
-    config = ("--config", str(settings.simulator_config)) if settings.simulator_config else ()
+    config = ("--config", str(settings.simulator.config)) if settings.simulator.config else ()
     return (
         *program("streaming-assets", "simulate"),
         *config,
-        *("--users", str(settings.simulator_users)),
-        *("--growth-rate", str(settings.simulator_growth_rate)),
-        *("--seed", str(settings.simulator_seed)),
+        *("--users", str(settings.simulator.users)),
+        *("--growth-rate", str(settings.simulator.growth_rate)),
+        *("--seed", str(settings.simulator.seed)),
         *("--start", start.isoformat()),
     )
 
@@ -53,24 +53,22 @@ def history_commands(
     ]
 
 
-def _dagster_dev() -> tuple[str, ...]:
-    """`dg dev`, as Dagster advises; without the development tools `dagster dev`, which is the same with a warning."""
-    name = "dg" if Path(program("dg")[0]).exists() else "dagster"
-    return program(name, "dev", "--workspace", str(Path(__file__).with_name("workspace.yaml")))
-
-
 def services(settings: Settings, start: datetime, resume_from: datetime) -> list[Service]:
     """The processes of the local system, in the order in which they start."""
-    dagster = (*_dagster_dev(), "--host", settings.bind_host, "--port", str(settings.dagster_port))
+    dagster = (
+        *(sys.executable, "-m", "streaming_assets.dagster_runtime.dev"),
+        *("--workspace", str(Path(__file__).with_name("workspace.yaml")), "--log-level", "warning"),
+        *("--host", settings.web.bind_host, "--port", str(settings.dagster.port)),
+    )
     live = ("--resume-from", resume_from.isoformat(), "--continuous", "--to", "kafka")
     found = [
         Service("sink", program("streaming-assets", "sink")),
         Service("simulator", (*simulation(settings, start), *live)),
-        Service("dagster", (*dagster, "--log-level", "warning"), settings.dagster_port),
+        Service("dagster", dagster, settings.dagster.port),
         Service(
-            "dashboards", program("streaming-assets", "dashboards"), settings.dashboards_port, "/healthz"
+            "dashboards", program("streaming-assets", "dashboards"), settings.dashboards.port, "/healthz"
         ),
     ]
-    if not settings.kafka_bootstrap_servers:
+    if not settings.kafka.bootstrap_servers:
         found.insert(0, Service("broker", program("streaming-assets", "broker")))
     return found

@@ -74,8 +74,8 @@ class LocalState:
 def simulation_settings(settings: Settings) -> dict[str, Any]:
     """The settings that decide who the simulated people are and what they do."""
     return {
-        "simulator_config": str(settings.simulator_config or ""),
-        "simulator_users": settings.simulator_users,
-        "simulator_growth_rate": settings.simulator_growth_rate,
-        "simulator_seed": settings.simulator_seed,
+        "simulator_config": str(settings.simulator.config or ""),
+        "simulator_users": settings.simulator.users,
+        "simulator_growth_rate": settings.simulator.growth_rate,
+        "simulator_seed": settings.simulator.seed,
     }

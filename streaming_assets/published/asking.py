@@ -38,26 +38,15 @@ class Analyst:
             NoSnapshot: nothing has been published yet.
             SnapshotError: it can't be opened.
         """
-        path = folder / DATABASE
-        if not path.exists():
-            raise NoSnapshot(
-                f"nothing has been published to {folder} yet: start `make dev`, or materialise hours with "
-                "`streaming-assets backfill`; STREAMING_ASSETS_HOME names another place"
-            )
-        with TemporaryDirectory(prefix="streaming-assets-sql-") as scratch:
-            try:
-                connection = duckdb.connect(path, read_only=True)
-            except duckdb.Error as error:
-                raise SnapshotError(f"{path} can't be opened: {error}") from error
-            with connection:
-                connection.execute("set TimeZone = 'UTC'")
-                connection.execute("set temp_directory = $folder", {"folder": scratch})
-                connection.execute(
-                    "set allowed_directories = $all", {"all": [str(folder.resolve()), scratch]}
-                )
-                connection.execute("set enable_external_access = false")
-                connection.execute("set lock_configuration = true")
-                yield Analyst(connection, timeout)
+        with (
+            TemporaryDirectory(prefix="streaming-assets-sql-") as scratch,
+            open_snapshot(folder) as connection,
+        ):
+            connection.execute("set temp_directory = $folder", {"folder": scratch})
+            connection.execute("set allowed_directories = $all", {"all": [str(folder.resolve()), scratch]})
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
+            yield Analyst(connection, timeout)
 
     def moment(self) -> str:
         """Which snapshot this is, in words."""
@@ -134,6 +123,32 @@ class Analyst:
         if not found.num_rows:
             raise BadQuestion(f"there is no table {table}; \\d lists those that there are")
         return found
+
+
+def open_snapshot(folder: Path) -> duckdb.DuckDBPyConnection:
+    """The snapshot that is in force now, read-only, times in UTC; a notebook asks it as it likes.
+
+    It keeps its moment. Within one process the next one is seen once all connections to this one are closed.
+
+    Args:
+        folder: where it is published.
+
+    Raises:
+        NoSnapshot: nothing has been published yet.
+        SnapshotError: it can't be opened.
+    """
+    path = folder / DATABASE
+    if not path.exists():
+        raise NoSnapshot(
+            f"nothing has been published to {folder} yet: start `make dev`, or materialise hours with "
+            "`streaming-assets backfill`; STREAMING_ASSETS_HOME names another place"
+        )
+    try:
+        connection = duckdb.connect(path, read_only=True)
+    except duckdb.Error as error:
+        raise SnapshotError(f"{path} can't be opened: {error}") from error
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
 
 
 def described(text: str) -> str | None:

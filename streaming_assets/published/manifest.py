@@ -59,6 +59,20 @@ class Table(_Part):
         return [file for file in (self.whole, *(file for _, file in sorted(self.days.items()))) if file]
 
 
+class Hours(_Part):
+    """What a snapshot lacks of the newest ingestion hours.
+
+    Attributes:
+        first: the hour from which on they were looked at, UTC.
+        absent: those of which no object was in the lake: nothing happened in them, or they are late.
+        unfinished: those with an object whose rows are not in the tables: not yet, or because it can't be read.
+    """
+
+    first: AwareDatetime
+    absent: tuple[AwareDatetime, ...] = ()
+    unfinished: tuple[AwareDatetime, ...] = ()
+
+
 class Manifest(_Part):
     """What a snapshot holds.
 
@@ -68,6 +82,7 @@ class Manifest(_Part):
         generation: of the warehouse that it was published from.
         published_at: when it was published, UTC.
         as_of: end of the newest ingestion hour in it, UTC.
+        hours: what it lacks of the hours before; None where that was not looked at.
         tables: the tables, by name.
         retired: files that an earlier manifest named, and when they fell out.
         verified: the last file whose content was held to its hash; the next publication goes on after it.
@@ -78,6 +93,7 @@ class Manifest(_Part):
     generation: str = ""
     published_at: AwareDatetime
     as_of: AwareDatetime
+    hours: Hours | None = None
     tables: dict[str, Table]
     retired: dict[FileName, AwareDatetime] = {}
     verified: str = ""

@@ -23,7 +23,15 @@ import pyarrow.parquet as pq
 
 from streaming_assets.files import replaced
 from streaming_assets.published.analytics import place_database
-from streaming_assets.published.manifest import MANIFEST, File, Manifest, NoSnapshot, SnapshotError, Table
+from streaming_assets.published.manifest import (
+    MANIFEST,
+    File,
+    Hours,
+    Manifest,
+    NoSnapshot,
+    SnapshotError,
+    Table,
+)
 from streaming_assets.published.tables import PublishedTable, TableError, for_file
 
 GRACE = timedelta(hours=1)  # how long a file outlives the last manifest that names it
@@ -76,9 +84,8 @@ class Publication:
         with ExitStack() as stack:
             with _writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-                lock = stack.enter_context(open(folder / ".lock", "w"))
                 # Two that merged into the same manifest would lose one's days.
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                stack.enter_context(held_still(folder))
                 publication = cls(folder, tables, generation)
             yield publication
 
@@ -109,11 +116,12 @@ class Publication:
         """Take a day, which the mart no longer has, out of a table."""
         self._next[table].days.pop(day, None)
 
-    def commit(self, as_of: datetime) -> Manifest:
+    def commit(self, as_of: datetime, hours: Hours | None = None) -> Manifest:
         """Put the snapshot in force.
 
         Args:
             as_of: end of the newest ingestion hour that the rows contain, timezone-aware.
+            hours: what the rows lack of the hours before, if that was looked at.
 
         Raises:
             TableError: `as_of` has no time zone.
@@ -132,6 +140,7 @@ class Publication:
             generation=self._generation,
             published_at=self._now,
             as_of=as_of.astimezone(UTC),
+            hours=hours,
             tables=tables,
             retired={file: at for file, at in retired.items() if file not in kept and at > self._now - GRACE},
             verified=self._verified,
@@ -172,7 +181,7 @@ class Publication:
         if found and found.layout == table.layout:
             return found
         if found:
-            self.findings.append(f"{table.name} has other columns now, or another grain.")
+            self.findings.append(f"{table.name} has other columns now, another grain, or others masked.")
         return Table(layout=table.layout)
 
     def _damaged(self, former: Manifest) -> set[str]:
@@ -222,6 +231,32 @@ class Publication:
                 # One that is younger may be of a database whose manifest was never placed.
                 if path.stat().st_mtime < (manifest.published_at - GRACE).timestamp():
                     path.unlink()
+
+
+@contextmanager
+def held_still(folder: Path) -> Iterator[None]:
+    """Nobody else publishes to the folder meanwhile. Raises OSError: it can't be written."""
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def drop_former(folder: Path) -> None:
+    """Remove at once all files of former snapshots; who still reads one is answered with an error, and asks again.
+
+    Raises:
+        SnapshotError: the folder can't be read or written, or its manifest is damaged.
+    """
+    if not folder.is_dir():
+        return
+    with _writing(folder), held_still(folder):
+        try:
+            named = Manifest.read(folder).files()
+        except NoSnapshot:
+            named = set()
+        for path in folder.glob("*/*.parquet*"):
+            if str(path.relative_to(folder)) not in named:
+                path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -38,6 +38,16 @@ class Snapshot:
         """The days that `table` has rows of, in order."""
         return sorted(day for day, file in self._files(table).items() if file)
 
+    def check(self) -> None:
+        """Look into the newest day of each table.
+
+        Raises:
+            SnapshotError: its file is missing or damaged.
+        """
+        for table in self.manifest.tables:
+            if days := self.days(table):
+                self.query("select count(*) from {rows}", table, days[-1:])
+
     def query(
         self, sql: str, table: str, days: Iterable[date], params: Mapping[str, Any] | None = None
     ) -> pa.Table:
@@ -60,6 +70,11 @@ class Snapshot:
         """The paths of those of `days` that `table` has rows of."""
         files = self._files(table)
         return [str(self.folder / file.file) for file in map(files.get, days) if file]
+
+    def whole(self, table: str) -> list[str]:
+        """The path of the file of a table without days; none if it has no rows."""
+        found = self.manifest.tables.get(table)
+        return [str(self.folder / found.whole.file)] if found and found.whole else []
 
     def _files(self, table: str) -> Mapping[date, File | None]:
         found = self.manifest.tables.get(table)

@@ -9,7 +9,7 @@ What is published is said in the YAML of each model, under `config: meta:`, and 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -71,6 +71,7 @@ class PublishedTable:
         numbered: the key that files hold as a number.
         description: what it is, in words.
         column_descriptions: the same of each column.
+        masked: columns that readers have as null.
     """
 
     name: str
@@ -85,6 +86,7 @@ class PublishedTable:
     numbered: Numbered | None = None
     description: str = ""
     column_descriptions: dict[str, str] = field(default_factory=dict, hash=False)
+    masked: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pa.Schema:
@@ -103,6 +105,7 @@ class PublishedTable:
             "columns": {name: str(kind) for name, kind in self.columns.items()},
             "grain": list(self.grain),
             "numbered": self.numbered and [self.numbered.key, self.numbered.number, *self.numbered.names],
+            **({"masked": list(self.masked)} if self.masked else {}),
         }
 
 
@@ -120,6 +123,37 @@ def published_tables(manifest: Mapping[str, Any]) -> tuple[PublishedTable, ...]:
         node for node in nodes.values() if node["resource_type"] == "model" and "publish" in _meta(node)
     ]
     return tuple(sorted((_published(node, nodes) for node in models), key=lambda table: table.name))
+
+
+def masked(
+    tables: Iterable[PublishedTable], personal: Mapping[str, Collection[str]]
+) -> tuple[PublishedTable, ...]:
+    """The tables, for readers who are not to see personal columns.
+
+    Args:
+        tables: as the models say.
+        personal: by model, its personal columns; none of a model that has none.
+
+    Raises:
+        TableError: it is not known which columns of a table are personal, or one of them must be there.
+    """
+    return tuple(_masked(table, personal) for table in tables)
+
+
+def _masked(table: PublishedTable, personal: Mapping[str, Collection[str]]) -> PublishedTable:
+    if table.name not in personal:
+        raise TableError(
+            f"{table.name}: which of its columns are personal is not known, so it can't be published without them: "
+            "`python -m streaming_assets_tests.assets.column_lineage` tells it"
+        )
+    names = tuple(name for name in table.schema.names if name in personal[table.name])
+    if needed := [name for name in names if not table.schema.field(name).nullable]:
+        raise TableError(
+            f"{table.name}: {', '.join(needed)}: personal, and each row must have it, so it can't be masked; "
+            "publish the table without it (its model's YAML, meta.publish)"
+        )
+    told = {name: f"{table.column_descriptions[name]}; personal, so null for readers" for name in names}
+    return replace(table, masked=names, column_descriptions=table.column_descriptions | told)
 
 
 def _published(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> PublishedTable:
@@ -260,6 +294,9 @@ def _conform(table: PublishedTable, day: date | None, delivered: pa.Table) -> pa
     for column in table.schema:
         if not column.nullable and picked[column.name].null_count:
             raise TableError(f"{where}: {picked[column.name].null_count} rows have no {column.name}")
+    for name in table.masked:
+        nulls = pa.nulls(picked.num_rows, table.schema.field(name).type)
+        picked = picked.set_column(picked.schema.get_field_index(name), name, nulls)
     try:
         rows = picked.cast(table.schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:

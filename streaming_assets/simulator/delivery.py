@@ -74,7 +74,7 @@ def _open(plan: Plan, span: Span, topics: tuple[str, ...], target: Target, stop:
         from streaming_assets.simulator.writers.lake import LakeWriter, stream_epoch
 
         return LakeWriter(
-            open_lake(target.output or load_settings().lake_url), stream_epoch(plan), plan.start
+            open_lake(target.output or load_settings().lake.url), stream_epoch(plan), plan.start
         )
     from streaming_assets.ingestion.clients import BrokerError, producer_config
     from streaming_assets.ingestion.producer import pace_of
@@ -82,7 +82,7 @@ def _open(plan: Plan, span: Span, topics: tuple[str, ...], target: Target, stop:
 
     settings = load_settings()
     if target.brokers:
-        settings = settings.model_copy(update={"kafka_bootstrap_servers": target.brokers})
+        settings = settings.changed(kafka_bootstrap_servers=target.brokers)
     try:
         pace = pace_of(settings, lambda message: print(message, file=sys.stderr))
         return KafkaWriter(producer_config(settings), stop, pace)

@@ -6,6 +6,7 @@ few statements that change a table. A test holds SQL and tables to those of `dbt
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -102,7 +103,8 @@ class _Text:
         self._kept: dict[tuple, list[tuple[list[tuple[str, list]], str]]] = {}
 
     def render(self, context: dict[str, Any], given: tuple, ask: Callable[[str], list]) -> str:
-        """The text for `given`; `ask` answers a query, and each is asked anew."""
+        """The text for `given`; `ask` answers a query, and each is asked anew, once."""
+        ask = cache(ask)
         known = self._kept.setdefault(given, [])
         for asked, text in known:
             if all(ask(query) == answer for query, answer in asked):

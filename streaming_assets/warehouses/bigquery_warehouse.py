@@ -1,4 +1,4 @@
-"""The warehouse of target `gcp`: two BigQuery datasets, one for tables, one (`..._external`) for external tables."""
+"""The warehouse of target `gcp`, three BigQuery datasets: tables, `..._external` tables, `..._readers`' views."""
 
 import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +25,7 @@ from streaming_assets.warehouses.bigquery_tables import (
     must_be_made_anew,
     reference_table,
 )
+from streaming_assets.warehouses.bigquery_views import DEFINITION, SNAPSHOT, readers_dataset, statements
 from streaming_assets.warehouses.tables import (
     INVENTORY,
     INVENTORY_SCHEMA,
@@ -36,6 +37,7 @@ from streaming_assets.warehouses.warehouse import (
     Cost,
     Log,
     QueryFailed,
+    ReadersTable,
     Warehouse,
     WarehouseOutdated,
     in_span,
@@ -145,6 +147,30 @@ class BigQueryWarehouse(Warehouse):
             if isinstance(error.__cause__, BadRequest):
                 raise QueryFailed(str(error)) from error
             raise
+
+    def show_to_readers(self, tables: Iterable[ReadersTable]) -> list[str]:
+        """One list of the views tells what of them is to be made, so a run that changes none costs that request."""
+        place = bigquery.DatasetReference(self._dataset.project, readers_dataset(self._dataset.dataset_id))
+        with self._explained():
+            try:
+                found = {
+                    view.table_id: view.labels.get(DEFINITION) for view in self._client.list_tables(place)
+                }
+            except NotFound:
+                return [
+                    f"{place.project}.{place.dataset_id} is not there, so readers have no views of the tables: "
+                    "`terraform apply` makes it"
+                ]
+        wanted = statements(self._dataset, tables)
+        changed = {name: made for name, (definition, made) in wanted.items() if found.get(name) != definition}
+        there = self.tables() if changed else set()
+        for name, statement in changed.items():
+            if name in there or name == SNAPSHOT.name:
+                self.execute(statement)
+        with self._explained():
+            for name in found.keys() - wanted.keys():
+                self._client.delete_table(place.table(name), not_found_ok=True)
+        return []
 
     def execute(self, sql: str) -> None:
         self._run(sql)

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from streaming_assets.events import EventType
 from streaming_assets.lake.inventory import InventoryRow
-from streaming_assets.lake.names import topic_prefix
+from streaming_assets.lake.names import RAW, SEALED, topic_prefix
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
 from streaming_assets.warehouses.duckdb_lake import know_lake
@@ -25,6 +26,8 @@ from streaming_assets.warehouses.tables import (
     inventory_row,
     naive,
     new_generation,
+    record_structure,
+    text_literal,
     view_columns,
 )
 from streaming_assets.warehouses.waiting import Wait, described, holder_of
@@ -37,11 +40,15 @@ _EVENT_OBJECTS = (
 )
 
 
+_SEALED_FILES = "/date=*/*.parquet"
+
+
 class DuckDbWarehouse(Warehouse):
     """A DuckDB file. Writing happens under `exclusive()`, which the project's other processes respect.
 
     Whoever else has the file open is waited for once, when `exclusive` begins: it keeps the file open to its end, and
-    all that this process does with it meanwhile, dbt too, goes through that.
+    all that this process does with it meanwhile, dbt too, goes through that. Who asks again at once, as a backfill does
+    step after step, comes after whoever waits: the lock is taken through a second one, the turn.
     """
 
     kind = "duckdb"
@@ -50,6 +57,7 @@ class DuckDbWarehouse(Warehouse):
     event_signature = "bit_xor(hash(event_id))"
     row_signature = "bit_xor(hash(t))"
     has_readers = False
+    reads_sealed = True
 
     def __init__(self, path: Path, lock_timeout: float, lake_url: str = "") -> None:
         self.path = path
@@ -59,11 +67,12 @@ class DuckDbWarehouse(Warehouse):
 
     @contextmanager
     def exclusive(self, timeout: float | None = None) -> Iterator[None]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         wait = Wait(self.path, self._lock_timeout if timeout is None else timeout)
         with open(f"{self.path}.lock", "a+") as lock:
-            while not _try_lock(lock.fileno()):
-                wait.on(lambda: _owner(lock))
+            with open(f"{self.path}.turn", "a") as turn:
+                while not (_try_lock(turn.fileno()) and _try_lock(lock.fileno())):
+                    wait.on(lambda: _owner(lock))
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
@@ -115,13 +124,11 @@ class DuckDbWarehouse(Warehouse):
         )
 
     def reset(self) -> None:
-        with self.connect() as connection:
-            found = connection.execute(
-                "select table_type, table_name from information_schema.tables where table_schema = 'main'"
-                " order by table_type desc"  # views first
-            ).fetchall()
-            for kind, name in found:
-                connection.execute(f'drop {"view" if kind == "VIEW" else "table"} if exists "{name}" cascade')
+        """A new file: in a file that stays, what was dropped can still be read."""
+        with self.released():
+            for file in (self.path, self.path.with_name(f"{self.path.name}.wal")):
+                file.unlink(missing_ok=True)
+            shutil.rmtree(self.lines_folder, ignore_errors=True)
 
     def generation(self) -> str | None:
         with self.connect() as connection:
@@ -186,33 +193,61 @@ class DuckDbWarehouse(Warehouse):
                 path.unlink(missing_ok=True)
 
     def note_generations(self, objects: Iterable[InventoryRow]) -> None:
+        self._note(objects, "generation = noted.generation, uri = noted.uri")
+
+    def note_sealed(self, objects: Iterable[InventoryRow]) -> None:
+        same = " and held.size_bytes = noted.size_bytes and held.generation = noted.generation"
+        self._note(objects, "sealed_uri = noted.sealed_uri", same)
+
+    def _note(self, objects: Iterable[InventoryRow], what: str, condition: str = "") -> None:
+        """Change columns of the objects that the inventory has, `held`, to what is given of them, `noted`."""
         table = pa.Table.from_pylist([inventory_row(row) for row in objects], schema=INVENTORY_SCHEMA)
         with self.connect() as connection:
             connection.register("noted", table)
             connection.execute(
-                "update lake_objects as held set generation = noted.generation, uri = noted.uri from noted"
-                " where held.topic = noted.topic and held.object_name = noted.object_name"
+                f"update lake_objects as held set {what} from noted"
+                f" where held.topic = noted.topic and held.object_name = noted.object_name{condition}"
             )
 
     def create_event_table(self, event_type: EventType, lake: Lake, log: Log) -> None:
-        """A view; none yet while the topic has no object, since DuckDB can't make one over nothing."""
+        """A view; none yet while the topic has no object, since DuckDB can't make one over nothing.
+
+        Of a sealed hour it shows the objects that the inventory knows so, each once.
+        """
         columns, values = view_columns(event_type)
         name = event_type.external_table or ""
-        objects = glob_literal(lake.uri(topic_prefix(event_type.topic).rstrip("/")), _EVENT_OBJECTS)
-        body = (
+        prefix = topic_prefix(event_type.topic).rstrip("/")
+        objects = glob_literal(lake.uri(prefix), _EVENT_OBJECTS)
+        sealed = glob_literal(lake.uri(SEALED + prefix.removeprefix(RAW)), _SEALED_FILES)
+        hive = "hive_partitioning = true, hive_types = {'date': 'timestamp'}, filename = true"
+        lying = (
             f'select {values}, lines."offset", lines."timestamp", lines.filename, lines.date'
             f" from read_json({objects}, format = 'newline_delimited', compression = 'gzip',"
-            f" columns = {{{columns}, 'offset': 'bigint', 'timestamp': 'varchar'}},"
-            " hive_partitioning = true, hive_types = {'date': 'timestamp'}, ignore_errors = true,"
-            " filename = true) as lines"
+            f" columns = {{{columns}, 'offset': 'bigint', 'timestamp': 'varchar'}}, ignore_errors = true,"
+            f" {hive}) as lines"
         )
-        digest = hashlib.sha256(body.encode()).hexdigest()[:16]  # DuckDB keeps the view in words of its own
         with self.connect() as connection:
+
+            def has_any(files: str) -> bool:
+                return connection.execute(f"select 1 from glob({files}) limit 1").fetchone() is not None
+
             query = "select comment from duckdb_views() where view_name = ?"
             found = connection.execute(query, [name]).fetchone()
-            if found == (digest,):
-                return
-            if not connection.execute(f"select 1 from glob({objects}) limit 1").fetchone():
+            parts = [lying] if has_any(objects) else []
+            if has_any(sealed):
+                known = "select uri from lake_objects where sealed_uri is not null"
+                parts = [f"{part} where lines.filename not in ({known})" for part in parts]
+                parts.append(
+                    f"select {values.replace('lines.value', 'lines.record.value')}, lines.record.offset,"
+                    " lines.record.timestamp, objects.uri as filename, lines.date from"
+                    f" (select *, json_transform(line, {text_literal(record_structure(event_type))}) as record"
+                    f" from read_parquet({sealed}, {hive})) as lines inner join lake_objects as objects"
+                    " on lines.object_name = objects.object_name and lines.filename = objects.sealed_uri"
+                )
+            body = " union all ".join(parts)
+            # DuckDB keeps the view in words of its own.
+            digest = hashlib.sha256(body.encode()).hexdigest()[:16]
+            if not parts or found == (digest,):
                 return
             if found:
                 log(f"{name}: the view is of another version or folder, and is made anew")

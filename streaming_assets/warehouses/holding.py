@@ -106,6 +106,20 @@ def look_at_tables(warehouse: Warehouse, span: Span, *, deep: bool) -> Tables:
     return Tables(warehouse.generation(), objects, rows, lacking, surplus)
 
 
+def joined(parts: Iterable[Tables]) -> Tables:
+    """What the tables tell of several spans, which have no hour in common."""
+    whole = Tables()
+    for part in parts:
+        whole = Tables(
+            part.generation,
+            {**whole.objects, **part.objects},
+            {**whole.rows, **part.rows},
+            {**whole.lacking, **part.lacking},
+            {**whole.surplus, **part.surplus},
+        )
+    return whole
+
+
 def held_objects(warehouse: Warehouse, span: Span) -> dict[TopicHour, dict[str, HeldObject]]:
     """The inventory of the hours: what runs over them read last."""
     found: dict[TopicHour, dict[str, HeldObject]] = {}

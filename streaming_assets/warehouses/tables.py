@@ -1,5 +1,6 @@
 """Tables that the warehouse has beside dbt's: the inventory of the lake's objects, and external tables' columns."""
 
+import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -73,19 +74,34 @@ def view_columns(event_type: EventType) -> tuple[str, str]:
     return f"'value': '{_struct(names)}'", selected
 
 
+def record_structure(event_type: EventType) -> str:
+    """The structure of a topic's records as DuckDB's json_transform takes it: all fields are text."""
+    value = _texts(field.name for field in event_type.fields)
+    return json.dumps({"value": value, "offset": "BIGINT", "timestamp": "VARCHAR"})
+
+
+def _texts(names: Iterable[str]) -> dict[str, Any]:
+    return {head: _texts(rest) if rest else "VARCHAR" for head, rest in _by_head(names).items()}
+
+
 def _path(name: str) -> str:
     parts = '"."'.join(name.split("."))
     return f'"{parts}" as "{name}"' if "." in name else f'"{parts}"'
 
 
 def _struct(names: Iterable[str]) -> str:
-    """DuckDB's type of an object of texts; a dot in a name leads into a nested one."""
+    """DuckDB's type of an object of texts."""
+    kinds = (f'"{head}" {_struct(rest) if rest else "varchar"}' for head, rest in _by_head(names).items())
+    return f"struct({', '.join(kinds)})"
+
+
+def _by_head(names: Iterable[str]) -> dict[str, list[str]]:
+    """The first parts of names; of those that lead into a nested object, by a dot, the names within."""
     inner: dict[str, list[str]] = {}
     for name in names:
         head, _, rest = name.partition(".")
         inner.setdefault(head, []).extend([rest] if rest else [])
-    kinds = (f'"{head}" {_struct(rest) if rest else "varchar"}' for head, rest in inner.items())
-    return f"struct({', '.join(kinds)})"
+    return inner
 
 
 def inventory_row(row: InventoryRow) -> dict[str, Any]:
@@ -104,4 +120,5 @@ def inventory_row(row: InventoryRow) -> dict[str, Any]:
         "content_hash": row.content,
         "lines_uri": row.lines_uri,
         "unknown_fields": row.unknown_fields,
+        "sealed_uri": row.sealed_uri,
     }

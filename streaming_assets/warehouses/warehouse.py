@@ -40,6 +40,16 @@ class Cost:
     slot_ms: float
 
 
+@dataclass(frozen=True)
+class ReadersTable:
+    """A table as readers see it: its name, what it is, the same of each column, and those columns that are null."""
+
+    name: str
+    description: str
+    columns: Mapping[str, str]
+    masked: Collection[str] = ()
+
+
 class Warehouse(ABC):
     """Tables of the project. SQL here and in `rows` is what DuckDB and BigQuery both understand."""
 
@@ -49,6 +59,7 @@ class Warehouse(ABC):
     event_signature: str  # SQL: one number of a group's event_ids, equal for equal sets of them
     row_signature: str  # SQL: one number of the rows of a table called `t`, equal for equal sets of them
     has_readers: bool  # whether people read its tables in place; else they have the published snapshot alone
+    reads_sealed = False  # whether its models read the files of sealed hours
     keeps_staged: timedelta | None = None  # how long an hour stays staged, where that is not for ever
 
     @abstractmethod
@@ -131,6 +142,14 @@ class Warehouse(ABC):
     def arrow(self, sql: str) -> pa.Table:
         """The rows of a query, as an Arrow table. Raises QueryFailed."""
 
+    def show_to_readers(self, tables: Iterable[ReadersTable]) -> list[str]:
+        """Give readers these names, and no others, where they ask the warehouse in place.
+
+        Returns:
+            What stands in the way, as sentences.
+        """
+        return []
+
     @abstractmethod
     def execute(self, sql: str) -> None:
         """Run a statement that changes rows."""
@@ -173,9 +192,24 @@ class Warehouse(ABC):
         )
         return {(uri, size, generation): Found(*rest) for uri, size, generation, *rest in found}
 
+    def held_versions(self, span: Span) -> list[tuple[str, int, int, bool]]:
+        """(name, bytes, generation, whether it is plain in every byte) of the hours' objects that the tables hold."""
+        return [
+            (name, size, generation, bool(is_plain))
+            for name, size, generation, is_plain in self.rows(
+                "select object_name, size_bytes, generation,"
+                " case when row_count is not null and lines_uri is null then 1 else 0 end as is_plain"
+                f" from lake_objects where is_processed and {in_span(span)}"
+            )
+        ]
+
     @abstractmethod
     def note_generations(self, objects: Iterable[InventoryRow]) -> None:
         """Note that objects were written anew with the same content, where that had to be read to be known."""
+
+    def note_sealed(self, objects: Iterable[InventoryRow]) -> None:
+        """Note in which files the lines of objects lie whose hour was sealed, of those that the inventory knows so."""
+        raise NotImplementedError(f"{self.kind} reads no sealed hours")
 
     def mark_processed(self, span: Span) -> None:
         """Note that the hours' objects, as last listed, are in the tables, but for those that could not be fetched."""
@@ -198,12 +232,25 @@ class Warehouse(ABC):
         """Whether the inventory has an object of the hour, of whatever topic."""
         return bool(self.rows(f"select 1 from lake_objects where {in_span((hour, hour + HOUR))} limit 1"))
 
+    def bytes_taken_in(self) -> dict[str, int]:
+        """Bytes of the inventory's objects, all hours, by topic."""
+        return dict(self.rows("select topic, sum(size_bytes) as size_bytes from lake_objects group by topic"))
+
     def hours_taken_in(self) -> list[datetime]:
         """The hours of which the inventory has an object, in order."""
         if not self.has_table("lake_objects"):
             return []
         found = self.rows("select distinct bucket_ingestion_datetime as hour from lake_objects order by hour")
         return [as_utc(hour) for (hour,) in found]
+
+    def hours_held(self, span: Span) -> dict[datetime, bool]:
+        """The hours of the span that the inventory has an object of, and whether the tables hold the rows of all."""
+        found = self.rows(
+            "select bucket_ingestion_datetime as hour,"
+            " min(case when is_processed and error is null then 1 else 0 end) as is_held"
+            f" from lake_objects where {in_span(span)} group by hour order by hour"
+        )
+        return {as_utc(hour): bool(is_held) for hour, is_held in found}
 
     def newest_hour_end(self) -> datetime:
         """End of the newest ingestion hour whose objects are in the tables; the epoch when there is none."""

@@ -14,6 +14,7 @@ import pytest
 
 from streaming_assets.assets.column_lineage import LINEAGE
 from streaming_assets.assets.source import event_columns
+from streaming_assets.dashboards.pages import PAGES
 from streaming_assets.events import LAKE_TYPES
 from streaming_assets.settings import Settings
 from streaming_assets_tests.assets.column_lineage import as_text, column_lineage
@@ -28,7 +29,7 @@ UNPARTITIONED = {
     "external/locations_ext",
 }
 SEEN_ALONE = {"source", "kafka"}  # they are no folders of hours
-DASHBOARDS = {"serving/kpi_dashboard", "serving/music_dashboard"}
+DASHBOARDS = {f"serving/{page.name}_dashboard" for page in PAGES}
 FILES_AND_PAGES = {"lake", "source", "serving", "reference"}
 
 
@@ -74,9 +75,9 @@ def test_all_that_arrives_by_the_hour_is_partitioned_up_to_the_current_one(nodes
     assert (hours.cron_schedule, hours.timezone, hours.end_offset) == ("0 * * * *", "UTC", 1)
 
 
-def test_a_range_of_any_step_is_one_run(nodes: Mapping[str, Any]) -> None:
+def test_a_range_of_any_step_is_cut_in_runs_of_bounded_length(nodes: Mapping[str, Any]) -> None:
     executable = [node for node in nodes.values() if node.is_executable and node.partitions_def]
-    assert {node.backfill_policy for node in executable} == {dg.BackfillPolicy.single_run()}
+    assert {node.backfill_policy for node in executable} == {dg.BackfillPolicy.multi_run(168)}
     assert len(executable) > 20
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from streaming_assets.dagster_runtime.json_console import json_console
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets_tests.graph import FIRST
 
@@ -35,7 +36,11 @@ def first_partitions(defs: dg.Definitions) -> dict[str, str | None]:
 
 def test_two_graphs_of_one_process_have_their_own_hours(make_graph: Callable) -> None:
     early = first_partitions(make_graph("early", first_hour=FIRST).defs)
-    late = first_partitions(make_graph("late", first_hour=datetime(2025, 6, 1, 7, tzinfo=UTC)).defs)
+    others = make_graph(
+        "late", first_hour=datetime(2025, 6, 1, 7, tzinfo=UTC), log_format="json", mask_personal=True
+    ).defs
+    assert others.resolve_job_def("hourly").loggers == {"console": json_console}
+    late = first_partitions(others)
     assert early.keys() == late.keys()
     assert {
         "hourly",

@@ -42,7 +42,7 @@ def run(instance: dg.DagsterInstance, first: int, end: int, bad: list[int]) -> d
     span = (hour(first), hour(end))
     failing = [(hour(number), hour(number) + HOUR) for number in bad if first <= number < end]
     dbt = dg.AssetCheckResult(asset_key=CHECK.asset_key, check_name=CHECK.name, passed=not failing)
-    (told,) = verdicts(instance, {CHECK: dbt}, [span], {CHECK: failing})
+    (told,) = verdicts(instance, {CHECK: dbt}, [span], {CHECK: failing}).values()
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(CHECK.asset_key, CHECK.name, passed=told.passed, metadata=told.metadata)
     )

@@ -48,7 +48,7 @@ _cases = st.integers(1, 48).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.i
 def test_all_hours_but_the_bad_ones_get_done_in_few_attempts(case: tuple[int, set[int]]) -> None:
     hours, bad = case
     runs = Runs(bad)
-    failed = list(work_off((hour(0), hour(hours)), runs))
+    failed = list(work_off([(hour(0), hour(hours))], runs))
     if len(bad) < hours:
         assert runs.done == {hour(number) for number in range(hours)} - runs.bad
         assert sorted(span for span, _ in failed) == [(at, at + HOUR) for at in sorted(runs.bad)]
@@ -58,7 +58,7 @@ def test_all_hours_but_the_bad_ones_get_done_in_few_attempts(case: tuple[int, se
 @given(st.integers(1, 2000), st.integers(0, 1999))
 def test_one_bad_hour_of_many_takes_two_attempts_a_halving(hours: int, bad: int) -> None:
     runs = Runs({bad % hours})
-    assert len(list(work_off((hour(0), hour(hours)), runs))) == 1
+    assert len(list(work_off([(hour(0), hour(hours))], runs))) == 1
     assert len(runs.tried) <= 2 * ceil(log2(hours)) + 1
     assert len(runs.done) == hours - 1
 
@@ -70,7 +70,7 @@ def test_what_is_no_matter_of_hours_is_not_divided_for_ever() -> None:
         (Cause.UNKNOWN, MOST_WITHOUT_SUCCESS),
     ]:
         runs = Runs(set(range(8760)), cause)
-        failed = list(work_off((hour(0), hour(8760)), runs))
+        failed = list(work_off([(hour(0), hour(8760))], runs))
         assert len(runs.tried) == attempts
         told = sorted(span for span, _ in failed)
         assert (told[0][0], told[-1][1]) == (hour(0), hour(8760)), "no hour is passed over in silence"

@@ -3,7 +3,7 @@
 import gzip
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,19 +13,27 @@ import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
 from streaming_assets.assets.keys import prefix_key
-from streaming_assets.automation import sensors
+from streaming_assets.automation import arrivals, sensors
 from streaming_assets.automation.arrivals import Cursor, Fingerprint
+from streaming_assets.automation.jobs import HOURLY, LIVE
 from streaming_assets.automation.sensors import build_object_sensor
 from streaming_assets.dagster_runtime.runs import span_of, span_tags
-from streaming_assets.lake.names import HOUR, ObjectName, floor_hour, hour_prefix
+from streaming_assets.lake.inventory import HourListing, list_topics
+from streaming_assets.lake.names import HOUR, ObjectName, floor_hour, hour_prefix, hours_between
 from streaming_assets.lake.notifications import NoNotifications
-from streaming_assets.lake.store import LakeError
-from streaming_assets.partitions import key_of
+from streaming_assets.lake.store import Lake, LakeError
+from streaming_assets.partitions import Span, key_of
 from streaming_assets_tests.graph import Place, in_lake, listen
 
-NOW = floor_hour(
-    datetime.now(UTC)
-)  # a tick a moment later may be in the next hour; the tests stay clear of both
+NOW = floor_hour(datetime.now(UTC))
+
+
+class Clock(datetime):
+    """Stands still, however long after this module's import a test runs."""
+
+    @classmethod
+    def now(cls, tz: object = None) -> datetime:
+        return NOW + HOUR / 2
 
 
 def ago(hours: int) -> datetime:
@@ -58,6 +66,11 @@ class Ticks:
 
 @dg.job
 def hourly() -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "datetime", Clock)
 
 
 @pytest.fixture
@@ -140,7 +153,7 @@ def test_an_hour_that_lost_an_object_is_not_asked_for_even_if_others_come(place:
     gone = place.put("listen_events", ago(5), [listen(ago(5), item=1)], offset=1)
     tick()
     place.take_in((ago(5), ago(4)))
-    (place.lake.root / str(gone)).unlink()
+    (place.lake.stored.root / str(gone)).unlink()
     assert asked(tick()) == []
     with place.warehouse.exclusive():  # the tables can't be asked
         place.put("page_view_events", ago(5), [listen(ago(5))])
@@ -164,7 +177,7 @@ def test_a_cursor_that_is_none_asks_for_the_window_anew(place: Place, tick: Tick
 
 def test_objects_that_change_and_change_back_are_asked_for_each_time(place: Place, tick: Ticks) -> None:
     name = place.put("listen_events", ago(5), [listen(ago(5))])
-    path, first = place.lake.root / str(name), tick()
+    path, first = place.lake.stored.root / str(name), tick()
     states = [(path.read_bytes(), path.stat().st_mtime_ns), (b"other", 10**18)]
     keys = {first.run_requests[0].run_key}
     for data, time in (states[1], states[0], states[1]):
@@ -241,7 +254,7 @@ def test_hours_whose_last_run_failed_or_was_cancelled_are_left_to_others(
     place.take_in((ago(5), ago(4)))
     assert asked(tick()) == []
     place.instance.create_run_for_job(
-        hourly, status=dg.DagsterRunStatus(status), tags=span_tags((ago(6), ago(4)))
+        hourly, status=dg.DagsterRunStatus(status), tags=span_tags((ago(6), ago(4))) | HOURLY
     )
     place.warehouse.execute("delete from fact_listen_events")
     assert asked(tick()) == []
@@ -273,7 +286,9 @@ def test_strays_and_other_topics_are_no_objects(place: Place, tick: Ticks) -> No
 def test_a_folder_that_can_not_be_listed_is_its_hours_fault_alone(
     place: Place, tick: Ticks, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    folders = [place.lake.root / hour_prefix("listen_events", ago(hours)).rstrip("/") for hours in (5, 3)]
+    folders = [
+        place.lake.stored.root / hour_prefix("listen_events", ago(hours)).rstrip("/") for hours in (5, 3)
+    ]
     place.put("listen_events", ago(4), [listen(ago(4))])
     place.put("listen_events", ago(3), [listen(ago(3))])
     folders[0].symlink_to(folders[0].name)
@@ -320,6 +335,45 @@ def test_a_backlog_is_asked_for_in_pieces(place: Place, tick: Ticks, monkeypatch
     assert asked(third) == []
 
 
+def test_a_window_of_many_objects_is_looked_at_in_turn_and_nothing_is_missed(
+    place: Place, tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two sensors over the same lake, the one that sees little at a time asks for the same, some ticks later."""
+    monkeypatch.setattr(arrivals, "OBJECTS_PER_TICK", 4)
+    for hours in range(12):
+        place.put("listen_events", ago(hours), [listen(ago(hours))])
+    assert asked(tick()) == [(ago(11), NOW + HOUR)], "nothing is known of them yet"
+    place.take_in((ago(11), NOW + HOUR))
+    looked_at: list[tuple[Span, int]] = []
+    whole = list_topics
+
+    def noted(lake: Lake, topics: Iterable[str], start: datetime, end: datetime) -> HourListing:
+        listing = whole(lake, topics, start, end)
+        looked_at.append(((start, end), len(listing.objects)))
+        return listing
+
+    def run() -> list[Span]:
+        """What a tick asks for, which is then in the tables."""
+        spans = asked(tick())
+        for span in spans:
+            place.take_in(span)
+        return spans
+
+    monkeypatch.setattr(sensors, "list_topics", noted)
+    for hours in (9, 1):
+        place.put("listen_events", ago(hours), [listen(ago(hours), item=1)], offset=1)
+    shutil.rmtree(place.lake.stored.root / hour_prefix("listen_events", ago(4)))
+    assert run() == [(ago(1), NOW)], "each tick looks at the newest hours"
+    assert sum(objects for _, objects in looked_at) <= 4 + 1, "with the new one"
+    assert [span for _ in range(12) for span in run()] == [(ago(9), ago(8))]
+    assert {hour for span, _ in looked_at for hour in hours_between(*span)} == {
+        *hours_between(ago(48), NOW + HOUR)
+    }
+    cursor = Cursor.from_json(tick.cursor)
+    assert set(cursor.lost) == {ago(4)}
+    assert len(cursor.seen) == 12, "what is not looked at is remembered"
+
+
 def test_a_listing_that_fails_fails_the_tick_and_keeps_the_cursor(
     place: Place, tick: Ticks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,6 +411,24 @@ def test_an_hour_under_an_unfinished_run_waits_for_its_end(place: Place, tick: T
     )
     place.instance.report_run_failed(run)
     assert asked(tick()) == [(ago(6), ago(5))]
+
+
+@pytest.mark.parametrize(("tags", "newest"), [({}, 1), (LIVE, 0)], ids=["backfill", "live"])
+def test_the_newest_hour_waits_for_no_backfill_over_it(
+    place: Place, tick: Ticks, tags: dict[str, str], newest: int
+) -> None:
+    covered = span_tags((ago(9), NOW + HOUR))
+    place.instance.create_run_for_job(hourly, status=dg.DagsterRunStatus.STARTED, tags=covered | tags)
+    for hours in (6, 0):
+        place.put("listen_events", ago(hours), [listen(ago(hours))])
+    assert asked(tick()) == [(NOW, NOW + HOUR)][:newest]
+
+
+def test_a_long_backlog_is_asked_for_in_bounded_runs(place: Place, tick: Ticks) -> None:
+    for hours in (5, 4, 3):
+        place.put("listen_events", ago(hours), [listen(ago(hours))])
+    place.settings.warehouse.hours_per_step = 2
+    assert asked(tick()) == [(ago(5), ago(3)), (ago(3), ago(2))]
 
 
 def test_the_run_of_a_single_partition_counts_as_well(place: Place, tick: Ticks) -> None:

@@ -9,9 +9,14 @@ import dagster as dg
 import pytest
 
 from streaming_assets.automation import schedules
-from streaming_assets.automation.schedules import build_reconcile_schedule, build_reference_schedule
+from streaming_assets.automation.schedules import (
+    build_reconcile_schedule,
+    build_reference_schedule,
+    build_seal_schedule,
+)
 from streaming_assets.checks.comparison import unknown_folders
 from streaming_assets.dagster_runtime.runs import span_of, span_tags
+from streaming_assets.lake.inventory import list_topic
 from streaming_assets.lake.names import ObjectName
 from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.warehouses.warehouse import WarehouseLocked
@@ -82,7 +87,7 @@ def test_a_long_span_is_asked_for_in_bounded_runs(
 ) -> None:
     for number in range(5):
         place.put("listen_events", hour(number), [listen(hour(number))])
-    place.settings.hours_per_step = 2
+    place.settings.warehouse.hours_per_step = 2
     assert asked(reconcile()) == [(hour(0), hour(2)), (hour(2), hour(4)), (hour(4), hour(5))]
 
 
@@ -147,7 +152,7 @@ def test_strange_things_are_told_by_name(
 def test_a_thousand_strays_are_counted_not_listed(
     settled: Place, reconcile: Reconcile, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    folder = settled.lake.root / "raw/listen_events/strays"
+    folder = settled.lake.stored.root / "raw/listen_events/strays"
     folder.mkdir(parents=True)
     for number in range(1000):
         (folder / f"{number:04}").touch()
@@ -186,7 +191,38 @@ def test_a_warehouse_in_use_fails_the_tick_aloud(
     assert isinstance(caught.value.__cause__, WarehouseLocked)
 
 
-def test_both_schedules_are_on_by_default_and_in_utc(place: Place) -> None:
-    for schedule in (build_reconcile_schedule(place.settings), build_reference_schedule()):
+def test_the_schedule_seals_old_hours_and_goes_on_after_a_failure(
+    place: Place, instance: dg.DagsterInstance
+) -> None:
+    for offset in range(3):
+        place.put("listen_events", hour(0), [listen(hour(0))], offset=offset)
+    process(place, 0, 1)
+    settings = place.settings.model_copy(
+        update={
+            "lake": place.settings.lake.model_copy(update={"seal_after_days": 7}),
+            "warehouse": place.settings.warehouse.model_copy(update={"lock_timeout_seconds": 0.2}),
+        }
+    )
+    job = build_seal_schedule(settings).job
+    assert isinstance(job, dg.JobDefinition)
+    before = [row.name for row in list_topic(place.lake, "listen_events").objects]
+    with place.warehouse.exclusive():
+        failed = job.execute_in_process(instance=instance, raise_on_error=False)
+    (event,) = failed.get_step_failure_events()
+    assert "every hour is whole" in str(event.step_failure_data.user_failure_data.description)
+    assert not [*place.lake.stored.list("sealed/")]
+    done = job.execute_in_process(instance=instance)
+    (output,) = [event for event in done.all_events if event.event_type_value == "STEP_OUTPUT"]
+    assert output.step_output_data.metadata["objects"].value == 3
+    assert len([*place.lake.stored.list("sealed/")]) == 1
+    assert [row.name for row in list_topic(place.lake, "listen_events").objects] == before
+
+
+def test_the_schedules_are_on_by_default_and_in_utc(place: Place) -> None:
+    for schedule in (
+        build_reconcile_schedule(place.settings),
+        build_reference_schedule(),
+        build_seal_schedule(place.settings),
+    ):
         assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
         assert schedule.execution_timezone == "UTC"

@@ -59,6 +59,7 @@ class BigQueryProject:
         self.engine = GoogleSql(whole=READ_WHOLE)
         self.labels: list[dict[str, str]] = []  # of the last build's jobs
         self._dbt = DbtRunner(settings)
+        self.target_path = self._dbt.target_path
         self.fill(None, None)
 
     def fill(
@@ -88,14 +89,14 @@ class BigQueryProject:
         with answered_by(self.engine) as self.labels:
             run_and_test(self._dbt, span)
 
-    def build_base_models(self, span: Span) -> None:
-        """Run the models that read lines, and no others.
+    def build_base_models(self, span: Span, select: str = "path:models/staging/base") -> None:
+        """Run the models that read lines, or those of them that `select` names, and no others.
 
         Raises:
             DbtError: a model failed, or is no GoogleSQL.
         """
         with answered_by(self.engine):
-            failure, _ = self._dbt._invoke("run", span, "--select", "path:models/staging/base")
+            failure, _ = self._dbt._invoke("run", span, "--select", select)
         if failure:
             raise DbtError(failure)
 

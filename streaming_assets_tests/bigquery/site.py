@@ -9,6 +9,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,9 @@ def _events() -> dict[str, list[dict[str, Any]]]:
         for view in events["page_view_events"][::_CHANGE]
         if view["auth"] == "Logged In"
     ]
+    # Nor does anybody leave.
+    for view, page in zip(events["page_view_events"][1::_CHANGE], cycle(("Cancel", "Submit Downgrade"))):
+        view["page"] = page
     return events
 
 

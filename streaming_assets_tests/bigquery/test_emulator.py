@@ -80,7 +80,7 @@ def test_tables_are_partitioned_and_clustered_as_their_models_say(runs: Runs) ->
 
 
 def test_each_job_says_which_node_sent_it_for_which_hours_and_what_it_may_bill(runs: Runs) -> None:
-    limit = str(Settings().bigquery_maximum_bytes_billed)
+    limit = str(Settings().bigquery.maximum_bytes_billed)
     for jobs in runs.jobs:
         assert set(runs.both.models) <= {job["labels"]["asset"] for job in jobs}
         assert {job["query"]["maximumBytesBilled"] for job in jobs} == {limit}

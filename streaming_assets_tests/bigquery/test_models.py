@@ -8,16 +8,20 @@ import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.cloud.bigquery import DatasetReference
 
 pytest.importorskip("zetasql", reason="the GoogleSQL analyser `zetasql` needs Python 3.11")
 
+from streaming_assets.assets.serving import readers_table
 from streaming_assets.checks.hourly import STAGING
 from streaming_assets.checks.queries import (
     CONTRADICTING_USERS,
+    DEPARTURES,
     DIFFERING_COPIES,
     DIFFERING_HOURS,
     LEVELS,
@@ -31,13 +35,17 @@ from streaming_assets.checks.queries import (
 )
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
+from streaming_assets.published.tables import masked
+from streaming_assets.testing.publishing import parsed_project, tables
+from streaming_assets.warehouses.bigquery_views import statements
 from streaming_assets.warehouses.bigquery_warehouse import BigQueryWarehouse, replacement
 from streaming_assets.warehouses.holding import look_at_tables
 from streaming_assets.warehouses.tables import literal, naive
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
 from streaming_assets_tests.bigquery.project import INVENTORY, SPAN, BigQueryProject
-from streaming_assets_tests.bigquery.site import DATASET, PROJECT
+from streaming_assets_tests.bigquery.site import DATASET, FIRST, PROJECT
 from streaming_assets_tests.bigquery.warehouses import CHANGES, Both, changes
+from streaming_assets_tests.metricflow import MetricFlow, documented, plain
 
 pytestmark = [
     pytest.mark.integration,
@@ -91,6 +99,23 @@ def test_each_job_says_which_node_sent_it_and_for_which_hours(both: Both, bigque
     assert "assert_user_intervals_are_contiguous" in {job["asset"] for job in jobs}, "tests, too"
     window = {(job["window_start"], job["window_end"]) for job in jobs}
     assert window == {tuple(f"{naive(hour):%Y-%m-%d_%H_%M_%S}" for hour in both.site.span)}
+
+
+def test_metricflow_asks_the_same_of_both(both: Both, bigquery: Checked) -> None:
+    """Each metric, and each question of docs/metrics.md, of the days that there are."""
+    engine = bigquery.engine
+    engine.prunes = False
+    of_bigquery = MetricFlow(bigquery.target_path, "bigquery")
+    of_duckdb = MetricFlow(parsed_project())
+    commands = [f"mf query --metrics {metric} --group-by metric_time__week" for metric in of_duckdb.metrics]
+    for command in chain.from_iterable(documented().values()):
+        days = command.replace("2025-01-13", f"{FIRST:%F}").replace("2025-02-11", f"{FIRST + 48 * HOUR:%F}")
+        commands.append(days.replace("= 'TX'", "<> 'TX'"))
+    for command in commands:
+        wanted = plain(both.duckdb.rows(of_duckdb.sql(command).replace('"warehouse".', "")))
+        found = plain(engine.run(of_bigquery.sql(command))[1])
+        assert wanted, command
+        assert Counter(found) == Counter(wanted), command
 
 
 class OnEngine(BigQueryWarehouse):
@@ -148,6 +173,7 @@ def questions(span: Span) -> dict[str, str]:
     }
     asked = {"quarantine": QUARANTINE.format(**bounds), "levels": LEVELS.format(**bounds)}
     asked["fields"] = UNUSUAL_FIELDS.format(limits=limits_of_fields(), **bounds)
+    asked["departures"] = DEPARTURES.format(**bounds)
     asked["copies in an hour"] = DIFFERING_COPIES.format(**bounds)
     asked["users"] = CONTRADICTING_USERS.format(**bounds)
     for topic, staging in STAGING.items():
@@ -198,6 +224,39 @@ def test_the_warehouse_answers_the_same_on_both(both: Both, on_engine: OnEngine)
     assert on_engine.queued_days() == {}
     on_engine.queue_all_days("mart_daily_streams", "event_date")
     assert list(on_engine.queued_days()) == ["mart_daily_streams"]
+
+
+OPTIONS_OF_COLUMN = re.compile(r'` options \(description = "(?:[^"\\]|\\.)+"\)')
+
+
+def test_readers_views_have_the_rows_of_their_tables(both: Both, on_engine: OnEngine) -> None:
+    """All that is published on DuckDB, by the same names and columns, and up to when it is filled."""
+    of_models = DatasetReference(PROJECT, DATASET)
+    shown = statements(of_models, map(readers_table, tables().values()))
+    for _, statement in shown.values():
+        # Those of columns BigQuery takes, and the analyser does not.
+        without, options = OPTIONS_OF_COLUMN.subn("`", statement)
+        assert options
+        on_engine.engine.run(without)
+    assert shown.keys() == {*tables(), "snapshot"}
+    for name, table in tables().items():
+        columns, found = on_engine.engine.run(f"select * from `{PROJECT}.{DATASET}_readers.{name}`")
+        assert list(columns) == table.schema.names
+        assert found
+        wanted = on_engine.rows(f"select {', '.join(columns)} from {name}")
+        assert Counter(map(repr, found)) == Counter(map(repr, wanted)), name
+    users = masked([tables()["dim_users"]], {"dim_users": ["first_name", "last_name"]})
+    _, statement = statements(of_models, map(readers_table, users))["dim_users"]
+    on_engine.engine.run(OPTIONS_OF_COLUMN.sub("`", statement))
+    columns, found = on_engine.engine.run(f"select * from `{PROJECT}.{DATASET}_readers.dim_users`")
+    assert list(columns) == users[0].schema.names
+    null = [all(value is None for value in values) for values in zip(*found, strict=True)]
+    assert [column for column, is_null in zip(columns, null, strict=True) if is_null] == [
+        "first_name",
+        "last_name",
+    ]
+    ((as_of,),) = on_engine.engine.run(f"select as_of from `{PROJECT}.{DATASET}_readers.snapshot`")[1]
+    assert _plain((as_of,)) == (on_engine.newest_hour_end(),)
 
 
 def test_the_inventory_of_hours_is_replaced_by_a_merge_that_bigquery_takes(

@@ -1,5 +1,6 @@
 """The hourly checks on tables made by hand: what passes, what fails, and what they name. One hour or a range alike."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -120,6 +121,12 @@ class Tables(Place):
             "insert into lake_objects values (?, ?, ?, true, null, null, null)", topic, hour(number), rows
         )
 
+    def departing(self, number: int, told: dict[str, Any], topic: str = LISTENS) -> None:
+        self.add(
+            "insert into lake_objects values (?, ?, ?, true, null, null, ?)",
+            *(topic, hour(number), told["rows"], json.dumps(told)),
+        )
+
     def staged(self, number: int, rows: int, copies: int = 1, table: str = "stg_listen_events") -> None:
         columns = "bucket_ingestion_datetime, copies"
         self.add(f"insert into {table} ({columns}) select ?, ? from range({rows})", hour(number), copies)
@@ -192,7 +199,7 @@ def at(number: int) -> str:
 
 def test_hours_of_nothing_pass(tables: Tables) -> None:
     evaluations = tables.check(0, 3)
-    assert len(evaluations) == 17
+    assert len(evaluations) == 18
     assert all(evaluation.passed for evaluation in evaluations.values())
 
 
@@ -271,12 +278,12 @@ def test_gaps_are_listed_by_hour_epoch_partition_first_and_last(tables: Tables) 
     assert not evaluation.passed
     assert evaluation.sum("missing_offsets") == 5
     assert found(evaluation) == [
-        (at(0), "", "0", "5", "6", "0"),
-        (at(1), "", "0", "10", "11", "0"),
-        (at(2), "b", "1", "4", "4", "0"),
+        (at(0), "", "0", "5", "6", "0", "0"),
+        (at(1), "", "0", "10", "11", "0", "0"),
+        (at(2), "b", "1", "4", "4", "0", "0"),
     ]
-    assert found(tables(0, 1, "offsets_are_contiguous"))[:1] == [(at(0), "", "0", "5", "6", "0")]
-    assert found(tables(2, 3, "offsets_are_contiguous")) == [(at(2), "b", "1", "4", "4", "0")]
+    assert found(tables(0, 1, "offsets_are_contiguous"))[:1] == [(at(0), "", "0", "5", "6", "0", "0")]
+    assert found(tables(2, 3, "offsets_are_contiguous")) == [(at(2), "b", "1", "4", "4", "0", "0")]
 
 
 def test_offsets_compare_within_an_epoch_and_a_partition_alone(tables: Tables) -> None:
@@ -301,7 +308,7 @@ def test_a_topic_that_was_quiet_for_hours_goes_on_where_it_stopped(tables: Table
     tables.objects(9, 1, topic="user_info")  # the hour before was taken in
     tables.offsets(3, 0, 9)
     tables.offsets(10, 12, 19)
-    assert found(tables(10, 11, "offsets_are_contiguous")) == [(at(10), "", "0", "10", "11", "0")]
+    assert found(tables(10, 11, "offsets_are_contiguous")) == [(at(10), "", "0", "10", "11", "0", "0")]
 
 
 def test_an_hour_before_that_is_not_there_yet_is_no_gap(tables: Tables) -> None:
@@ -320,7 +327,7 @@ def test_the_hour_before_sees_the_gap_to_one_that_was_taken_in_first(tables: Tab
     assert tables(9, 10, "offsets_are_contiguous").passed
     tables.objects(9, 1)
     tables.offsets(9, 0, 9)
-    assert found(tables(9, 10, "offsets_are_contiguous")) == [(at(10), "", "0", "10", "11", "0")]
+    assert found(tables(9, 10, "offsets_are_contiguous")) == [(at(10), "", "0", "10", "11", "0", "0")]
 
 
 def test_gaps_that_dead_letters_explain_pass(tables: Tables) -> None:
@@ -329,7 +336,7 @@ def test_gaps_that_dead_letters_explain_pass(tables: Tables) -> None:
     tables.offsets(0, 7, 9, stream_epoch="a")
     tables.quarantined(0, 5, dead=0, stream_epoch="a", reason="dead letter: no JSON")
     evaluation = tables(0, 1, "offsets_are_contiguous")
-    assert found(evaluation) == [(at(0), "a", "0", "5", "6", "1")]
+    assert found(evaluation) == [(at(0), "a", "0", "5", "6", "1", "0")]
     assert evaluation.sum("missing_offsets") == 1
     tables.quarantined(
         1, 6, dead=1, stream_epoch="a", reason="dead letter: no JSON"
@@ -389,17 +396,50 @@ def test_reasons_of_one_hour_and_topic_add_up(tables: Tables) -> None:
     assert not tables(0, 1, "share_in_quarantine", "stg_quarantine").passed
 
 
-@pytest.mark.parametrize(("disagreeing", "passes"), [(0, True), (5, True), (6, False)])
+def test_departures_of_schema_are_told_by_topic_and_field(tables: Tables) -> None:
+    renamed = {"rows": 10, "fields": {"track": 10}, "types": {"ts": {"string": 10}}}
+    for _ in range(2):
+        tables.departing(1, renamed)
+    tables.departing(1, {"rows": 5, "fields": {"track": 1}, "types": {"level": {"integer": 1}}})
+    tables.departing(2, {"rows": 5, "fields": {}, "types": {"level": {"integer": 1}}})
+    for offset in range(20):
+        tables.quarantined(1, offset, reason="missing song")
+    tables.quarantined(1, 21, reason="mistyped duration")  # one bad row is no drift
+    tables.quarantined(1, 22, reason="malformed JSON")
+    told = tables(0, 4, "schema_follows_contract", "schema_drift")
+    assert told.failing() == [key_of(hour(1))]
+    assert told.severities == {dg.AssetCheckSeverity.WARN}
+    assert [row[1:] for row in found(told)] == [
+        (LISTENS, "song", "stopped", "", "20", "25"),
+        (LISTENS, "track", "unknown field", "", "21", "25"),
+        (LISTENS, "ts", "other type", "string for integer", "20", "25"),
+    ]
+
+
+def test_all_rows_count_where_a_type_no_longer_casts(tables: Tables) -> None:
+    tables.objects(0, 90)
+    tables.departing(0, {"rows": 10, "fields": {}, "types": {"duration": {"string": 10}}})
+    for offset in range(60):
+        tables.quarantined(0, offset, reason="mistyped duration")
+    (row,) = found(tables(0, 1, "schema_follows_contract", "schema_drift"))
+    assert row[1:] == (LISTENS, "duration", "other type", "string for number", "60", "100")
+
+
+@pytest.mark.parametrize(("disagreeing", "passes"), [(0, True), (8, True), (9, False)])
 def test_levels_may_disagree_now_and_then(tables: Tables, disagreeing: int, passes: bool) -> None:
-    tables.add("insert into dim_users (pk_user, level) values ('known', 'free'), ('inferred', null)")
-    for levels, count in (("free", 50 - disagreeing), ("paid", disagreeing)):
-        tables.add(
-            f"insert into fact_listen_events select ?, 'known', ? from range({count})", hour(0), levels
-        )
-    tables.add("insert into fact_listen_events select ?, 'inferred', 'paid' from range(50)", hour(0))
+    """Of 100 listeners 3 do, and 3 times 1.7 more by chance; how often each listens is no matter."""
+    tables.add("insert into dim_users (pk_user, level) select 'known ' || range, 'free' from range(50)")
+    tables.add("insert into dim_users (pk_user, level) select 'inferred ' || range, null from range(50)")
+    tables.add("insert into fact_listen_events select ?, pk_user, 'free' from dim_users", hour(0))
+    tables.add(
+        "insert into fact_listen_events select ?, 'known ' || range % ?, 'paid' from range(?)",
+        hour(0),
+        disagreeing or 1,
+        disagreeing * 10,
+    )
     evaluation = tables(0, 1, "level_agrees_with_history", "fact_listen_events")
     assert evaluation.passed is passes
-    assert evaluation.sum("listens") == 100
+    assert evaluation.sum("listeners") == 100
     assert evaluation.sum("disagreeing") == disagreeing
 
 
@@ -489,7 +529,7 @@ def test_no_plan_of_a_check_is_left_and_an_hour_keeps_its_verdict(tables: Tables
 def test_a_warehouse_that_lacks_tables_is_said_to_have_nothing_to_check(tables: Tables, table: str) -> None:
     tables.add(f"drop table {table}")
     evaluations = tables.check(0, 1)
-    assert len(evaluations) == 17
+    assert len(evaluations) == 18
     assert not any(evaluation.passed for evaluation in evaluations.values())
     assert {e.description for evaluation in evaluations.values() for e in evaluation.by_hour.values()} == {
         f"Nothing to look at: materialise these hours first. The warehouse lacks the tables {table}"

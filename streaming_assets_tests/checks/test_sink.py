@@ -101,13 +101,13 @@ def connect() -> Iterator[str]:
 
 
 def test_a_failed_task_shows_with_the_first_line_of_its_trace(settings: Settings, connect: str) -> None:
-    found = problems(settings.model_copy(update={"kafka_connect_url": connect}))
+    found = problems(settings.changed(kafka_connect_url=connect))
     assert len(found) == 2, "both connectors"
     assert "task 0 is FAILED on w:1: org.apache.kafka.Oops: no Caused by: y" in found[0]
 
 
 def test_a_connect_that_does_not_answer_is_one_problem(settings: Settings) -> None:
-    (found,) = problems(settings.model_copy(update={"kafka_connect_url": "http://127.0.0.1:9"}))
+    (found,) = problems(settings.changed(kafka_connect_url="http://127.0.0.1:9"))
     assert "http://127.0.0.1:9" in found
 
 

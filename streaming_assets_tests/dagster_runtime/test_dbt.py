@@ -93,6 +93,7 @@ def test_a_model_that_fails_is_named_with_its_reason_and_the_environment_stays(
     )
     (tmp_path / ".env").write_text("ONLY_OF_THE_FOLDER=1\n")  # dbt reads it, for a person
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DBT_TARGET", "published")  # of the shell, for questions to the readers' database
     before = dict(os.environ)
     runner = DbtRunner(_settings(tmp_path))
     with pytest.raises(DbtError, match=r"only_model: [\s\S]*no_such_column"):
@@ -118,7 +119,7 @@ def test_the_warehouse_is_released_afterwards(
     with failing:
         DbtRunner(settings).run((hour(0), hour(1)))
     opened = {str(link.resolve()) for link in Path("/proc/self/fd").iterdir()}
-    assert str(settings.warehouse_file) not in opened
+    assert str(settings.warehouse.file) not in opened
 
 
 @pytest.mark.integration
@@ -146,7 +147,7 @@ def test_an_interrupt_ends_it_within_seconds_and_leaves_the_table_whole(
         runner.run((hour(0), hour(1)))
     assert time.monotonic() - begun < 30
     assert {number: signal.getsignal(number) for number in before} == before
-    with duckdb.connect(str(settings.warehouse_file)) as connection:  # nobody is at work on it
+    with duckdb.connect(str(settings.warehouse.file)) as connection:  # nobody is at work on it
         assert connection.sql("select one from only_model").fetchall() == [(1,)]
 
 
@@ -166,7 +167,7 @@ def _settings(folder: Path) -> Settings:
     """A home with a warehouse, as a run has it by the time it comes to dbt."""
     settings = Settings(home=folder / "home")
     settings.home.mkdir()
-    duckdb.connect(str(settings.warehouse_file)).close()
+    duckdb.connect(str(settings.warehouse.file)).close()
     return settings
 
 

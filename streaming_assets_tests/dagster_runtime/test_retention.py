@@ -204,6 +204,6 @@ def test_the_sensor_goes_on_where_it_was(instance: dg.DagsterInstance, tmp_path:
 
 
 def test_a_retention_of_a_month_on_gcp_and_hours_on_a_laptop(tmp_path: Path) -> None:
-    assert Settings(home=tmp_path).event_retention_hours == 2
+    assert Settings(home=tmp_path).dagster.event_retention_hours == 2
     gcp = Settings(home=tmp_path, target="gcp", gcp_project="p", lake_url="gs://b")
-    assert gcp.event_retention_hours == 720
+    assert gcp.dagster.event_retention_hours == 720

@@ -166,6 +166,16 @@ def test_a_run_that_dies_before_it_begins_is_ended_long_before_the_timeout(
     assert status(instance, just_now) == STARTING
 
 
+def test_a_shells_run_whose_process_died_before_it_began_is_ended(
+    instance: dg.DagsterInstance, launcher: WatchfulRunLauncher
+) -> None:
+    dead, about_to_begin = (a_run(instance, status=dg.DagsterRunStatus.NOT_STARTED) for _ in range(2))
+    leave_sign(instance, dead)
+    launcher.end_unborn_runs()
+    assert status(instance, dead) == dg.DagsterRunStatus.FAILURE
+    assert status(instance, about_to_begin) == dg.DagsterRunStatus.NOT_STARTED
+
+
 def test_each_run_of_the_graph_gives_its_sign(instance: dg.DagsterInstance) -> None:
     with dg.execute_job(dg.reconstructable(_looking), instance) as result:
         assert result.success, "its sign was seen"

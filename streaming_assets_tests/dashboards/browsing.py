@@ -85,7 +85,7 @@ def visitor(browser_context: BrowserContext) -> Iterator[Visitor]:
     one = Visitor(browser_context)
     yield one
     one.leave()
-    assert not one.complaints
+    assert not one.complaints, "; ".join(one.complaints)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 from streaming_assets.testing.publishing import publish
 from streaming_assets_tests.dashboards.browsing import axe, browser, browser_context, visitor
 from streaming_assets_tests.dashboards.serving import served
-from streaming_assets_tests.dashboards.world import AS_OF, Marts, World, make_world, marts_of
+from streaming_assets_tests.dashboards.world import AS_OF, Marts, World, facts_of, make_world, marts_of
 
 __all__ = ["axe", "browser", "browser_context", "visitor"]
 
@@ -23,10 +23,10 @@ def marts(world: World) -> Marts:
 
 
 @pytest.fixture(scope="session")
-def published(marts: Marts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(world: World, marts: Marts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the world's snapshot; read it only."""
     folder = tmp_path_factory.mktemp("published")
-    publish(folder, marts, AS_OF)
+    publish(folder, marts | facts_of(world), AS_OF)
     return folder
 
 

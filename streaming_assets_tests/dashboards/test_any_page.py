@@ -1,4 +1,4 @@
-"""What holds on both pages, in a browser: freshness, failures, new snapshots, downloads, accessibility."""
+"""What holds on all pages, in a browser: freshness, failures, new snapshots, downloads, accessibility."""
 
 import csv
 import io
@@ -7,10 +7,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from streaming_assets.dashboards import app
-from streaming_assets.published.manifest import MANIFEST
+from streaming_assets.dashboards.pages import PAGES
+from streaming_assets.published.manifest import MANIFEST, Hours
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets.testing.publishing import publish
 from streaming_assets_tests.dashboards import facts
@@ -28,6 +29,7 @@ from streaming_assets_tests.dashboards.world import (
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("browser")]
 
 FIRST, LAST = date(2025, 2, 1), date(2025, 2, 9)
+SCHEME = "data-mantine-color-scheme"
 RANGE = f"from={FIRST}&to={LAST}"
 NOW = AS_OF + timedelta(minutes=7)
 
@@ -100,17 +102,41 @@ def test_an_open_page_takes_up_a_new_snapshot_without_a_reload(
         expect(kpi.locator("h1")).to_have_text("No users yet")
         expect(music.locator("h1")).to_have_text("No streams yet")
         publish(tmp_path, early, AS_OF)
-        expect(kpi.locator("#kpi-week")).to_contain_text("20 to 26 Jan 2025")
+        expect(kpi.locator("#kpi-subtitle")).to_contain_text("20 to 26 Jan 2025")
         expect(music.locator("#music-subtitle")).to_contain_text("6 to 26 Jan 2025")
         (tmp_path / MANIFEST).write_text("damaged")
         for page in (kpi, music):
             expect(page.locator("h1")).to_have_text("The published data can't be read")
         publish(tmp_path, marts, AS_OF, replace_all=True)
-        expect(kpi.locator("#kpi-week")).to_contain_text("3 to 9 Feb 2025")
+        expect(kpi.locator("#kpi-subtitle")).to_contain_text("3 to 9 Feb 2025")
         wanted = facts.week(world, date(2025, 2, 3), 4.99)["total-users"]
         assert int(kpi.locator("#total-users").get_attribute("data-value")) == wanted
-        listens = facts.listens(world, date(2025, 1, 13), LAST_DAY)
+        listens = facts.listens(world, date(2025, 1, 15), LAST_DAY)
         expect(music.locator("#music-subtitle")).to_contain_text(f"{len(listens):,} streams")
+        visitor.leave()
+
+
+def test_a_page_takes_up_a_snapshot_and_keeps_its_filters_and_what_is_open(
+    visitor: Visitor, tmp_path: Path, marts: Marts, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "POLL_SECONDS", 0.3)
+    publish(tmp_path, {name: dict(list(days.items())[:-1]) for name, days in last_days(marts).items()}, AS_OF)
+    with served(tmp_path, NOW) as url:
+        page = visitor.open(f"{url}/music?from=2025-02-09&to=2025-02-10&state=TX")
+        before = page.inner_text("#music-subtitle")
+        late = AS_OF - timedelta(hours=5)
+        publish(
+            tmp_path, last_days(marts), AS_OF, hours=Hours(first=late - timedelta(days=6), absent=(late,))
+        )
+        page.locator("#whole-until summary", has_text="1 hour missing or late").click()
+        expect(page.locator("#whole-until .definition")).to_contain_text("11 Feb 2025, 19:00 to 20:00")
+        for _ in range(2):
+            with page.expect_response("**/_dash-update-component*"):
+                pass  # it polled
+        expect(page.locator("#whole-until .definition")).to_be_visible()
+        assert page.inner_text("#music-subtitle") == before
+        assert page.input_value("#music-state") == "Texas"
+        assert page.url.endswith("?from=2025-02-09&to=2025-02-10&state=TX")
         visitor.leave()
 
 
@@ -147,7 +173,9 @@ def test_a_filter_that_fails_says_so_and_the_page_keeps_what_it_shows(
         page = visitor.open(f"{url}/music?from=2025-02-01&to=2025-02-03")
         before = page.inner_text("#artists")
         for day, file in manifest.tables["mart_daily_genre_streams"].days.items():
-            if file and day.month == 1:
+            if file and day < date(
+                2025, 1, 20
+            ):  # those of the newest days, and of what these are compared with, stay
                 (tmp_path / file.file).unlink()
         page.click("#music-days")
         page.get_by_role("button", name="Month before").click()
@@ -172,7 +200,7 @@ def test_an_address_that_is_no_page_leads_back(visitor: Visitor, address: str) -
     expect(page.locator("h1")).to_have_text("Business KPIs")
 
 
-@pytest.mark.parametrize("path", ["/", "/music"])
+@pytest.mark.parametrize("path", [page.path for page in PAGES])
 def test_a_phone_needs_no_sideways_scrolling(visitor: Visitor, address: str, path: str) -> None:
     page = visitor.open(address + path, phone=True)
     page.wait_for_timeout(300)
@@ -184,19 +212,50 @@ def test_a_phone_needs_no_sideways_scrolling(visitor: Visitor, address: str, pat
     assert beyond == []
 
 
-@pytest.mark.parametrize("path", ["/", f"/music?{RANGE}&state=TX", "/music?state=VT", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/", f"/music?{RANGE}&state=TX", "/music?state=VT", "/listeners", "/habits", "/nowhere"]
+)
 def test_axe_finds_no_serious_violation(visitor: Visitor, address: str, axe: str, path: str) -> None:
     page = visitor.open(address + path)
     page.wait_for_timeout(500)
+    cards = page.locator(".charts .card")
+    assert cards.count() == page.locator(".charts .card .about .definition").count(), (
+        "each says what it shows"
+    )
     page.evaluate(axe)
-    found = page.evaluate("axe.run().then(result => result.violations)")
-    serious = [
-        (issue["id"], issue["impact"], node["html"][:200], node["failureSummary"][:300])
-        for issue in found
-        if issue["impact"] in ("serious", "critical")
-        for node in issue["nodes"]
-    ]
-    assert serious == []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        expect(page.locator("html")).to_have_attribute(SCHEME, scheme)
+        found = page.evaluate("axe.run().then(result => result.violations)")
+        serious = [
+            (issue["id"], issue["impact"], node["html"][:200], node["failureSummary"][:300])
+            for issue in found
+            if issue["impact"] in ("serious", "critical")
+            for node in issue["nodes"]
+        ]
+        assert serious == [], scheme
+
+
+def test_pages_take_the_colours_that_a_visitor_prefers_until_others_are_chosen(
+    browser: Browser, address: str
+) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(f"{address}/habits", wait_until="commit")
+    page.wait_for_selector("#scheme")
+    assert page.get_attribute("html", SCHEME) == "dark"
+    assert page.evaluate(background) == "rgb(10, 12, 19)"
+    page.click("#scheme")
+    expect(page.locator("html")).to_have_attribute(SCHEME, "light")
+    assert page.evaluate(background) == "rgb(244, 246, 251)"
+    page.click("text=Music")
+    page.wait_for_selector("h1 >> text=Music charts")
+    assert page.get_attribute("html", SCHEME) == "light"
+    page.reload(wait_until="commit")
+    page.wait_for_selector("body")
+    assert page.get_attribute("html", SCHEME) == "light", "before anything is drawn"
+    context.close()
 
 
 def test_every_control_is_reached_by_tab(visitor: Visitor, address: str) -> None:
@@ -209,6 +268,7 @@ def test_every_control_is_reached_by_tab(visitor: Visitor, address: str) -> None
         )
     for control in (
         "nav-kpis",
+        "nav-habits",
         "music-days",
         "music-state",
         "states-download",
@@ -220,12 +280,14 @@ def test_every_control_is_reached_by_tab(visitor: Visitor, address: str) -> None
 
 
 def test_screenshots(visitor: Visitor, address: str, tmp_path: Path) -> None:
-    """Those of the README: `SCREENSHOTS=docs/images pytest -k screenshots` writes them anew."""
-    folder = PROJECT_ROOT / os.environ["SCREENSHOTS"] if "SCREENSHOTS" in os.environ else tmp_path
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, path in (("kpi", "/"), ("music", "/music")):
-        page = visitor.open(address + path)
-        page.wait_for_load_state("networkidle")
-        page.wait_for_timeout(500)
-        image = page.screenshot(path=folder / f"dashboard-{name}.png", full_page=True)
-        assert len(image) > 50_000
+    """Those of docs/images: `SCREENSHOTS=docs/images pytest -k screenshots` writes them anew, at all widths."""
+    asked = "SCREENSHOTS" in os.environ
+    folder = PROJECT_ROOT / os.environ["SCREENSHOTS"] if asked else tmp_path
+    for one in PAGES:
+        page = visitor.open(address + one.path)
+        for width in (1440, 1024, 390) if asked else (1440,):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(500)
+            image = page.screenshot(path=folder / f"dashboard-{one.name}-{width}.png", full_page=True)
+            assert len(image) > 30_000

@@ -1,21 +1,26 @@
 """The app without a browser: downloads, health, formats, freshness."""
 
+import base64
 import csv
+import hashlib
 import io
 import json
+import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from flask.testing import FlaskClient
 
-from streaming_assets.dashboards import formats
+from streaming_assets.dashboards import formats, shell
 from streaming_assets.dashboards.app import create_app
 from streaming_assets.dashboards.site import status
-from streaming_assets.published.manifest import MANIFEST
+from streaming_assets.published.manifest import MANIFEST, Hours
 from streaming_assets.testing.publishing import publish
 from streaming_assets.text import harmless
 from streaming_assets_tests.dashboards.serving import site_of
@@ -26,27 +31,80 @@ def client_of(folder: Path) -> FlaskClient:
     return create_app(site_of(folder, AS_OF)).server.test_client()
 
 
-def test_health_says_how_the_data_stands(tmp_path: Path, published: Path) -> None:
-    assert client_of(published).get("/healthz").json == {"status": "ready", "snapshot": 1}
-    assert client_of(tmp_path).get("/healthz").json == {"status": "empty", "snapshot": 0}
-    (tmp_path / MANIFEST).write_text("{")
-    answer = client_of(tmp_path).get("/healthz")
-    assert answer.json == {"status": "failed", "snapshot": 0}
+def test_health_says_how_the_data_stands_and_whether_it_can_be_served(
+    tmp_path: Path, published: Path
+) -> None:
+    answer = client_of(published).get("/healthz")
     assert answer.status_code == 200
+    assert answer.json == {
+        "status": "ready",
+        "snapshot": 1,
+        "as_of": AS_OF.isoformat(),
+        "age_seconds": 0,
+        "stale": False,
+    }
+    old = create_app(site_of(published, AS_OF + timedelta(hours=2))).server.test_client().get("/healthz")
+    assert (old.status_code, old.get_json()["age_seconds"], old.get_json()["stale"]) == (200, 7200, True)
+
+    empty = client_of(tmp_path).get("/healthz")
+    assert (empty.status_code, empty.get_json()["status"]) == (200, "empty")
+    assert "nothing has been published" in empty.get_json()["message"]
+    (tmp_path / MANIFEST).write_text("{")
+    broken = client_of(tmp_path).get("/healthz")
+    assert (broken.status_code, broken.get_json()["status"]) == (503, "failed")
 
 
-def test_the_browser_is_told_to_ask_no_other_host(published: Path) -> None:
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_health_fails_when_a_file_of_the_newest_day_can_not_be_read(
+    tmp_path: Path, marts: Marts, damage: str
+) -> None:
+    publish(tmp_path, marts, AS_OF)
+    client = client_of(tmp_path)
+    assert client.get("/healthz").status_code == 200
+    manifest = json.loads((tmp_path / MANIFEST).read_text())
+    newest = tmp_path / max(manifest["tables"]["mart_daily_active_users"]["days"].items())[1]["file"]
+    newest.unlink() if damage == "gone" else newest.write_bytes(newest.read_bytes()[:100])
+    answer = client.get("/healthz")
+    assert answer.status_code == 503
+    assert newest.name in answer.get_json()["message"]
+
+
+def test_the_browser_is_told_what_the_pages_may_do(published: Path) -> None:
     answer = client_of(published).get("/music")
-    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
-    assert b'data-mantine-color-scheme="dark"' in answer.data
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == policy["frame-ancestors"] == "'self'"
+    assert "unsafe" not in policy["script-src"]
+    scripts = re.findall(
+        rb"<script(?![^>]* src=)(?![^>]*application/json)[^>]*>(.+?)</script>", answer.data, re.S
+    )
+    assert scripts, "Dash begins by a script in the page"
+    for script in scripts:
+        assert (
+            f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'" in policy["script-src"]
+        )
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.data.index(b'<script src="/assets/scheme.js">') < answer.data.index(b"<body>")
     assert b"https://" not in answer.data
+
+
+def test_a_page_of_another_site_and_a_name_of_another_get_no_answer(published: Path) -> None:
+    client = create_app(site_of(published, AS_OF), "stats.example.com").server.test_client()
+    refused = client.get("/", headers={"Host": "evil.example"})
+    assert refused.status_code == 403
+    assert "STREAMING_ASSETS_ALLOWED_HOSTS=evil.example" in refused.text
+    update = "/_dash-update-component"
+    assert client.post(update, json={}, headers={"Origin": "http://evil.example"}).status_code == 403
+    assert client.get("/", headers={"Host": "stats.example.com"}).status_code == 200
 
 
 def test_downloads_that_can_not_be_had_say_why(tmp_path: Path, published: Path) -> None:
     unknown = client_of(published).get("/download/nothing.csv")
     assert (unknown.status_code, unknown.text) == (
         404,
-        "There is no nothing.csv; there are daily-active-users, daily-ad-revenue, states, genres, artists, songs.\n",
+        "There is no nothing.csv; there are daily-active-users, daily-ad-revenue, states, genres, artists, songs, "
+        "retention, new-users, funnel, level-changes, departures, play-hours, session-lengths, session-songs, "
+        "next-songs.\n",
     )
     early = client_of(tmp_path).get("/download/songs.csv")
     assert early.status_code == 503
@@ -168,6 +226,35 @@ def test_how_fresh_the_data_is(
     state = status(site_of(tmp_path, at(now)))
     assert (state.as_of, state.stale) == (at(shown), stale)
     assert state.age == at(now) - at(shown)
+
+
+def test_the_hours_that_are_missing_or_late_are_named(tmp_path: Path) -> None:
+    def told(as_of: datetime, **hours: tuple[datetime, ...]) -> str:
+        publish(tmp_path, {}, as_of, hours=Hours(first=AS_OF - timedelta(days=7), **hours))
+        return re.sub(r"\s+", " ", " ".join(texts(shell.hours(status(site_of(tmp_path, AS_OF))))))
+
+    one, hour = AS_OF - timedelta(hours=9), timedelta(hours=1)
+    assert "whole until 00:00" in told(AS_OF)
+    assert "All numbers are whole until 11 Feb 2025, 23:00 UTC. The hour from 23:00 was not over" in told(
+        AS_OF - timedelta(minutes=20)
+    )
+    amiss = told(AS_OF, unfinished=(one,), absent=(one + hour, one + 2 * hour, one + 5 * hour))
+    assert "4 hours missing or late" in amiss
+    assert "whole until 11 Feb 2025, 15:00 UTC" in amiss
+    assert "not readable: 11 Feb 2025, 15:00 to 16:00" in amiss
+    assert "late: 11 Feb 2025, 16:00 to 18:00; 11 Feb 2025, 20:00 to 21:00" in amiss
+    assert "since 5 Feb 2025, 00:00 UTC" in amiss
+    publish(tmp_path, {}, AS_OF)
+    assert shell.hours(status(site_of(tmp_path, AS_OF))) == [], "nobody looked"
+
+
+def texts(component: Any) -> Iterator[str]:
+    """What a component says."""
+    if isinstance(component, str):
+        yield component
+    for part in component if isinstance(component, list) else [getattr(component, "children", None) or []]:
+        if part:
+            yield from texts(part)
 
 
 @pytest.mark.parametrize(

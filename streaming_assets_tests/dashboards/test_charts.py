@@ -31,6 +31,19 @@ def test_each_file_is_a_chart_on_its_page() -> None:
     assert {chart.name.replace("-", "_") for chart in all_charts()} == files
     assert [chart.name for chart in charts_of("kpi")] == ["daily-active-users", "daily-ad-revenue"]
     assert [chart.name for chart in charts_of("music")] == ["states", "genres", "artists", "songs"]
+    assert [chart.name for chart in charts_of("listeners")] == [
+        "retention",
+        "new-users",
+        "funnel",
+        "level-changes",
+        "departures",
+    ]
+    assert [chart.name for chart in charts_of("habits")] == [
+        "play-hours",
+        "session-lengths",
+        "session-songs",
+        "next-songs",
+    ]
 
 
 def test_what_charts_read_is_published() -> None:
@@ -47,8 +60,15 @@ def test_a_further_file_is_a_further_chart(folder: Path) -> None:
     [
         ("CHART = 1", "charts/extra.py must say CHART = Chart"),
         ("", "charts/extra.py must say CHART = Chart"),
-        (GOOD.format(page="sports"), "charts/extra.py: there is no page sports; there are kpi, music"),
+        (
+            GOOD.format(page="sports"),
+            "charts/extra.py: there is no page sports; there are kpi, music, listeners, habits",
+        ),
         (GOOD.format(page="kpi").replace('"new"', '"songs"'), "another chart is called songs"),
+        (
+            GOOD.format(page="kpi").replace("[])", '[], metric="plays")'),
+            "no metric plays; there are listens, ",
+        ),
     ],
 )
 def test_a_file_that_is_amiss_is_named(folder: Path, text: str, message: str) -> None:

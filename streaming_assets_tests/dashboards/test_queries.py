@@ -265,7 +265,7 @@ def test_search_compares_text_folded_and_shows_it_as_it_came(tmp_path: Path, sea
 
 
 def test_a_page_ends_at_the_newest_hour_whatever_day_an_event_claims(tmp_path: Path, marts: Marts) -> None:
-    """One listen of 2099 is no reason to show 30 days of 2099."""
+    """One listen of 2099 is no reason to show 28 days of 2099."""
     name, future = "mart_daily_state_streams", date(2099, 1, 1)
     of = marts[name] | {
         future: pa.table(
@@ -276,7 +276,7 @@ def test_a_page_ends_at_the_newest_hour_whatever_day_an_event_claims(tmp_path: P
     publish(tmp_path, {name: of}, as_of)
     extent = board.extent("music", Snapshot.open(tmp_path))
     assert extent is not None
-    assert extent.default() == (date(2025, 1, 13), LAST_DAY)
+    assert extent.newest(28) == (date(2025, 1, 15), LAST_DAY)
     publish(tmp_path, {name: {future: of[future]}}, as_of, replace_all=True)
     assert board.extent("music", Snapshot.open(tmp_path)) is None
     publish(tmp_path, {name: of}, datetime(2025, 2, 11, tzinfo=UTC))

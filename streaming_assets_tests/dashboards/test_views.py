@@ -28,7 +28,11 @@ def test_any_address_gives_a_view_within_the_data(query: str) -> None:
 @pytest.mark.parametrize(
     ("query", "view", "notice"),
     [
-        ("", View(date(2025, 1, 13), date(2025, 2, 11)), None),
+        ("", View(date(2025, 1, 15), date(2025, 2, 11)), None),
+        ("?last=7", View(date(2025, 2, 5), date(2025, 2, 11), preset=7), None),
+        ("?last=84&state=TX", View(EXTENT.first, EXTENT.last, "TX", preset=84), None),
+        ("?last=six", View(date(2025, 1, 15), date(2025, 2, 11)), "last=“six” is none of 1, 7, 28, 84 days"),
+        ("?last=7&from=2025-02-01&to=2025-02-02", View(date(2025, 2, 1), date(2025, 2, 2)), None),
         ("?from=2025-02-01", View(date(2025, 2, 1), date(2025, 2, 11)), None),
         ("?from=2025-02-05&to=2025-02-01", View(date(2025, 2, 1), date(2025, 2, 5)), None),
         (
@@ -39,10 +43,10 @@ def test_any_address_gives_a_view_within_the_data(query: str) -> None:
         ),
         ("?to=2024-12-31&from=2024-12-01", View(EXTENT.first, EXTENT.first), "6 Jan 2025 is shown"),
         ("?from=2025-02-05&to=2025-02-12", View(date(2025, 2, 5), EXTENT.last), "5 to 11 Feb 2025 is shown"),
-        ("?from=soon", View(date(2025, 1, 13), date(2025, 2, 11)), "“soon” is no date"),
-        ("?state=tx", View(date(2025, 1, 13), date(2025, 2, 11), "TX"), None),
-        ("?state=ZZ", View(date(2025, 1, 13), date(2025, 2, 11)), "“ZZ” is no state"),
-        ("?state=TX&state=CA", View(date(2025, 1, 13), date(2025, 2, 11), "TX"), None),
+        ("?from=soon", View(date(2025, 1, 15), date(2025, 2, 11)), "“soon” is no date"),
+        ("?state=tx", View(date(2025, 1, 15), date(2025, 2, 11), "TX"), None),
+        ("?state=ZZ", View(date(2025, 1, 15), date(2025, 2, 11)), "“ZZ” is no state"),
+        ("?state=TX&state=CA", View(date(2025, 1, 15), date(2025, 2, 11), "TX"), None),
     ],
 )
 def test_what_an_address_asks_for(query: str, view: View, notice: str | None) -> None:
@@ -60,12 +64,31 @@ def test_what_an_address_asks_for(query: str, view: View, notice: str | None) ->
     [
         (["2025-01-08", "2025-01-09"], View(date(2025, 1, 8), date(2025, 1, 9))),
         (["2025-01-08", None], None),
-        ([None, None], View(date(2025, 1, 13), date(2025, 2, 11))),
-        (None, View(date(2025, 1, 13), date(2025, 2, 11))),
+        ([None, None], View(date(2025, 1, 15), date(2025, 2, 11), preset=28)),
+        (None, View(date(2025, 1, 15), date(2025, 2, 11), preset=28)),
     ],
 )
 def test_what_the_controls_ask_for(range_: list[str | None] | None, view: View | None) -> None:
     assert View.of_controls(range_, EXTENT) == view
+
+
+SEVEN = View(date(2025, 2, 5), date(2025, 2, 11), preset=7)
+
+
+@pytest.mark.parametrize(
+    ("range_", "has_chosen_days", "view"),
+    [
+        (["2025-01-08", "2025-01-09"], False, SEVEN),  # a new snapshot, or the preset itself
+        (["2025-01-08", "2025-01-09"], True, View(date(2025, 1, 8), date(2025, 1, 9))),
+        (["2025-02-05", "2025-02-11"], True, SEVEN),
+        (["2025-02-05", None], True, None),
+    ],
+)
+def test_a_preset_moves_with_the_data_until_days_are_chosen(
+    range_: list[str | None], has_chosen_days: bool, view: View | None
+) -> None:
+    assert View.of_controls(range_, EXTENT, preset="7", has_chosen_days=has_chosen_days) == view
+    assert View.of_address(SEVEN.address(), EXTENT) == SEVEN
 
 
 def test_every_state_has_a_square_of_its_own_on_the_map() -> None:

@@ -36,8 +36,12 @@ PLACE = ("Tomorrow", "the Lake", "Summer Rain", "Cleveland", "Midnight", "the Mo
 class World:
     """Facts: one row a session, one row a listen."""
 
-    sessions: pd.DataFrame  # user_id, event_date, level, ads_served, ad_revenue
-    listens: pd.DataFrame  # event_date, state_code, pk_song, title, artist, genre
+    sessions: (
+        pd.DataFrame
+    )  # user_id, session_id, event_date, start, seconds, level, state_code, ads_served, ad_revenue
+    listens: pd.DataFrame  # user_id, session_id, event_date, at, state_code, pk_song, title, artist, genre
+    changes: pd.DataFrame  # user_id, day, of changes from free to paid
+    departures: pd.DataFrame  # user_id, session_id, start, state_code, level, departure, reason_page
 
 
 def make_world(users: int = 900, seed: int = 7) -> World:
@@ -50,7 +54,7 @@ def make_world(users: int = 900, seed: int = 7) -> World:
     joined = np.where(rng.random(users) < 0.7, 0, rng.integers(0, len(days), users))
     songs = _songs(rng)
     popularity = 1 / np.arange(1, len(songs) + 1) ** 0.7
-    sessions, listens = [], []
+    sessions, listens, known = [], [], 0
     for number, day in enumerate(days):
         if day == MISSING_DAY:
             continue
@@ -63,17 +67,57 @@ def make_world(users: int = 900, seed: int = 7) -> World:
             pd.DataFrame(
                 {
                     "user_id": here,
+                    "session_id": known + np.arange(len(here)),
                     "event_date": day,
                     "level": np.where(paid, "paid", "free"),
                     "ads_served": ads,
+                    "state_code": home[here],
                     "ad_revenue": np.round(ads * rng.uniform(0.002, 0.009, len(here)), 4),
                 }
             )
         )
-        of_session = np.repeat(here, rng.integers(1, 7, len(here)))
+        songs_played = rng.integers(1, 7, len(here))
+        of_session = np.repeat(here, songs_played)
         picked = songs.iloc[rng.choice(len(songs), len(of_session), p=popularity / popularity.sum())]
-        listens.append(picked.assign(event_date=day, state_code=home[of_session]))
-    return World(pd.concat(sessions, ignore_index=True), pd.concat(listens, ignore_index=True))
+        listens.append(
+            picked.assign(
+                user_id=of_session,
+                session_id=np.repeat(known + np.arange(len(here)), songs_played),
+                event_date=day,
+                state_code=home[of_session],
+            )
+        )
+        known += len(here)
+    changed = np.flatnonzero((upgrade_day >= 0) & (upgrade_day < len(days)))
+    changes = pd.DataFrame({"user_id": changed, "day": [days[at] for at in upgrade_day[changed]]})
+    return _timed(
+        pd.concat(sessions, ignore_index=True), pd.concat(listens, ignore_index=True), changes, seed
+    )
+
+
+def _timed(sessions: pd.DataFrame, listens: pd.DataFrame, changes: pd.DataFrame, seed: int) -> World:
+    """Sessions start at some minute, and no song is played in some of the short ones; a song takes some minutes."""
+    rng = np.random.default_rng([seed, 1])
+    hour = np.minimum(rng.normal(17, 4, len(sessions)).clip(0), 21)
+    start = pd.to_datetime(sessions.event_date) + pd.to_timedelta((hour * 3600).astype(int), "s")
+    played = listens.groupby("session_id").size().reindex(sessions.session_id, fill_value=0).to_numpy()
+    seconds = played * 240 + rng.exponential(1500, len(sessions)).astype(int)
+    nth = listens.groupby("session_id").cumcount().to_numpy()
+    of_session = pd.Series(start.to_numpy(), index=sessions.session_id)
+    at = of_session.loc[listens.session_id].to_numpy() + pd.to_timedelta(nth * 240, "s")
+    sessions = sessions.assign(start=start, seconds=seconds)
+    return World(sessions, listens.assign(at=at), changes, _departures(sessions, rng))
+
+
+def _departures(sessions: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """One in a hundred sessions ends with somebody leaving."""
+    left = sessions[rng.random(len(sessions)) < 0.01]
+    paid = (left.level == "paid") & (rng.random(len(left)) < 0.6)
+    columns = ["user_id", "session_id", "start", "seconds", "state_code", "level"]
+    return left[columns].assign(
+        departure=np.where(paid, "downgraded", "cancelled"),
+        reason_page=rng.choice(["NextSong", "Home", "Help", "PlayAd", "NO PAGE"], len(left)),
+    )
 
 
 def _songs(rng: np.random.Generator, count: int = 260) -> pd.DataFrame:
@@ -93,7 +137,7 @@ def _songs(rng: np.random.Generator, count: int = 260) -> pd.DataFrame:
     )
 
 
-Marts = dict[str, dict[date, pa.Table]]
+Marts = dict[str, dict[date | None, pa.Table]]
 
 
 def marts_of(world: World) -> Marts:
@@ -125,12 +169,83 @@ def marts_of(world: World) -> Marts:
     return {name: by_day(name, frame) for name, frame in frames.items()}
 
 
-def by_day(name: str, frame: pd.DataFrame) -> dict[date, pa.Table]:
-    """The rows of a mart, a table for each day."""
-    return {
-        day: pa.Table.from_pandas(rows, preserve_index=False)
-        for day, rows in frame.groupby(tables()[name].day_column)
+def facts_of(world: World) -> Marts:
+    """Facts and dimensions, as far as the pages read them."""
+    sessions, listens = world.sessions, world.listens
+    keys = {"pk_user": "user", "last_ingestion_datetime": sessions.start.dt.floor("h")}
+    frames = {
+        "fact_session_events": sessions.rename(
+            columns={"ads_served": "num_ads_served", "seconds": "session_seconds"}
+        ).assign(
+            session_start_datetime=sessions.start,
+            session_end_datetime=sessions.start + pd.to_timedelta(sessions.seconds, "s"),
+            pk_location=sessions.state_code,
+            pk_entry_page="page",
+            num_pages_visited=1,
+            total_ad_revenue=sessions.ad_revenue,
+            **keys,
+        ),
+        "fact_listen_events": listens.assign(
+            event_datetime=listens["at"],
+            event_id=[f"{n:032x}" for n in range(len(listens))],
+            pk_user="user",
+            pk_location=listens.state_code,
+            level="free",
+            bucket_ingestion_datetime=listens["at"].dt.floor("h"),
+        ),
+        "fact_churn_events": world.departures.assign(
+            session_start_datetime=world.departures.start,
+            event_datetime=world.departures.start + pd.to_timedelta(world.departures.seconds, "s"),
+            event_id=[f"{n:032x}" for n in range(len(world.departures))],
+            pk_location=world.departures.state_code,
+            bucket_ingestion_datetime=world.departures.start.dt.floor("h"),
+        ),
+        "dim_locations": pd.DataFrame({"state_code": list(NAMES), "state": list(NAMES.values())}).assign(
+            pk_location=lambda frame: frame.state_code,
+            country_code="US",
+            standardised_postal_code=None,
+            raw_postal_code=None,
+            city="City",
+            is_inferred=False,
+        ),
+        "dim_users": _users(world),
+        "dim_songs": listens[["pk_song", "artist", "title", "genre"]]
+        .drop_duplicates("pk_song")
+        .assign(duration=200.0, is_inferred=False),
     }
+    return {name: by_day(name, frame) for name, frame in frames.items()}
+
+
+def _users(world: World) -> pd.DataFrame:
+    """Each user's first row, and one from each change on."""
+    first = pd.DataFrame({"user_id": sorted({*world.sessions.user_id, *world.changes.user_id})}).assign(
+        row_effective_datetime=pd.Timestamp(2024, 1, 1), level="free", is_first_row=True
+    )
+    changed = world.changes.assign(
+        row_effective_datetime=pd.to_datetime(world.changes.day) + pd.Timedelta(hours=12),
+        level="paid",
+        is_first_row=False,
+    )
+    rows = pd.concat([first, changed], ignore_index=True)
+    return rows.assign(
+        pk_user=[f"{n:032x}" for n in range(len(rows))],
+        first_name=None,
+        last_name=None,
+        gender="F",
+        registration_datetime=pd.Timestamp(2024, 1, 1),
+        row_expiry_datetime=pd.Timestamp(2099, 1, 1),
+        is_inferred=False,
+        first_seen_datetime=pd.Timestamp(2024, 1, 1),
+    )
+
+
+def by_day(name: str, frame: pd.DataFrame) -> dict[date | None, pa.Table]:
+    """The rows of a table, a table for each day; of one without days, under None."""
+    column = tables()[name].day_column
+    if not column:
+        return {None: pa.Table.from_pandas(frame, preserve_index=False)}
+    days = frame[column].dt.date if column.endswith("datetime") else frame[column]
+    return {day: pa.Table.from_pandas(rows, preserve_index=False) for day, rows in frame.groupby(days)}
 
 
 def _streams(listens: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -89,7 +89,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world.append("page_view_events", HOURS[0], ["no event"], "a", 0, grow=True)
     world.write_reference(*REFERENCES[1])
     settings = Settings(home=home)
-    warehouse, dbt = DuckDbWarehouse(settings.warehouse_file, 10), DbtRunner(settings)
+    warehouse, dbt = DuckDbWarehouse(settings.warehouse.file, 10), DbtRunner(settings)
     for first, last in RUNS:
         span = (HOURS[first], HOURS[last] + HOUR)
         take_stock(world, warehouse, span)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from streaming_assets.events import DEFAULT_TOPICS, LAKE_TYPES
-from streaming_assets.settings import PROJECT_ROOT, Settings
+from streaming_assets.settings import PROJECT_ROOT, declared
 
 BENCHMARKS = PROJECT_ROOT / "benchmarks"
 cost = run_path(str(BENCHMARKS / "cost.py"))
@@ -33,9 +33,9 @@ def test_defaults_are_those_of_the_project() -> None:
     assert budget
     assert f"offset.flush.interval.ms={Deployment.flush * 1000:.0f}\n" in worker
     assert Deployment.sensor == float(interval[1])
-    assert Deployment.lookback_hours == Settings.model_fields["lookback_hours"].default
+    assert Deployment.lookback_hours == declared()["lookback_hours"].info.default
     topics = yaml.safe_load((PROJECT_ROOT / "kafka" / "topics.yaml").read_text())
-    assert Deployment.relist == Settings.model_fields["relist_seconds"].default
+    assert Deployment.relist == declared()["relist_seconds"].info.default
     assert Deployment.partitions == topics["defaults"]["partitions"]
     assert cost["TOPICS"] == DEFAULT_TOPICS
     assert cost["LISTED_TOPICS"] == len(LAKE_TYPES)

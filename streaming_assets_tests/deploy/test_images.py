@@ -81,6 +81,7 @@ def test_scripts_are_sound() -> None:
     for script in [
         *DEPLOY.glob("*.sh"),
         *(DEPLOY / "image").glob("*.sh"),
+        *(DEPLOY / "image" / "bin").iterdir(),
         PROJECT_ROOT / "terraform" / "teardown.sh",
     ]:
         assert os.access(script, os.X_OK), script
@@ -142,6 +143,22 @@ def test_ports_are_reached_through_the_tunnel_only(services: dict[str, dict[str,
     assert published == dict.fromkeys(["3000", "8050", "8083", "19092", "19093", "19094"], "127.0.0.1")
 
 
+def test_who_need_not_speak_to_each_other_can_not(services: dict[str, dict[str, Any]]) -> None:
+    members: dict[str, set[str]] = {}
+    for name, service in services.items():
+        for network in service.get("networks", ()):
+            members.setdefault(network, set()).add(name)
+    brokers = {"kafka-1", "kafka-2", "kafka-3"}
+    assert members == {
+        "dagster": {"migrate", "code", "webserver", "daemon"},
+        "database": {"migrate", "code", "webserver", "daemon", "postgres"},
+        "pages": {"dashboards"},
+        "kafka": {"code", "topics", "connect", "simulator", *brokers},
+        "connect": {"connect", "connectors", "code"},  # the code server's checks ask it how the sink is
+    }
+    assert services["worker"]["network_mode"] == "none"
+
+
 def test_secrets_are_files(services: dict[str, dict[str, Any]]) -> None:
     readers = {
         name: sorted(secret["source"] for secret in service.get("secrets", []))
@@ -172,6 +189,7 @@ def test_brokers_are_those_of_the_laptop(services: dict[str, dict[str, Any]]) ->
         ("ingestion", INGESTION),
         ("dagster", {"migrate", "code", "webserver", "daemon", "dashboards"}),
         ("dagster,postgres", {"migrate", "code", "webserver", "daemon", "dashboards", "postgres"}),
+        ("dagster,viewers", {"migrate", "code", "webserver", "daemon", "dashboards", "viewer"}),
     ],
 )
 def test_each_half_stands_alone(tmp_path: Path, profiles: str, running: set[str]) -> None:

@@ -108,6 +108,55 @@ def test_a_release_drains_before_it_replaces_and_asks_afterwards() -> None:
     assert places == sorted(places)
 
 
+DRAINED, LOADED = "No run is in progress", "The graph is loaded"
+
+
+@pytest.mark.parametrize(
+    ("drained", "loaded", "ends_with", "starts_again", "is_noted"),
+    [
+        (DRAINED, LOADED, 0, False, True),
+        ("2 runs are still in progress", LOADED, 1, True, False),
+        (DRAINED, "streaming_assets: no such table", 1, False, False),
+    ],
+    ids=["sound", "runs-stay", "graph-broken"],
+)
+def test_a_release_believes_what_is_said_and_leaves_the_daemon_running(
+    office: Office, drained: str, loaded: str, ends_with: int, starts_again: bool, is_noted: bool
+) -> None:
+    """On a machine that is up; Compose ends each `exec` with 0 here."""
+    need("jq")
+    machine = office.root / "machine"
+    (machine / "deploy").mkdir(parents=True)
+    office.stand_in(
+        "gcloud",
+        '[[ "${@: -1}" == *"compose pull"* ]] && exec bash -c "${@: -1}"; cat >/dev/null; exit 0',
+    )
+    text = (office.root / "deploy" / "release.sh").read_text()
+    (office.root / "deploy" / "release.sh").write_text(text.replace("/opt/streaming-assets", str(machine)))
+    office.stand_in("sudo", 'exec "$@"')
+    office.stand_in(
+        "docker",
+        f"""case "$*" in
+            *" ps "*) echo code; echo webserver ;;
+            *drain.py*) echo "{drained}" ;;
+            *loaded.py*) echo "{loaded}" ;;
+        esac""",
+    )
+    done = office.run("deploy/release.sh", "abc1234")
+    assert done.returncode == ends_with, done.stderr
+    asked = [call.removeprefix("docker compose ") for call in office.calls if call.startswith("docker ")]
+    assert "stop daemon" in asked
+    assert ("start daemon" in asked) == starts_again
+    assert any(call.startswith("up ") for call in asked) == (drained == DRAINED)
+    assert (machine / "releases").exists() == is_noted
+    assert drained in done.stderr
+
+
+def test_what_a_release_waits_for_is_what_the_image_says() -> None:
+    for script, words in (("drain.py", DRAINED), ("loaded.py", LOADED)):
+        assert f'print("{words}")' in (PROJECT_ROOT / "deploy" / "image" / script).read_text()
+
+
 def test_a_failed_machine_ends_the_release(office: Office) -> None:
     need("jq")
     office.stand_in("gcloud", "cat >/dev/null; exit 1")
@@ -156,7 +205,8 @@ def test_teardown_takes_the_protection_off_and_destroys(office: Office) -> None:
     ("part", "started", "asked"),
     [
         ("code", "dagster api grpc --host", "dagster api grpc-health-check --port 4000"),
-        ("webserver", "dagster-webserver --host", "python -c"),
+        ("webserver", "streaming-assets webserver --host", "python -c"),
+        ("viewer", "streaming-assets webserver --read-only", "python -c"),
         ("daemon", "dagster-daemon run", "dagster-daemon liveness-check"),
         ("dashboards", "streaming-assets dashboards", "python -c"),
     ],
@@ -166,7 +216,7 @@ def test_a_part_and_its_health_check_are_started_with_the_password(
 ) -> None:
     """As Docker does: both by the image's own ENTRYPOINT and HEALTHCHECK, and neither with the other's variables."""
     (office.root / "postgres_password").write_text("s3cret\n")
-    for program in ("dagster", "dagster-webserver", "dagster-daemon", "streaming-assets", "python"):
+    for program in ("dagster", "dagster-daemon", "streaming-assets", "python"):
         office.stand_in(program, f'echo "$DAGSTER_POSTGRES_PASSWORD" >>"{office.root}/passwords"')
     env = {"DAGSTER_HOME": "/h", "PART_FILE": str(office.root / "part"), "SECRETS_FOLDER": str(office.root)}
     dockerfile = (PROJECT_ROOT / "deploy" / "Dockerfile").read_text()

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from streaming_assets.lake.names import LOCATIONS, SONGS, ObjectName, placeholder
-from streaming_assets.settings import ENV_PREFIX, PROJECT_ROOT, Settings, env_name
+from streaming_assets.settings import ENV_PREFIX, PROJECT_ROOT, Settings, declared, env_name, load_settings
+from streaming_assets.warehouses.bigquery_views import readers_dataset
+from streaming_assets.warehouses.bigquery_warehouse import external_dataset
 from streaming_assets_tests.deploy import stand_in_provider
 from streaming_assets_tests.deploy.provider_schema import Schema
 
@@ -90,7 +92,7 @@ def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str,
         (tmp_path / "secret").write_text("s3cret")
         mended = {n: str(tmp_path / "secret") if n.endswith("_PASSWORD_FILE") else v for n, v in env.items()}
         Path(".env").write_text("".join(f"{name}={value}\n" for name, value in mended.items()))
-        return Settings()  # pyright: ignore[reportCallIssue]
+        return load_settings()
 
     return read
 
@@ -228,6 +230,24 @@ def test_rights_stay_apart(workspace: Workspace) -> None:
     assert sink_roles == {"roles/logging.logWriter", "roles/monitoring.metricWriter"}
 
 
+def test_readers_see_the_views_alone(workspace: Workspace) -> None:
+    """The views' dataset is authorised for the models', where no reader has a right, and no IAM member undoes that."""
+    plan = workspace.planned({"readers": '["group:b@example.com"]'})
+    models = plan.env()[env_name("bigquery_dataset")]
+    given = {
+        (values["dataset_id"], values["role"], values["member"])
+        for values in plan.of("google_bigquery_dataset_iam_member").values()
+    }
+    assert (readers_dataset(models), "roles/bigquery.dataViewer", "group:b@example.com") in given
+    assert {dataset for dataset, *_ in given} == {readers_dataset(models), external_dataset(models)}
+    access = plan.of("google_bigquery_dataset_access")
+    assert {values["dataset_id"] for values in access.values()} == {models}
+    assert access["google_bigquery_dataset_access.dagster"]["role"] == "WRITER"
+    (views,) = access["google_bigquery_dataset_access.views"]["dataset"]
+    assert views["target_types"] == ["VIEWS"]
+    assert [of["dataset_id"] for of in views["dataset"]] == [readers_dataset(models)]
+
+
 def test_dagster_may_write_the_placeholder_of_a_topic(workspace: Workspace) -> None:
     bindings = workspace.planned().of("google_storage_bucket_iam_member")
     condition = bindings["google_storage_bucket_iam_member.dagster_writes"]["condition"][0]["expression"]
@@ -252,7 +272,7 @@ def test_env_is_what_the_settings_read(
     workspace: Workspace, load: Callable[[dict[str, str]], Settings], variables: dict[str, str]
 ) -> None:
     plan = workspace.planned(variables)
-    known = {env_name(name) for name in Settings.model_fields}
+    known = {env_name(name) for name in declared()}
     for machine in plan.outputs["env"]:
         env = plan.env(machine)
         ours = {name: value for name, value in env.items() if name.startswith(ENV_PREFIX)}
@@ -260,13 +280,13 @@ def test_env_is_what_the_settings_read(
         settings = load(ours)
         assert settings.target == "gcp"
         assert (
-            settings.lake_url
+            settings.lake.url
             == "gs://" + plan.of("google_storage_bucket")['google_storage_bucket.this["lake"]']["name"]
         )
-        assert settings.bigquery_location == "us-central1"
-        assert settings.kafka_bootstrap_servers
+        assert settings.bigquery.location == "us-central1"
+        assert settings.kafka.bootstrap_servers
         if variables.get("kafka") == "managed":
-            assert settings.kafka_sasl_password.get_secret_value() == "s3cret"
+            assert settings.kafka.sasl_password.get_secret_value() == "s3cret"
 
 
 def test_env_serves_the_compose_file(workspace: Workspace) -> None:
@@ -282,7 +302,9 @@ def test_env_serves_the_compose_file(workspace: Workspace) -> None:
 
 def test_policy(linters: Path, tmp_path: Path) -> None:
     """checkov finds nothing but what carries a written reason (`checkov:skip=ID:reason`)."""
-    folders = [f"--directory={PROJECT_ROOT / folder}" for folder in ("terraform", "deploy", ".github")]
+    folders = [
+        f"--directory={PROJECT_ROOT / folder}" for folder in ("terraform", "deploy", "kafka", ".github")
+    ]
     done = subprocess.run(
         [linters / "checkov", "--framework", "terraform", "dockerfile", "github_actions", *folders,
          "--skip-download", "--compact", "--output", "json"],

@@ -1,31 +1,20 @@
 """docs/settings.md, made from the settings' declarations; as a program, writes it."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
+from streaming_assets.settings import PROJECT_ROOT, Settings, declared, env_name
 
 PAGE = PROJECT_ROOT / "docs" / "settings.md"
 
-# The first setting of each subject, in the order in which they are declared.
-SUBJECTS = {
-    "target": "Lake and warehouse",
-    "dagster_runtime": "Dagster's runtime",
-    "gcp_project": "Google Cloud",
-    "kafka_bootstrap_servers": "Kafka",
-    "sink_group_id": "Python sink",
-    "lookback_hours": "Sensors, retention, checks",
-    "songs_source": "Reference files",
-    "simulator_config": "Simulator of `make dev`",
-    "subscription_price_usd": "Dashboards and addresses",
-}
 HEAD = """# Settings
 
-<!-- Made by `python -m streaming_assets_tests.docs.settings_page`; a test holds it to streaming_assets/settings.py. -->
+<!-- Made by `python -m streaming_assets_tests.docs.settings_page`; a test holds it to streaming_assets/subjects.py. -->
 
 Nothing else than these is read from the environment. Of each the value is, first wins: the environment variable, the
 line of the file `.env` in the working directory, the default. An empty value is none. A variable that begins with
@@ -40,16 +29,13 @@ def page() -> str:
 
 
 def _lines() -> Iterator[str]:
-    for name, field in Settings.model_fields.items():
-        if name in SUBJECTS:
-            yield from (
-                "",
-                f"## {SUBJECTS[name]}",
-                "",
-                "| variable | default | what it is |",
-                "|---|---|---|",
-            )
-        yield f"| `{env_name(name)}` | {_default(field)} | {field.description}{_limits(field)} |"
+    for subject, settings in groupby(declared().items(), key=lambda item: item[1].subject):
+        kind = Settings if subject is None else Settings.model_fields[subject].annotation
+        title = "Target, local state, first hour" if kind is Settings else str(kind.__doc__).rstrip(".")
+        yield from ("", f"## {title}", "", "| variable | default | what it is |", "|---|---|---|")
+        for name, setting in settings:
+            field = setting.info
+            yield f"| `{env_name(name)}` | {_default(field)} | {field.description}{_limits(field)} |"
 
 
 def _default(field: FieldInfo) -> str:

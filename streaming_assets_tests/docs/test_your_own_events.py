@@ -3,6 +3,7 @@
 Some rows come twice, some late, some are bad.
 """
 
+import importlib.util
 import json
 import random
 import re
@@ -21,6 +22,34 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("docs"), pytest.m
 CONTRACT = "dbt_project/models/sources/orders.yml"
 START = datetime(2025, 4, 1, tzinfo=UTC)
 ORDERS, HOURS = 600, 10
+# The copy's lake, as BigQuery shows it; what the orders' model makes of it there.
+ON_BIGQUERY = """
+import gzip, json
+from pathlib import Path
+import duckdb
+from streaming_assets.lake.names import parse_object
+from streaming_assets.warehouses.tables import INVENTORY_SCHEMA, naive
+from streaming_assets_tests.bigquery.project import BigQueryProject, external_tables
+from streaming_assets_tests.bigquery.site import LAKE, shown
+lake = Path(".local/lake")
+rows = {name: [] for name in external_tables()}
+for path in lake.glob("raw/orders/*/*.gz"):
+    name = parse_object(str(path.relative_to(lake)))
+    where = {"date": naive(name.hour), "_file_name": f"{LAKE}/{name}"}
+    lines = gzip.open(path, "rt").read().splitlines()
+    few = lines[::25] + [line for line in lines if '"A-' not in line]
+    rows["orders_ext"] += [shown(line) | where for line in few]
+with duckdb.connect(".local/warehouse.duckdb", read_only=True) as connection:
+    columns = ", ".join(INVENTORY_SCHEMA.names)
+    inventory = connection.sql(f"select {columns} from lake_objects where topic = 'orders'").fetchall()
+inventory = [dict(zip(INVENTORY_SCHEMA.names, row)) for row in inventory]
+hours = [row["bucket_ingestion_datetime"] for row in inventory]
+project = BigQueryProject(Path(".local/bigquery"))
+project.fill(rows, [row | {"uri": f"{LAKE}/{row['object_name']}"} for row in inventory])
+project.build_base_models((min(hours), max(hours)), "base_orders")
+columns, found = project.rows("base_orders")
+print(json.dumps([dict(zip(columns, map(str, row))) for row in found]))
+"""
 BAD = {
     "missing orderId": {"orderId": None},
     "mistyped total": {"total": "free"},
@@ -169,6 +198,17 @@ def test_all_rows_are_accounted_for_those_that_the_filter_leaves_out_too(project
         [*ON_TIME, *COPIES, *DRAFTS, *BAD, *LATE_LINES]
     )
     assert [hour for hour, in_objects, *accounted in hours if in_objects != sum(accounted)] == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("zetasql") is None, reason="`zetasql` needs Python 3.11")
+def test_google_sql_finds_the_same_rows_those_of_nested_fields_too(project: Shop) -> None:
+    found = json.loads(project.python(ON_BIGQUERY).splitlines()[-1])
+    columns = ("order_id", "status", "customer_country", "customer_email")
+    staged = {tuple(row[name] for name in columns) for row in found if row["disposition"] == "staged"}
+    assert len(staged) > len(LATE_LINES)
+    assert staged <= set(project.rows(f"select distinct {', '.join(columns)} from stg_orders"))
+    bad = {row["reason"] for row in found if row["disposition"] == "quarantined"}
+    assert {" ".join(reason.split()[:2]) for reason in bad} >= set(BAD)
 
 
 def test_the_contract_holds_to_what_arrived(project: Shop) -> None:

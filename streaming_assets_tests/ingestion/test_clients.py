@@ -72,7 +72,7 @@ def test_a_dead_brokers_file_does_not_count(settings: Settings) -> None:
 
 
 def test_a_durable_cluster_has_no_epoch_and_needs_no_file(settings: Settings) -> None:
-    settings.kafka_bootstrap_servers = "kafka-1:9092,kafka-2:9092"
+    settings.kafka.bootstrap_servers = "kafka-1:9092,kafka-2:9092"
     assert stream_epoch(settings) is None
     config = producer_config(settings)
     assert config["bootstrap.servers"] == "kafka-1:9092,kafka-2:9092"
@@ -80,12 +80,12 @@ def test_a_durable_cluster_has_no_epoch_and_needs_no_file(settings: Settings) ->
 
 
 def test_security_reaches_the_client_and_the_password_stays_secret(settings: Settings) -> None:
-    settings.kafka_bootstrap_servers = "kafka:9093"
-    settings.kafka_security_protocol = "SASL_SSL"
-    settings.kafka_sasl_mechanism = "SCRAM-SHA-512"
-    settings.kafka_sasl_username = "sink"
-    settings.kafka_sasl_password = SecretStr("hunter2")
-    settings.kafka_ca_file = Path("/etc/ca.pem")
+    settings.kafka.bootstrap_servers = "kafka:9093"
+    settings.kafka.security_protocol = "SASL_SSL"
+    settings.kafka.sasl_mechanism = "SCRAM-SHA-512"
+    settings.kafka.sasl_username = "sink"
+    settings.kafka.sasl_password = SecretStr("hunter2")
+    settings.kafka.ca_file = Path("/etc/ca.pem")
     for config in (producer_config(settings), consumer_config(settings)):
         assert config["security.protocol"] == "SASL_SSL"
         assert config["sasl.mechanism"] == "SCRAM-SHA-512"
@@ -98,8 +98,8 @@ def test_security_reaches_the_client_and_the_password_stays_secret(settings: Set
 
 
 def test_the_sink_commits_by_itself_only(settings: Settings) -> None:
-    settings.kafka_bootstrap_servers = "kafka:9092"
-    settings.sink_group_id = "group-1"
+    settings.kafka.bootstrap_servers = "kafka:9092"
+    settings.sink.group_id = "group-1"
     config = consumer_config(settings)
     assert config["group.id"] == "group-1"
     assert config["enable.auto.commit"] is False

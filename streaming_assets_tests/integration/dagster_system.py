@@ -68,7 +68,7 @@ class DagsterSystem:
     def start_web_server(self) -> None:
         """The pages; `ask` waits for nothing, so wait for them."""
         where = ("--workspace", str(self.workspace), "--host", "127.0.0.1", "--port", str(self.web_port))
-        self.spawn(program("dagster-webserver", *where))
+        self.spawn(program("streaming-assets", "webserver", *where))
 
     def wait_for_web_server(self) -> None:
         wait_until(lambda: _listens(self.web_port), "the web server answers", PATIENCE)

@@ -180,7 +180,11 @@ def test_values_from_outside_have_their_outcomes(make_graph: Callable[..., Graph
         21: "missing song",
     }
     ((unknown,),) = graph.rows("select unknown_fields from lake_objects where topic = 'listen_events'")
-    assert json.loads(unknown) == {"rows": 22, "fields": {"device_model": 1, "track": 1}}
+    assert json.loads(unknown) == {
+        "rows": 22,
+        "fields": {"device_model": 1, "track": 1},
+        "types": {"zip": {"integer": 1}, "state": {"object": 1}},
+    }
     keys = dict(graph.rows("select user_id - 1000, pk_song from fact_listen_events"))
     assert keys[2] == keys[3] != keys[4]
     assert keys[6] == keys[7]

@@ -33,25 +33,25 @@ Row = tuple[int, int, str, str]  # partition, offset, timestamp, value as JSON w
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     home = tmp_path_factory.mktemp("connect")
-    return load_settings().model_copy(update={"home": home / "python-sink", "lake_url": str(home / "lake")})
+    return load_settings().changed(home=home / "python-sink", lake_url=str(home / "lake"))
 
 
 @pytest.fixture(scope="module")
 def stack(settings: Settings, kafka_downloads: Path) -> Iterator[Stack]:
     """Broker, emulator and worker, with topics and connectors."""
-    assert settings.kafka_plugins is not None
-    lake = Path(settings.lake_url)
+    assert settings.kafka.plugins is not None
+    lake = Path(settings.lake.url)
     place = Place(
         lake.parent / "kafka",
         kafka_downloads,
-        settings.kafka_plugins,
+        settings.kafka.plugins,
         lake.parent,
         lake.name,
         flush_seconds=1,
     )
     stack = Stack(place)
     try:
-        downloads.sink_plugin(settings.kafka_plugins)
+        downloads.sink_plugin(settings.kafka.plugins)
     except KafkaLocalError as error:
         pytest.skip(str(error))
     try:
@@ -104,10 +104,10 @@ def wait_for(count: int, folder: Path, topic: str, seconds: float = 60) -> None:
 
 def test_rows_equal_the_python_sinks(stack: Stack, settings: Settings, tmp_path: Path) -> None:
     produce(stack, "listen_events", events(3000))
-    wait_for(3000, Path(settings.lake_url), "listen_events")
+    wait_for(3000, Path(settings.lake.url), "listen_events")
     stop = threading.Event()
-    own = settings.model_copy(
-        update={"kafka_bootstrap_servers": stack.address(BROKER), "sink_flush_seconds": 0.5, "home": tmp_path}
+    own = settings.changed(
+        kafka_bootstrap_servers=stack.address(BROKER), sink_flush_seconds=0.5, home=tmp_path
     )
     sink = threading.Thread(target=run_sink, args=(own, open_lake(str(tmp_path / "lake")), stop))
     sink.start()
@@ -117,7 +117,7 @@ def test_rows_equal_the_python_sinks(stack: Stack, settings: Settings, tmp_path:
         stop.set()
         sink.join()
 
-    by_connect = rows(Path(settings.lake_url), "listen_events")
+    by_connect = rows(Path(settings.lake.url), "listen_events")
 
     assert by_connect == rows(tmp_path / "lake", "listen_events")
     assert {(partition, offset) for partition, offset, _, _ in by_connect} == {
@@ -126,7 +126,7 @@ def test_rows_equal_the_python_sinks(stack: Stack, settings: Settings, tmp_path:
 
 
 def test_malformed_records_are_dead_letters_with_bytes_and_origin(stack: Stack, settings: Settings) -> None:
-    lake, topic = Path(settings.lake_url), "status_change_events"
+    lake, topic = Path(settings.lake.url), "status_change_events"
     malformed = b'{"broken": \xff\x00'
 
     produce(stack, topic, [b'{"ts":1}', malformed, b'{"ts":2}'])
@@ -145,7 +145,7 @@ def test_malformed_records_are_dead_letters_with_bytes_and_origin(stack: Stack, 
 def test_a_killed_worker_recovers_in_half_a_minute_with_nothing_missing(
     stack: Stack, settings: Settings
 ) -> None:
-    lake, topic = Path(settings.lake_url), "page_view_events"
+    lake, topic = Path(settings.lake.url), "page_view_events"
     produce(stack, topic, events(30_000))
     wait_for(1, lake, topic)  # some are in the lake, some are not
     (worker,) = [state for state in stack.states() if state.name == WORKER]
@@ -165,7 +165,7 @@ def test_a_killed_worker_recovers_in_half_a_minute_with_nothing_missing(
 def test_health_of_connect(stack: Stack, settings: Settings) -> None:
     rest = ConnectRest(stack.address(WORKER))
     produce(stack, "user_info", events(30))
-    wait_for(30, Path(settings.lake_url), "user_info")
+    wait_for(30, Path(settings.lake.url), "user_info")
     config = {"bootstrap.servers": stack.address(BROKER)}
     group = connect.consumer_group(connect.SINK)
 

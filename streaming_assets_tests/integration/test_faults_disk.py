@@ -164,6 +164,6 @@ def test_a_run_without_room_for_the_warehouse_fails_and_the_next_repairs(
     assert ("No space left on device" if kind == "full disk" else "File too large") in failures(broken)
     assert str(graph.warehouse.path) in failures(broken)
     assert graph.run(1, 3).success
-    other = make_graph("rebuilt", lake_url=graph.settings.lake_url)
+    other = make_graph("rebuilt", lake_url=graph.settings.lake.url)
     assert other.run(0, 3).success
     assert graph.tables() == other.tables()

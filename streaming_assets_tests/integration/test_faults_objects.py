@@ -61,7 +61,7 @@ def test_an_unreadable_object_is_bad_alone_and_named(graph: Graph, capfd: pytest
         graph.put_bytes(name_of(hours[kind]), data)
         graph.put("listen_events", hour(hours[kind]), [listen(hour(hours[kind]))], offset=1000)
     folder = hour_prefix("page_view_events", hour(1))
-    loop = graph.lake.root / folder.rstrip("/")
+    loop = graph.lake.stored.root / folder.rstrip("/")
     loop.parent.mkdir()
     loop.symlink_to(loop.name)
     result = graph.run(0, 4 + len(UNREADABLE))
@@ -109,7 +109,7 @@ def test_an_object_that_goes_between_listing_and_reading_is_told_and_looked_at_a
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is taken for empty that was listed: the next look at the lake tells whether it is gone."""
-    path = graph.lake.root / str(ObjectName("listen_events", hour(1), 0, 1001))
+    path = graph.lake.stored.root / str(ObjectName("listen_events", hour(1), 0, 1001))
 
     def read(
         self: FolderLake, name: str, original: Callable[[FolderLake, str], bytes] = FolderLake.read
@@ -166,7 +166,7 @@ def test_a_bad_reference_source_fails_by_name_and_leaves_the_file(
 ) -> None:
     job = graph.defs.resolve_job_def("reference")
     assert job.execute_in_process(instance=graph.instance).success
-    songs = graph.lake.root / "raw/flat_files/songs.parquet"
+    songs = graph.lake.stored.root / "raw/flat_files/songs.parquet"
     before = songs.read_bytes()
     source = graph.settings.home / "songs.tsv"
     source.write_text("TR1\tAnn\tHello\tlong\n")

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from streaming_assets.assets import serving
+from streaming_assets.dagster_runtime.dbt import DbtRunner
 from streaming_assets.dagster_runtime.runs import span_tags
 from streaming_assets.partitions import key_of
 from streaming_assets_tests.graph import Graph, change, failures, hour, info, listen, view
@@ -171,3 +174,22 @@ def test_a_dbt_test_that_fails_names_the_hours_and_stays_failed_until_they_are_r
         "which replaces the row"
     )
     assert verdict(2).passed
+
+
+@pytest.mark.parametrize("is_disturbed", [False, True], ids=["alone", "disturbed"])
+def test_tests_take_the_work_of_their_own_run_and_no_other_ones(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, is_disturbed: bool
+) -> None:
+    """A shell's run may take its turn at the warehouse between two steps of another run."""
+    publish, made_anew = serving.bring_up_to_date, []
+
+    def publish_after_another_run(*args: Any) -> Any:
+        if is_disturbed:
+            DbtRunner(graph.settings).run((hour(2), hour(3)))
+        return publish(*args)
+
+    monkeypatch.setattr(serving, "bring_up_to_date", publish_after_another_run)
+    monkeypatch.setattr(DbtRunner, "run_scratch", lambda _dbt, span: made_anew.append(span))
+    result = graph.run(1, 2)
+    assert result.success, failures(result)
+    assert made_anew == ([(hour(1), hour(2))] if is_disturbed else [])

@@ -12,8 +12,11 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner, Result
 
+from streaming_assets.automation.jobs import HOURLY
 from streaming_assets.cli import app
+from streaming_assets.dagster_runtime.runs import span_of, span_tags
 from streaming_assets.lake.names import ObjectName
+from streaming_assets.partitions import Span
 from streaming_assets.settings import PROJECT_ROOT, get_settings
 from streaming_assets_tests.graph import Place, hour, info, listen, view
 from streaming_assets_tests.integration.test_faults_objects import GOOD
@@ -52,6 +55,20 @@ def run(place: Place, *command: str, **settings: str) -> subprocess.CompletedPro
         timeout=500,
         check=False,
     )
+
+
+def spans_run(place: Place) -> list[Span | None]:
+    """The hours of the hourly job's runs, the first run first."""
+    with dg.DagsterInstance.from_config(str(place.settings.dagster_home)) as instance:
+        return [span_of(run) for run in reversed(instance.get_runs(dg.RunsFilter(job_name="hourly")))]
+
+
+def wait_in_the_queue(place: Place, span: Span) -> None:
+    """A run over these hours that has yet to start."""
+    tags = {**span_tags(span), **HOURLY}
+    waiting = dg.DagsterRun("hourly", "waiting", status=dg.DagsterRunStatus.NOT_STARTED, tags=tags)
+    with dg.DagsterInstance.from_config(str(place.settings.dagster_home)) as instance:
+        instance.run_storage.add_run(waiting)
 
 
 LISTENS = "select bucket_ingestion_datetime, count(*) from fact_listen_events group by all order by all"
@@ -97,7 +114,10 @@ def test_a_range_with_a_bad_object_is_done_but_for_that_and_then_healed(place: P
 def test_a_warehouse_of_another_version_is_refused_and_rebuilt(place: Place) -> None:
     for number in range(3):
         place.put("listen_events", hour(number), [listen(hour(number))], offset=number)
-    assert shell(place, "backfill", "2025-03-01T00:00Z", "2025-03-01T03:00Z").exit_code == 0
+    two = {"STREAMING_ASSETS_HOURS_PER_STEP": "2"}
+    assert shell(place, "backfill", "2025-03-01T00:00Z", "2025-03-01T03:00Z", **two).exit_code == 0
+    cut = [(hour(0), hour(2)), (hour(2), hour(3))]
+    assert spans_run(place) == cut, "live hours go between"
     before = place.warehouse.rows("select * from fact_listen_events order by all")
     generation = place.warehouse.generation()
     place.warehouse.execute("comment on table lake_objects is 'made earlier'")
@@ -106,11 +126,16 @@ def test_a_warehouse_of_another_version_is_refused_and_rebuilt(place: Place) -> 
     refused = shell(place, "backfill", "2025-03-01T01:00Z", "2025-03-01T02:00Z")
     assert refused.exit_code == 1
     assert "`streaming-assets rebuild` makes them anew from the lake" in refused.stderr
-    rebuilt = shell(place, "rebuild")
+    wait_in_the_queue(place, (hour(1), hour(2)))
+    rebuilt = shell(place, "rebuild", **two)
     assert rebuilt.exit_code == 0, rebuilt.stderr
     assert rebuilt.stdout.splitlines()[-1] == "rebuild: the tables hold what the lake holds"
     assert place.warehouse.rows("select * from fact_listen_events order by all") == before
     assert place.warehouse.generation() != generation
+    refused_and_waiting = [(hour(1), hour(2))] * 2
+    assert spans_run(place) == cut + refused_and_waiting + [(hour(0), hour(3))], (
+        "no part of new tables is published, and none is left to a run that waits"
+    )
 
 
 def test_an_hour_wholly_in_quarantine_is_an_error_that_names_it(place: Place) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -156,6 +157,8 @@ def test_the_addresses_that_it_prints_answer(system: System) -> None:
     assert f"dagster      http://127.0.0.1:{system.dagster_port}" in system.output
     assert f"dashboards   http://127.0.0.1:{system.dashboards_port}" in system.output
     assert system.get(system.dagster_port, "/server_info")[0] == 200
+    with pytest.raises(urllib.error.HTTPError, match="405"):  # it is the guarded web server
+        system.get(system.dagster_port, "/graphql?query=%7Bversion%7D")
     assert system.get(system.dashboards_port)[0] == 200
 
 
@@ -203,6 +206,7 @@ def test_sensors_and_schedules_run(system: System) -> None:
     sensors = {s["name"]: s["sensorState"]["status"] for s in found["sensorsOrError"]["results"]}
     schedules = {s["name"]: s["scheduleState"]["status"] for s in found["schedulesOrError"]["results"]}
     assert {"lake_objects", "failed_hours", "freshness"} <= set(sensors)
+    assert sensors.pop("alerts") == "STOPPED", "no address is set"
     assert set(sensors.values()) == {"RUNNING"}
     assert schedules == dict.fromkeys(["reconcile", "reference_weekly"], "RUNNING")
 
@@ -222,7 +226,10 @@ def test_lineage_leads_from_the_simulator_to_the_dashboards(system: System) -> N
     references = {("reference", "songs"), ("reference", "locations")}
     assert behind({("source", "simulator")} | references) == set(nodes)
     dashboards = {key for key in nodes if key[0] == "serving"}
-    assert len(dashboards) == 3
+    assert ("serving", "dashboard_snapshot") in dashboards
+    assert {
+        ("serving", f"{name}_dashboard") for name in ("kpi", "music", "listeners", "habits")
+    } <= dashboards
     assert dashboards < behind({("source", "simulator")})
     assert dashboards < behind({("reference", "songs")})
     assert {key for key in nodes if not needs[key]} == {("source", "simulator")} | references
@@ -256,8 +263,8 @@ def test_events_of_the_running_simulator_reach_the_facts(system: System) -> None
     """Simulator, broker, sink, lake, sensor, run: an hour is materialised after the sink's object came into it."""
 
     def has_live_events() -> bool:
-        for path in system.place.lake.root.rglob("*.embedded-*.gz"):
-            name = parse_object(str(path.relative_to(system.place.lake.root)))
+        for path in system.place.lake.stored.root.rglob("*.embedded-*.gz"):
+            name = parse_object(str(path.relative_to(system.place.lake.stored.root)))
             if name and max(system.materialised(FACT, name.hour), default=0) > path.stat().st_mtime:
                 return True
         return False
@@ -325,12 +332,12 @@ def test_ctrl_c_ends_all_of_it_and_the_next_start_goes_on(system: System) -> Non
             status=dg.DagsterRunStatus.STARTED,
             tags=span_tags((hour, hour + HOUR)) | {GRPC_INFO_TAG: gone},
         ).run_id
-    history = {path.name for path in system.place.lake.root.rglob("*.sim-*.gz")}
+    history = {path.name for path in system.place.lake.stored.root.rglob("*.sim-*.gz")}
 
     begun_at = time.time()
     system.start()
     assert "First start" not in system.output, "no history again"
-    assert {path.name for path in system.place.lake.root.rglob("*.sim-*.gz")} == history
+    assert {path.name for path in system.place.lake.stored.root.rglob("*.sim-*.gz")} == history
     after = system.state
     assert (after["start"], after["simulation"]) == (before["start"], before["simulation"])
     assert after["alive_until"] >= before["alive_until"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from streaming_assets.assets.external_tables import BYTES_TAKEN_IN
 from streaming_assets.assets.keys import external_key
 from streaming_assets.partitions import key_of
 from streaming_assets.warehouses.warehouse import Cost, Warehouse
@@ -116,6 +117,7 @@ def test_all_checks_of_a_sound_range_pass(ranged: tuple[Graph, dg.ExecuteInProce
     assert failed == {("fact_listen_events", "level_agrees_with_history")}
     wanted = {
         "fields_are_as_usual",
+        "schema_follows_contract",
         "records_agree",
         "objects_are_readable",
         "rows_are_accounted_for",
@@ -168,12 +170,14 @@ def test_a_range_tells_of_each_hour_what_its_own_run_tells(
 
 def test_rows_and_bytes_of_an_hour_are_its_objects(ranged: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
     graph, result = ranged
-    folder = graph.lake.root / "raw/page_view_events/date=2025-03-01 03:00:00+00"
+    folder = graph.lake.stored.root / "raw/page_view_events/date=2025-03-01 03:00:00+00"
     objects = list(folder.iterdir())
     told = metadata(result)[external_key("page_view_events_ext"), key_of(hour(3))]
     assert told["objects"] == len(objects) == 2
     assert told["bytes"] == sum(path.stat().st_size for path in objects)
     assert told["dagster/partition_row_count"] == 3
+    all_hours = sum(found.size for found in graph.lake.list("raw/page_view_events/"))
+    assert told[BYTES_TAKEN_IN] == all_hours > told["bytes"]
 
 
 @pytest.mark.parametrize(("first", "end"), [(1, 2), (0, HOURS)])
@@ -188,9 +192,15 @@ def test_hours_again_change_no_row(
 
 
 def test_the_snapshot_is_published_with_the_run(ranged: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
-    graph, _ = ranged
+    graph, result = ranged
     assert list(graph.settings.published_dir.rglob("*.parquet"))
     assert graph.warehouse.queued_days() == {}
+    steps = [event.step_key for event in result.all_events if event.is_step_success]
+    assert set(steps[steps.index("serving__dashboard_snapshot") + 1 :]) == {
+        "staging__schema_drift",
+        "model_tests",
+        "hourly_checks",
+    }, "readers do not wait for checks"
 
 
 def test_what_models_cost_is_told_an_hours_part_for_each_hour(
@@ -203,8 +213,8 @@ def test_what_models_cost_is_told_an_hours_part_for_each_hour(
     assert result.success, failures(result)
     told = metadata(result)
     assert {at: told[FACT, at]["cost_usd"] for at in (key_of(hour(0)), key_of(hour(1)))} == {
-        key_of(hour(0)): graph.settings.bigquery_usd_per_tib / 2,
-        key_of(hour(1)): graph.settings.bigquery_usd_per_tib / 2,
+        key_of(hour(0)): graph.settings.bigquery.usd_per_tib / 2,
+        key_of(hour(1)): graph.settings.bigquery.usd_per_tib / 2,
     }
     assert told[FACT, key_of(hour(0))]["slot_seconds"] == 2
     assert told[LISTENS, key_of(hour(0))]["bytes_billed"] == round(3 * 2**20 / 7 / 2), (

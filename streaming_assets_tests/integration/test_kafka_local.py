@@ -149,7 +149,7 @@ def test_lag_of_a_real_group(kraft_broker: KraftBroker) -> None:
     topic = kraft_broker.create_topic(partitions=2)
     config = {"bootstrap.servers": kraft_broker.bootstrap_servers}
     produce(kraft_broker.bootstrap_servers, topic, [b"x"] * 20)
-    group = load_settings().sink_group_id
+    group = load_settings().sink.group_id
     sink = Consumer({**config, "group.id": group})
     sink.commit(offsets=[TopicPartition(topic, 0, 15)], asynchronous=False)
     sink.close()

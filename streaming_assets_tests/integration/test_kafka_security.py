@@ -151,9 +151,15 @@ def test_a_worker_comes_up_with_the_rendered_settings(
     url = f"http://{HOST}:{processes.free_port()}"
     security = connect.worker_security(load_settings())
     properties = tmp_path / "worker.properties"
-    properties.write_text(
-        connect.worker_properties(security | {"listeners": url, "plugin.path": str(tmp_path)})
-    )
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "other").write_text("a secret of somebody else")
+    # References as whoever reaches the REST interface may write them, too.
+    others = {
+        "sasl.oauthbearer.sub.claim.name": f"${{directory:{tmp_path / 'keys'}:other}}",
+        "sasl.oauthbearer.scope.claim.name": "${env:SECRET_OF_SOMEBODY}",
+    }
+    given = security | {"listeners": url, "plugin.path": str(tmp_path)} | others
+    properties.write_text(connect.worker_properties(given))
     log = tmp_path / "worker.log"
     jars = downloads.kafka_jars(secure_broker.place.downloads, print)
     main = "org.apache.kafka.connect.cli.ConnectDistributed"
@@ -161,7 +167,11 @@ def test_a_worker_comes_up_with_the_rendered_settings(
     mark = processes.spawn(
         java_command(downloads.java(), jars, 256, main, str(properties)),
         log,
-        {"CONNECT_BOOTSTRAP_SERVERS": secure_broker.address, "CONNECT_REPLICATION_FACTOR": "1"},
+        {
+            "CONNECT_BOOTSTRAP_SERVERS": secure_broker.address,
+            "CONNECT_REPLICATION_FACTOR": "1",
+            "SECRET_OF_SOMEBODY": "another secret of somebody else",
+        },
     )
     try:
         processes.wait_ready("worker", mark, lambda: answers(f"{url}/connectors"), log, 90)
@@ -171,6 +181,9 @@ def test_a_worker_comes_up_with_the_rendered_settings(
     said = log.read_text()
     assert re.search(r"security.protocol = SASL_SSL", said)
     assert PASSWORD not in said + properties.read_text()
+    assert re.search(r"sasl.oauthbearer.scope.claim.name = \$\{env:SECRET_OF_SOMEBODY\}", said)
+    assert re.search(r"sasl.oauthbearer.sub.claim.name = \$\{directory:.*:other\}", said)
+    assert "secret of somebody else" not in said
 
 
 def answers(url: str) -> bool:

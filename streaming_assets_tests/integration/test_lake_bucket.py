@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from streaming_assets.lake.factory import open_lake
+from streaming_assets.lake.sealed import SealedLake
 from streaming_assets.lake.store import Lake, LakeError
 from streaming_assets_tests.graph import Graph, failures, hour, info, listen, view
 from streaming_assets_tests.integration.conftest import FakeGcs
 from streaming_assets_tests.lake.contract import A, LakeContract
+from streaming_assets_tests.lake.sealed_contract import SealedContract
 
 pytestmark = pytest.mark.integration
 
@@ -24,6 +26,12 @@ def emulator(fake_gcs: FakeGcs, monkeypatch: pytest.MonkeyPatch) -> FakeGcs:
 class TestBucket(LakeContract):
     @pytest.fixture
     def lake(self, emulator: FakeGcs) -> Lake:
+        return open_lake(f"gs://{emulator.bucket}/{uuid.uuid4().hex}")
+
+
+class TestSealedBucket(SealedContract):
+    @pytest.fixture
+    def lake(self, emulator: FakeGcs) -> SealedLake:
         return open_lake(f"gs://{emulator.bucket}/{uuid.uuid4().hex}")
 
 

@@ -77,7 +77,7 @@ def test_calls_follow_the_window_and_not_the_history(years: Years) -> None:
     settings = Settings(home=years.settings.home, first_hour=first_hour, lookback_hours=48)
     resources = {
         "lake": years.bucket,
-        "warehouse": DuckDbWarehouse(settings.warehouse_file, 10),
+        "warehouse": DuckDbWarehouse(settings.warehouse.file, 10),
         "notifications": NoNotifications(),
     }
     with dg.build_sensor_context(years.instance, resources=resources) as context:
@@ -87,7 +87,7 @@ def test_calls_follow_the_window_and_not_the_history(years: Years) -> None:
     assert years.calls == ["storage.objects.list"] * len(LAKE_TOPICS)
 
     years.calls.clear()
-    found = compare(years.bucket, DuckDbWarehouse(settings.warehouse_file, 10), settings, [])
+    found = compare(years.bucket, DuckDbWarehouse(settings.warehouse.file, 10), settings, [])
     assert spans(found.to_run) == [(first_hour, years.now + HOUR)], "the reconciliation sees every hour"
     pages = HOURS // PAGE + len(LAKE_TOPICS)  # one more answer for each topic that has less than a page
     folders = 2  # one for each folder under raw/, and one that finds no more

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +12,10 @@ import dagster as dg
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from streaming_assets.automation.jobs import LIVE
 from streaming_assets.dagster_runtime.runs import span_of
 from streaming_assets.lake.names import HOUR, ObjectName, floor_hour
-from streaming_assets.partitions import key_of
+from streaming_assets.partitions import key_of, steps
 from streaming_assets_tests.dashboards.browsing import LAUNCH
 from streaming_assets_tests.graph import change, info, listen, view
 from streaming_assets_tests.integration.dagster_system import FINISHED, PATIENCE, DagsterSystem
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("pages")]
 
 FIRST = floor_hour(datetime.now(UTC)) - 24 * HOUR
 TABLES = ("external/listen_events_ext", "external/users_ext")
+LONG = range(4, 19)  # hours of a backfill that takes several runs
 BAD = 1  # the hour with an object that nobody can read
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "streaming_assets"}
 FROM_UI = {"key": "dagster/from_ui", "value": "true"}
@@ -93,7 +95,7 @@ class Pages(DagsterSystem):
     """A system with four hours in the lake, whose sensors are stopped: only what is clicked is run."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, first_hour=FIRST.isoformat())
+        super().__init__(folder, first_hour=FIRST.isoformat(), hours_per_step=3)
         for number in range(4):
             at = FIRST + number * HOUR
             self.place.put("listen_events", at, [listen(at, item=number)], offset=number)
@@ -112,20 +114,20 @@ class Pages(DagsterSystem):
             self.ask(STOP_SENSOR, id=sensor["sensorState"]["id"])
         self.nodes = {"/".join(n["assetKey"]["path"]): n for n in self.ask(NODES)["assetNodes"]}
         # The daemon looks at backfills every 30 s, and at once when it starts.
-        self.backfills["assets"] = self.backfill(list(TABLES), 2)
+        self.backfills["assets"] = self.backfill(list(TABLES), range(2))
         hourly = [key for key, node in self.nodes.items() if "hourly" in node["jobNames"]]
         self.backfills["job"] = self.backfill(
-            hourly, 3,
+            hourly, range(3),
             selector={"partitionSetName": "hourly_partition_set", "repositorySelector": REPOSITORY},
         )  # fmt: skip
         self.start_daemon()
 
-    def backfill(self, assets: list[str], hours: int, **more: Any) -> str:
-        """What *Launch backfill* sends for the first hours."""
+    def backfill(self, assets: list[str], hours: range, **more: Any) -> str:
+        """What *Launch backfill* sends for some hours."""
         params = {
             "tags": [FROM_UI],
             "assetSelection": [{"path": key.split("/")} for key in assets],
-            "partitionNames": [key_of(FIRST + number * HOUR) for number in range(hours)],
+            "partitionNames": [key_of(FIRST + number * HOUR) for number in hours],
             "fromFailure": False,
             **more,
         }
@@ -133,8 +135,15 @@ class Pages(DagsterSystem):
         assert "backfillId" in answer, answer
         return answer["backfillId"]
 
-    def launch(self, assets: list[str], checks: list[tuple[str, str]], hour: int | None) -> str:
+    def launch(
+        self,
+        assets: list[str],
+        checks: list[tuple[str, str]],
+        hour: int | None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
         """What *Materialize* and *Execute all* send; the id of the run."""
+        more = [{"key": key, "value": value} for key, value in (tags or {}).items()]
         partition = (
             [{"key": "dagster/partition", "value": key_of(FIRST + hour * HOUR)}] if hour is not None else []
         )
@@ -148,7 +157,7 @@ class Pages(DagsterSystem):
         }
         params = {
             "mode": "default",
-            "executionMetadata": {"tags": [*partition, FROM_UI]},
+            "executionMetadata": {"tags": [*partition, *more, FROM_UI]},
             "runConfigData": "{}\n",
             "selector": selector,
         }
@@ -160,8 +169,8 @@ class Pages(DagsterSystem):
         """All checks of an asset, as its page lists them."""
         return [(asset, check["name"]) for check in self.nodes[asset]["assetChecksOrError"]["checks"]]
 
-    def run_of(self, backfill: str) -> dg.DagsterRun:
-        """The one run that a backfill makes."""
+    def runs_of_backfill(self, backfill: str, count: int = 1) -> list[dg.DagsterRun]:
+        """The runs that a backfill makes, `count` at least, the oldest hours first."""
 
         def made() -> list[str]:
             found = self.ask(BACKFILL, id=self.backfills[backfill])["partitionBackfillOrError"]
@@ -172,9 +181,8 @@ class Pages(DagsterSystem):
                 else []
             )
 
-        wait_until(made, f"the backfill makes runs, {self.log()}", PATIENCE)
-        (run_id,) = made()
-        return self.run(run_id)
+        wait_until(lambda: len(made()) >= count, f"the backfill makes runs, {self.log()}", PATIENCE)
+        return sorted((self.run(run_id) for run_id in made()), key=lambda run: span_of(run) or ())
 
     def run(self, run_id: str) -> dg.DagsterRun:
         run = self.instance.get_run_by_id(run_id)
@@ -236,7 +244,7 @@ def names(*assets: str, hours: range) -> set[tuple[str, str | None]]:
 
 # The first test: whichever of the two backfills the daemon takes first, this run is watched from its beginning.
 def test_a_range_of_the_job_is_one_run_that_can_be_terminated_and_goes_on_from_there(pages: Pages) -> None:
-    run = pages.run_of("job")
+    (run,) = pages.runs_of_backfill("job")
     assert span_of(run) == (FIRST, FIRST + 3 * HOUR)
     wait_until(
         lambda: any("dbt: hours" in entry.message for entry in pages.logs(run)),
@@ -254,6 +262,8 @@ def test_a_range_of_the_job_is_one_run_that_can_be_terminated_and_goes_on_from_t
     assert "warehouse_models" not in steps
     assert names(*TABLES, hours=range(3)) <= pages.materialised(run.run_id)
 
+    # For the test after the next: the daemon takes it up meanwhile.
+    pages.backfills["long"] = pages.backfill(["external/users_ext"], LONG)
     params = {"parentRunId": run.run_id, "strategy": "FROM_FAILURE"}
     answer = pages.ask(REEXECUTE, reexecutionParams=params)["launchRunReexecution"]
     assert answer["__typename"] == "LaunchRunSuccess", answer
@@ -266,9 +276,38 @@ def test_a_range_of_the_job_is_one_run_that_can_be_terminated_and_goes_on_from_t
 
 
 def test_a_range_of_some_assets_is_one_run_of_these(pages: Pages) -> None:
-    run = pages.run_of("assets")
+    (run,) = pages.runs_of_backfill("assets")
     pages.succeeds(run.run_id)
     assert pages.materialised(run.run_id) == names(*TABLES, hours=range(2))
+
+
+def test_a_long_range_is_cut_in_runs_between_which_a_live_hour_goes(pages: Pages) -> None:
+    wanted = steps([(FIRST + LONG.start * HOUR, FIRST + LONG.stop * HOUR)], 3)
+    parts = pages.runs_of_backfill("long", len(wanted))
+    assert [span_of(run) for run in parts] == wanted
+    live = pages.launch(["external/users_ext"], [], 3, tags=LIVE)
+    pages.succeeds(live)
+    for run in parts:
+        pages.succeeds(run.run_id)
+
+    def times(run_id: str) -> tuple[float, float]:
+        record = pages.instance.get_run_record_by_id(run_id)
+        assert record
+        assert record.start_time
+        assert record.end_time
+        return record.start_time, record.end_time
+
+    begun, ended = times(live)
+    queued = [part for part in parts if times(part.run_id)[0] >= ended]
+    assert len(queued) >= 2, "the backfill was under way"
+    asked = pages.instance.get_run_record_by_id(live)
+    assert asked
+    begun_before = [
+        part for part in parts if asked.create_timestamp.timestamp() < times(part.run_id)[0] < begun
+    ]
+    assert len(begun_before) <= 1, "none is begun that could wait"
+    done = {name for run in parts for name in pages.materialised(run.run_id)}
+    assert done == names("external/users_ext", hours=LONG)
 
 
 @pytest.mark.parametrize(

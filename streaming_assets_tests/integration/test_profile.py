@@ -7,14 +7,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from streaming_assets.checks.drift import SCHEMA_DRIFT
 from streaming_assets.partitions import key_of
 from streaming_assets_tests.graph import Graph, change, failures, hour, info, listen, ms, view
 
 # One world serves all tests of the module, so they stay on one worker.
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("profile")]
 
-GOOD, RENAMED, AUTH, PAGE, CITY, CENTS = range(6)
-END = 6
+GOOD, RENAMED, AUTH, PAGE, CITY, SONG, CENTS = range(7)
+END = 7
 
 
 def _ads(number: int, **other: Any) -> list[dict[str, Any]]:
@@ -42,6 +43,11 @@ def graph(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Ite
     graph.put("listen_events", hour(GOOD), [listen(hour(GOOD)), listen(hour(GOOD), item=1, gender="x")])
     graph.put(
         "listen_events", hour(CITY), [_renamed(listen(hour(CITY), item=n), "city", "town") for n in (0, 1)]
+    )
+    graph.put(
+        "listen_events",
+        hour(SONG),
+        [_renamed(listen(hour(SONG), item=n), "song", "track") | {"userId": "1"} for n in range(3)],
     )
     graph.put("user_info", hour(GOOD), [info(hour(GOOD))])
     yield graph
@@ -71,16 +77,10 @@ def told(graph: Graph) -> Findings:
 
 
 DEPARTURES = {
-    RENAMED: [
-        ("page_view_events", "ad_revenue", "absent", "", "20", "20"),
-        ("page_view_events", "adRevenue", "unknown field", "", "20", "21"),
-    ],
+    RENAMED: [("page_view_events", "ad_revenue", "absent", "", "20", "20")],
     AUTH: [("page_view_events", "auth", "unknown value", "LOGGED_IN", "20", "21")],
     PAGE: [("page_view_events", "page", "unknown value", "Play Ad", "20", "21")],
-    CITY: [
-        ("listen_events", "city", "absent", "", "2", "2"),
-        ("listen_events", "town", "unknown field", "", "2", "2"),
-    ],
+    CITY: [("listen_events", "city", "absent", "", "2", "2")],
     CENTS: [("page_view_events", "ad_revenue", "mean out of bounds", "1.000000", "20", "20")],
 }
 
@@ -89,6 +89,53 @@ def test_hours_that_depart_are_told_by_field_and_value(told: Findings) -> None:
     assert told["fields_are_as_usual"] == {
         key_of(hour(number)): departures for number, departures in DEPARTURES.items()
     }
+
+
+DRIFT = {
+    RENAMED: [("page_view_events", "adRevenue", "unknown field", "", "20", "21")],
+    CITY: [("listen_events", "town", "unknown field", "", "2", "2")],
+    SONG: [
+        ("listen_events", "song", "stopped", "", "3", "3"),
+        ("listen_events", "track", "unknown field", "", "3", "3"),
+        ("listen_events", "userId", "other type", "string for integer", "3", "3"),
+    ],
+}
+
+
+def test_drift_of_schema_is_told_by_topic_and_hour(told: Findings) -> None:
+    assert told["schema_follows_contract"] == {key_of(hour(number)): found for number, found in DRIFT.items()}
+
+
+def test_the_asset_keeps_each_hours_drift_and_since_when(graph: Graph, told: Findings) -> None:
+    graph.run(CENTS, END, asset_selection=[SCHEMA_DRIFT])
+    records = graph.instance.fetch_materializations(SCHEMA_DRIFT, limit=100).records
+    counts = ("unknown_fields", "stopped_fields", "retyped_fields")
+    kept = {
+        record.partition_key: tuple(record.asset_materialization.metadata[name].value for name in counts)
+        for record in records
+    }
+    drifted = {RENAMED: (1, 0, 0), CITY: (1, 0, 0), SONG: (1, 1, 1)}
+    assert kept == {key_of(hour(number)): drifted.get(number, (0, 0, 0)) for number in range(END)}
+    tables = [r.asset_materialization.metadata.get("history") for r in records]
+    (alone, of_all) = [table for table in tables if isinstance(table, dg.TableMetadataValue)]
+    assert alone == of_all, "a run of the newest hour alone looks back"
+    columns = [column.name for column in of_all.schema.columns]
+    rows = [tuple(record.data[name] for name in columns) for record in of_all.records]
+    song, city = key_of(hour(SONG)), key_of(hour(CITY))
+    assert rows[-2:] == [
+        ("listen_events", "town", "unknown field", "", city, city, 1, 2),
+        (
+            "page_view_events",
+            "adRevenue",
+            "unknown field",
+            "",
+            key_of(hour(RENAMED)),
+            key_of(hour(RENAMED)),
+            1,
+            20,
+        ),
+    ]
+    assert ("listen_events", "song", "stopped", "", song, song, 1, 3) in rows[:-2]
 
 
 def test_the_profile_keeps_each_hours_figures(graph: Graph, told: Any) -> None:

@@ -106,7 +106,7 @@ def test_bad_rows_are_told_from_lost_ones_and_repaired(here: Machine, place: Pla
     stream_epoch = here.state()["stream_epoch"]
     hours = {floor_hour(datetime.now(UTC)), floor_hour(datetime.now(UTC) - timedelta(minutes=10))}
     for lost in hours:
-        (place.lake.root / str(ObjectName("listen_events", lost, PARTITION, 4, stream_epoch))).unlink(
+        (place.lake.stored.root / str(ObjectName("listen_events", lost, PARTITION, 4, stream_epoch))).unlink(
             missing_ok=True
         )
 

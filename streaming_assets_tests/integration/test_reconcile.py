@@ -96,18 +96,18 @@ def test_tables_that_a_full_refresh_emptied_are_found_by_the_sensors_look_too_an
 ) -> None:
     before = graph.tables()
     objects = list_topics(graph.lake, LAKE_TOPICS, hour(0), hour(HOURS)).objects
-    looked = look_at(graph.warehouse, graph.lake, Cursor(), (hour(0), hour(HOURS)), objects)
+    looked = look_at(graph.warehouse, graph.lake, Cursor(), [(hour(0), hour(HOURS))], objects)
     assert looked is not None
     assert looked.not_held == {}
     cursor = Cursor(generation=looked.generation, stamp=looked.stamp)
-    assert look_at(graph.warehouse, graph.lake, cursor, (hour(0), hour(HOURS)), objects) is None, (
+    assert look_at(graph.warehouse, graph.lake, cursor, [(hour(0), hour(HOURS))], objects) is None, (
         "nothing changed"
     )
     with graph.warehouse.connect() as connection:
         views = {name for (name,) in connection.execute("select view_name from duckdb_views()").fetchall()}
         for table in before.keys() - views:
             connection.execute(f"delete from {table}")
-    looked = look_at(graph.warehouse, graph.lake, cursor, (hour(0), hour(HOURS)), objects)
+    looked = look_at(graph.warehouse, graph.lake, cursor, [(hour(0), hour(HOURS))], objects)
     assert looked is not None
     assert sorted(looked.not_held) == [hour(number) for number in range(HOURS)]
     found = compared(graph)
@@ -138,10 +138,10 @@ def test_facts_that_a_stopped_run_left_out_are_found(graph: Graph) -> None:
 
 
 def test_a_lake_copied_without_its_files_times_is_held_and_read_once(graph: Graph) -> None:
-    for path in (graph.lake.root / "raw").rglob("*.gz"):
+    for path in (graph.lake.stored.root / "raw").rglob("*.gz"):
         os.utime(path, ns=(1, 10**18 + 7))
     assert compared(graph) == Comparison()
-    path = graph.lake.root / str(ObjectName("listen_events", hour(1), 0, 10))
+    path = graph.lake.stored.root / str(ObjectName("listen_events", hour(1), 0, 10))
     size = path.stat().st_size
     path.write_bytes(
         bytes(size)
@@ -153,7 +153,7 @@ def test_a_lake_copied_without_its_files_times_is_held_and_read_once(graph: Grap
 
 
 def test_an_object_put_back_with_an_older_time_is_a_change(graph: Graph) -> None:
-    path = graph.lake.root / str(ObjectName("listen_events", hour(1), 0, 10))
+    path = graph.lake.stored.root / str(ObjectName("listen_events", hour(1), 0, 10))
     path.write_bytes(gzip.compress("\n".join(in_lake(listen(hour(1), item=n), n) for n in range(5)).encode()))
     os.utime(path, ns=(1, 10**18))
     found = compared(graph)
@@ -163,10 +163,10 @@ def test_an_object_put_back_with_an_older_time_is_a_change(graph: Graph) -> None
 
 def test_what_the_lake_lost_is_named_and_never_run(graph: Graph) -> None:
     before = graph.tables()
-    (graph.lake.root / str(ObjectName("page_view_events", hour(1), 0, 10))).unlink()
-    shutil.rmtree(graph.lake.root / "raw/listen_events/date=2025-03-01 02:00:00+00")
+    (graph.lake.stored.root / str(ObjectName("page_view_events", hour(1), 0, 10))).unlink()
+    shutil.rmtree(graph.lake.stored.root / "raw/listen_events/date=2025-03-01 02:00:00+00")
     graph.put("listen_events", hour(1), [listen(hour(1), item=50)], offset=50)  # would be run, were none gone
-    loop = graph.lake.root / "raw/listen_events/date=2025-03-01 03:00:00+00"
+    loop = graph.lake.stored.root / "raw/listen_events/date=2025-03-01 03:00:00+00"
     shutil.rmtree(loop)
     loop.symlink_to(loop.name)
     found = compared(graph)
@@ -195,11 +195,9 @@ def test_rows_that_left_an_object_are_named_once_it_was_read_again(graph: Graph)
 
 
 def test_hours_beyond_the_retention_are_left_alone(make_graph: Callable[..., Graph], graph: Graph) -> None:
-    shutil.rmtree(graph.lake.root / "raw/listen_events/date=2025-03-01 02:00:00+00")
+    shutil.rmtree(graph.lake.stored.root / "raw/listen_events/date=2025-03-01 02:00:00+00")
     graph.warehouse.execute("delete from fact_listen_events")
-    found = compare(
-        graph.lake, graph.warehouse, graph.settings.model_copy(update={"lake_retention_days": 30}), []
-    )
+    found = compare(graph.lake, graph.warehouse, graph.settings.changed(lake_retention_days=30), [])
     assert (found.to_run, found.lost, found.expired) == ({}, {}, 4)
 
 
@@ -267,7 +265,7 @@ def test_one_bad_hour_keeps_none_of_its_neighbours_back_whatever_is_bad_about_it
 
     with monkeypatch.context() as patch:
         patch.setattr(DbtRunner, "run", run)
-        failed = _Graph(graph.defs, graph.instance).materialise((hour(0), hour(HOURS)))
+        failed = _Graph(graph.defs, graph.instance).materialise([(hour(0), hour(HOURS))])
     assert failed == [
         "2025-03-01T02:00Z: warehouse_models: fact_listen_events: Conversion Error: something in there"
     ]

@@ -314,7 +314,7 @@ def test_without_a_sink_producing_ends_with_the_way_out_before_anything_is_dropp
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streaming_assets.ingestion.producer.GIVE_UP_SECONDS", 1.0)
-    settings = load_settings().model_copy(update={"home": tmp_path, "kafka_bootstrap_servers": ""})
+    settings = load_settings().changed(home=tmp_path, kafka_bootstrap_servers="")
     with embedded_cluster(settings) as broker:
         producer = EventProducer(settings)
 

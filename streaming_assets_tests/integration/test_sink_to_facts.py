@@ -45,7 +45,7 @@ def test_what_the_sink_wrote_becomes_facts_by_the_sensor(
         here.start("sink")
         # Each record twice, as a producer's retry gives it: two offsets, one event.
         here.run("replay", "listen_events", str(recorded), str(recorded), "--to", "kafka")
-        lake = FolderLake(graph.settings.lake_url)
+        lake = FolderLake(graph.settings.lake.url)
         wait_until(lambda: _rows_of_user(lake) == 2 * LISTENS, "all records are in the lake", every=0.5)
 
     sensor = build_object_sensor(graph.settings)

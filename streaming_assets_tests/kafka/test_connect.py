@@ -78,7 +78,7 @@ def test_object_names_are_the_lakes(settings: Settings) -> None:
 def test_a_lake_in_a_bucket_is_written_below_its_prefix(
     settings: Settings, url: str, bucket: str, prefix: str
 ) -> None:
-    at = settings.model_copy(update={"lake_url": url})
+    at = settings.changed(lake_url=url)
 
     for config in connect.connectors("gcp", at).values():
         assert (config["gcs.bucket.name"], config["file.name.prefix"]) == (bucket, prefix)
@@ -86,7 +86,7 @@ def test_a_lake_in_a_bucket_is_written_below_its_prefix(
 
 
 def test_an_environment_that_lacks_a_bucket_says_so(settings: Settings) -> None:
-    folder = settings.model_copy(update={"lake_url": "some/folder"})
+    folder = settings.changed(lake_url="some/folder")
 
     with pytest.raises(KafkaSetupError, match=r"%\{bucket\} has no value"):
         connect.connectors("gcp", folder)
@@ -144,6 +144,7 @@ def test_a_password_in_a_file_stays_in_the_file(monkeypatch: pytest.MonkeyPatch,
     given = connect.worker_security(load_settings())
 
     assert f"${{directory:{tmp_path}:password}}" in given["sasl.jaas.config"]
+    assert given["config.providers.directory.param.allowed.paths"] == str(tmp_path)
     assert "s3cret" not in str(given)
 
 

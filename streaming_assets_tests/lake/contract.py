@@ -66,3 +66,10 @@ class LakeContract:
 
     def test_a_uri_holds_the_name(self, lake: Lake) -> None:
         assert lake.uri(A).endswith("/" + A)
+
+    def test_replaces_only_what_is_still_of_that_generation(self, lake: Lake) -> None:
+        lake.write(A, b"one")
+        (before,) = lake.list("raw/")
+        assert lake.replace(A, b"two", before.generation) is True
+        assert lake.replace(A, b"three", before.generation) is False
+        assert lake.read(A) == b"two"

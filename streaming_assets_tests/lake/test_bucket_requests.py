@@ -31,6 +31,12 @@ class Storage:
             number = int(sent.parameters.get("pageToken", "0"))
             item = {"name": f"lake/raw/{number}", "size": "5", "generation": "7", "crc32c": "AAAAAA=="}
             return 200, {"items": [item], **({"nextPageToken": "1"} if number == 0 else {})}
+        if sent.method == "storage.objects.delete":
+            return (
+                (204, None)
+                if sent.parameters["ifGenerationMatch"] == "7"
+                else (412, {"error": {"code": 412}})
+            )
         assert sent.method == "storage.objects.insert"
         if self.exists and "ifGenerationMatch" in sent.parameters:
             return 412, {"error": {"code": 412, "message": "conditionNotMet"}}
@@ -66,6 +72,11 @@ def test_an_object_that_must_be_new_says_so(bucket: Storage) -> None:
     assert bucket.sent[0].parameters["ifGenerationMatch"] == "0"
     bucket.exists = True
     assert bucket.lake.write_if_absent(NAME, b"data") is False
+
+
+def test_an_object_is_removed_only_if_it_is_still_of_that_generation(bucket: Storage) -> None:
+    assert bucket.lake.remove(NAME, 7) is True
+    assert bucket.lake.remove(NAME, 8) is False
 
 
 def test_a_bucket_without_credentials_is_named() -> None:

@@ -13,8 +13,8 @@ from streaming_assets.lake.store import LakeError
 
 def test_a_path_is_a_folder(tmp_path: Path) -> None:
     lake = open_lake(str(tmp_path))
-    assert isinstance(lake, FolderLake)
-    assert lake.root == tmp_path
+    assert isinstance(lake.stored, FolderLake)
+    assert lake.stored.root == tmp_path
 
 
 def test_a_bucket_with_a_prefix() -> None:

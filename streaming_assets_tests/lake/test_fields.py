@@ -1,4 +1,4 @@
-"""Fields that no contract knows are told of an object's first rows, at little cost, whatever else it holds."""
+"""Departures from the contract are told of an object's first rows, at little cost, whatever else it holds."""
 
 import gzip
 import json
@@ -6,15 +6,22 @@ from typing import Any
 
 import pytest
 
-from streaming_assets.lake.fields import LONGEST_NAME, MOST_NAMES, SAMPLE_LINES, unknown_fields
+from streaming_assets.lake.fields import LONGEST_NAME, MOST_NAMES, SAMPLE_LINES, departures, sample_of
 
-KNOWN = ["ts", "song", "customer.email", "customer.address.city"]
+KNOWN = (
+    ("ts", "integer"),
+    ("song", "string"),
+    ("share", "number"),
+    ("ok", "boolean"),
+    ("customer.email", "string"),
+    ("customer.address.city", "string"),
+)
 
 
 def of(*events: Any) -> dict[str, Any] | None:
     """What is told of an object that holds these events, or whole lines."""
     lines = [e if isinstance(e, bytes) else json.dumps({"offset": 0, "value": e}).encode() for e in events]
-    told = unknown_fields(gzip.compress(b"\n".join(lines)), KNOWN)
+    told = departures(sample_of(gzip.compress(b"\n".join(lines))), KNOWN)
     return json.loads(told) if told else None
 
 
@@ -35,6 +42,17 @@ def test_others_are_told_with_the_rows_that_hold_them() -> None:
         "fields": {"track": 2, "Song": 1, "customer.address.zip": 1, "customer.mail": 1},
     }
     assert next(iter(found["fields"])) == "track", "the most frequent first"
+
+
+def test_other_types_are_told_with_what_came() -> None:
+    assert of({"ts": None, "share": 1, "ok": True}, {"share": 1.5, "ok": None}) is None
+    found = of({"ts": "1", "song": 1}, {"ts": 1.0, "song": {"a": 1}}, {"ts": True, "customer": {"email": []}})
+    types = {
+        "ts": {"string": 1, "number": 1, "boolean": 1},
+        "song": {"integer": 1, "object": 1},
+        "customer.email": {"array": 1},
+    }
+    assert found == {"rows": 3, "fields": {}, "types": types}
 
 
 def test_an_unknown_object_is_one_field() -> None:
@@ -59,4 +77,4 @@ def test_no_more_than_the_beginning_is_looked_at() -> None:
     "data", [b"", b"no gzip", gzip.compress(b"x" * 99)[:15]], ids=["empty", "text", "cut"]
 )
 def test_what_can_not_be_read_has_none(data: bytes) -> None:
-    assert unknown_fields(data, KNOWN) is None
+    assert departures(sample_of(data), KNOWN) is None

@@ -1,13 +1,19 @@
 """When the object sensor looks: with a subscription only when there is reason to, and never too late."""
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httplib2
 import pytest
 from googleapiclient.discovery import build
 
+from streaming_assets.lake.folder import FolderLake
+from streaming_assets.lake.names import HOUR, floor_hour, hour_prefix
 from streaming_assets.lake.notifications import (
+    FolderNotifications,
     NoNotifications,
     PubSubNotifications,
     notifications_of,
@@ -66,8 +72,67 @@ def notifications(pubsub: PubSub, now: list[float]) -> PubSubNotifications:
 
 
 def test_without_a_subscription_every_tick_looks() -> None:
-    assert isinstance(notifications_of(Settings()), NoNotifications)
+    bucket = Settings.model_validate({"lake_url": "gs://bucket"})
+    assert isinstance(notifications_of(bucket), NoNotifications)
     assert NoNotifications().is_look_due()
+
+
+class Waiting:
+    """A clock that passes as somebody sleeps; `meanwhile` happens after so many sleeps."""
+
+    def __init__(self) -> None:
+        self.now, self.sleeps = 0.0, 0
+        self.meanwhile: dict[int, Callable[[], object]] = {}
+
+    def sleep(self, seconds: float) -> None:
+        self.now, self.sleeps = self.now + seconds, self.sleeps + 1
+        self.meanwhile.get(self.sleeps, lambda: None)()
+
+
+def land(lake: Path, hour: datetime, name: str = "listen_events+0+0.gz") -> None:
+    FolderLake(lake).write(hour_prefix("listen_events", hour) + name, b"")
+
+
+@pytest.mark.parametrize("hours_ago", [0, 1], ids=["the newest hour", "the hour before"])
+def test_a_tick_over_a_folder_waits_until_an_object_lands(tmp_path: Path, hours_ago: int) -> None:
+    waiting, newest = Waiting(), floor_hour(datetime.now(UTC))
+    folder = FolderNotifications(tmp_path, 4, lambda: waiting.now, waiting.sleep)
+    assert folder.is_look_due()
+    assert waiting.sleeps == 0, "nobody knows what landed before"
+    folder.settled()
+    waiting.meanwhile[3] = lambda: land(tmp_path, newest - hours_ago * HOUR)
+    assert folder.is_look_due()
+    assert waiting.sleeps == 3
+    assert folder.is_look_due()
+    assert waiting.sleeps == 3, "not settled: hours wait for a run"
+
+
+def test_a_tick_over_a_folder_sees_at_once_what_landed_since_the_last_began(tmp_path: Path) -> None:
+    waiting, newest = Waiting(), floor_hour(datetime.now(UTC))
+    folder = FolderNotifications(tmp_path, 4, lambda: waiting.now, waiting.sleep)
+    land(tmp_path, newest)
+    assert folder.is_look_due()
+    land(tmp_path, newest, "listen_events+0+1.gz")  # after the listing, before it has settled
+    folder.settled()
+    assert folder.is_look_due()
+    assert waiting.sleeps == 0
+
+
+def test_a_tick_over_a_folder_looks_at_its_end_in_any_case(tmp_path: Path) -> None:
+    waiting = Waiting()
+    folder = FolderNotifications(tmp_path, 3.5, lambda: waiting.now, waiting.sleep)
+    folder.is_look_due()
+    folder.settled()
+    assert folder.is_look_due(), "late objects' folders are not watched"
+    assert 3.5 <= waiting.now < 4
+
+
+@pytest.mark.parametrize(("interval", "wait"), [(5, 3.5), (120, 30)], ids=["default", "long"])
+def test_a_tick_over_a_folder_ends_before_the_next(tmp_path: Path, interval: int, wait: float) -> None:
+    settings = Settings.model_validate({"home": tmp_path, "sensor_interval_seconds": interval})
+    waited = notifications_of(settings)
+    assert isinstance(waited, FolderNotifications)
+    assert waited.wait_seconds == wait
 
 
 def test_the_first_tick_looks_then_only_a_message_wakes(

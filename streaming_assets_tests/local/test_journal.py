@@ -1,12 +1,16 @@
 """What of a service's output reaches the console, and what its file keeps."""
 
-from datetime import datetime, timedelta
+import json
+import logging
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from streaming_assets.local import journal
 from streaming_assets.local.journal import Journal, Notices
+from streaming_assets.log_lines import JsonLines
 
 NOW = datetime(2025, 3, 1, 12, 0, 5)
 
@@ -62,6 +66,36 @@ def test_the_file_has_every_line_with_a_time(one: Journal) -> None:
         "2025-03-01 12:00:05 red",
         "2025-03-01 12:00:05 caf\u00e9",
     ]
+
+
+def test_as_json_each_line_is_an_object_and_one_that_is_stays(tmp_path: Path) -> None:
+    own = JsonLines("sink").format(
+        logging.makeLogRecord({"msg": "no %s", "args": ("room",), "levelname": "ERROR"})
+    )
+    one = Journal(tmp_path, "sink", as_json=True)
+    shown = [one.add(f"{line}\n", NOW) for line in ("is up", "WARNING: late", own, '{"other": 1}', "")]
+    one.close()
+    assert shown == [[], ["late"], ["no room"], [], []], "the console stays as it is"
+    lines = [json.loads(line) for line in one.path.read_text().splitlines()]
+    assert [(line["level"], line["source"], line["message"]) for line in lines] == [
+        ("INFO", "sink", "is up"),
+        ("WARNING", "sink", "WARNING: late"),
+        ("ERROR", "sink", "no room"),
+        ("INFO", "sink", '{"other": 1}'),
+    ]
+    times = [datetime.fromisoformat(line["time"]) for line in lines]
+    assert times[0] == NOW.astimezone(UTC)
+    assert all(time.utcoffset() == timedelta(0) for time in times)
+
+
+def test_a_trace_is_no_line_of_its_own() -> None:
+    try:
+        raise OSError("no room")
+    except OSError:
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "can't write", None, sys.exc_info())
+    text = JsonLines("sink").format(record)
+    assert "\n" not in text
+    assert json.loads(text)["error"].endswith("OSError: no room")
 
 
 def test_its_files_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

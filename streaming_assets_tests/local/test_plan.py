@@ -50,13 +50,13 @@ def test_services_listen_where_the_settings_say(tmp_path: Path) -> None:
     planned = services(settings(tmp_path, dagster_port=4001, dashboards_port=4002), START, NOW)
     assert {s.name: s.port for s in planned if s.port} == {"dagster": 4001, "dashboards": 4002}
     dagster = next(service.command for service in planned if service.name == "dagster")
-    assert dagster[1:3] == ("dev", "--workspace")
-    assert dagster[4:8] == ("--host", "127.0.0.1", "--port", "4001")
+    assert dagster[1:4] == ("-m", "streaming_assets.dagster_runtime.dev", "--workspace")
+    assert dagster[-4:] == ("--host", "127.0.0.1", "--port", "4001")
 
 
 def test_dagster_loads_what_pyproject_names_for_it(tmp_path: Path) -> None:
     command = next(s.command for s in services(settings(tmp_path), START, NOW) if s.name == "dagster")
-    (location,) = yaml.safe_load(Path(command[3]).read_text())["load_from"]
+    (location,) = yaml.safe_load(Path(command[4]).read_text())["load_from"]
     named = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["tool"]["dagster"]
     assert location["python_module"] == {
         "module_name": named["module_name"],

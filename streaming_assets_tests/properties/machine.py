@@ -16,13 +16,16 @@ from pathlib import Path
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from streaming_assets.automation.arrivals import fingerprints
+from streaming_assets.events import LAKE_TOPICS
+from streaming_assets.lake.inventory import list_topics
 from streaming_assets.lake.names import HOUR
 from streaming_assets.settings import PROJECT_ROOT
 from streaming_assets.testing.executor import Executor, MemoryWarehouse
 from streaming_assets_tests.properties.reference import expected_tables
 from streaming_assets_tests.properties.reference_staging import Tables
 from streaming_assets_tests.properties.site import HOURS, REFERENCES, Event, events
-from streaming_assets_tests.properties.world import World, take_stock, whole_span
+from streaming_assets_tests.properties.world import World, seal, take_stock, whole_span
 
 BOOKKEEPING = {"dim_users": {"first_seen_datetime"}}
 EPOCHS = [None, "b"]
@@ -118,6 +121,17 @@ class Schedules(RuleBasedStateMachine):
         self._reference_changed = True
         self._world.write_reference(*REFERENCES[self._reference])
 
+    @precondition(lambda self: self._world.objects)
+    @rule(which=st.integers(0, 30), changes=st.none() | st.integers(0, 12))
+    def seal(self, which: int, changes: int | None = None) -> None:
+        """An hour is sealed, or whoever does it is killed. Nothing of the hour changed by that, so no run follows."""
+        name, _ = self._pick(which, 0)
+        before = list_topics(self._world.lake, LAKE_TOPICS, name.hour, name.hour + HOUR)
+        seal(self._world, self._warehouse, name.hour, changes)
+        after = list_topics(self._world.lake, LAKE_TOPICS, name.hour, name.hour + HOUR)
+        assert fingerprints(after.objects) == fingerprints(before.objects), "the sensor sees no change"
+        assert after.strays == before.strays
+
     @rule(first=_hours, more=st.sampled_from([0, 0, 1, 2, 7]))
     def materialise(self, first: int, more: int) -> None:
         """A run over an hour or a range."""
@@ -127,6 +141,13 @@ class Schedules(RuleBasedStateMachine):
     def break_off(self, first: int, more: int, after: int) -> None:
         """A run that dies after some of its models."""
         self._run(HOURS[first], HOURS[min(first + more, len(HOURS) - 1)], models=after)
+
+    def lack(self, table: str) -> None:
+        """The warehouse is of a former version, which had no such table; not drawn."""
+        self._warehouse.database.execute(f"drop table {table}")
+        known = self._warehouse.relations
+        relations = known.get_relations("memory", "main")
+        known.drop(next(relation for relation in relations if relation.identifier == table))
 
     def teardown(self) -> None:
         """Materialise what has changed; compare with a rebuild and with plain Python."""
@@ -192,6 +213,7 @@ class Schedules(RuleBasedStateMachine):
 
 def _day_column(mart: str) -> str:
     of_facts = {"fact_listen_events": "event_datetime", "fact_session_events": "session_start_datetime"}
+    of_facts["fact_churn_events"] = of_facts["fact_session_events"]
     return {"mart_weekly_users": "week_start", **of_facts}.get(mart, "event_date")
 
 

@@ -48,7 +48,9 @@ def expected_tables(lines: Iterable[Line], songs: list[Row], locations: list[Row
     tables["dim_pages"] = _pages(views)
     in_force = _user_rows(tables["dim_users"])
     tables["fact_listen_events"] = [_listen_fact(row, in_force) for row in _earliest(listens)]
-    tables["fact_session_events"] = [_session_fact(rows, in_force) for rows in _sessions(_earliest(views))]
+    sessions = list(_sessions(_earliest(views)))
+    tables["fact_session_events"] = [_session_fact(rows, in_force) for rows in sessions]
+    tables["fact_churn_events"] = [row for rows in sessions for row in _departures(rows)]
     return tables | _session_marts(tables) | _stream_marts(tables)
 
 
@@ -263,6 +265,22 @@ def _session_fact(rows: list[Row], in_force: Callable[[int, datetime], str]) -> 
         "level": first["level"],
         "last_ingestion_datetime": max(row["bucket_ingestion_datetime"] for row in rows),
     }
+
+
+def _departures(rows: list[Row]) -> Iterable[Row]:
+    reason = "NO PAGE"
+    departures = {"Cancel": "cancelled", "Submit Downgrade": "downgraded"}
+    columns = ("event_datetime", "event_id", "user_id", "session_id", "level", "bucket_ingestion_datetime")
+    for row in rows:
+        if row["page"] in departures:
+            yield {column: row[column] for column in columns} | {
+                "session_start_datetime": rows[0]["event_datetime"],
+                "pk_location": _place_key(row),
+                "departure": departures[row["page"]],
+                "reason_page": reason,
+            }
+        elif row["page"] not in ("Settings", "Downgrade"):
+            reason = row["page"]
 
 
 # Marts

@@ -36,7 +36,7 @@ PLACES = [
     {"zip": None},
     {"city": "Reno", "zip": "89501", "state": "ALL"},
 ]
-PAGES = ["Home", "NextSong", "PlayAd", "Lab"]
+PAGES = ["Home", "NextSong", "PlayAd", "Lab", "Settings", "Cancel", "Submit Downgrade"]
 LEVELS = ["free", "paid", "Paid"]
 # What a field may hold instead of its value; ... takes the field out.
 JUNK = [None, ..., "", "abc", "1.5", 1.5, -1, 0, "12", True, [], {}, 10**19, "gold"]

@@ -34,7 +34,7 @@ def test_sql_and_tables_are_those_of_dbt(tmp_path: Path) -> None:
         world.append(event.topic, HOURS[hour], [event.value], "a", 0, grow=True)
     world.append("page_view_events", HOURS[0], ["no event"], "a", 0, grow=True)
     settings = Settings(home=tmp_path, warehouse_path=tmp_path / "memory.duckdb")  # the catalogue's name
-    on_disk, in_memory = DuckDbWarehouse(settings.warehouse_file, 10), MemoryWarehouse()
+    on_disk, in_memory = DuckDbWarehouse(settings.warehouse.file, 10), MemoryWarehouse()
     dbt, executor = DbtRunner(settings), project_executor()
 
     for number, (first, last) in enumerate(RUNS):

@@ -89,6 +89,24 @@ def registration_comes_late(schedules: Schedules) -> None:
     schedules.land([(1, Info(1, HALF_DAY, 0, "free", "Ada"))])
 
 
+def reason_for_leaving_comes_late(schedules: Schedules) -> None:
+    """Somebody cancels; the page that led to it, the settings between them, and a page after it come in later hours."""
+    schedules.land([(0, View(1, 1, 2, 3, "free", "Cancel", 0, True, None))])
+    schedules.materialise(0, 0)
+    schedules.land([(1, View(1, 1, 1, 2, "free", "Settings", 0, True, None))])
+    schedules.land([(2, View(1, 1, 0, 1, "free", "Lab", 0, True, None))])
+    schedules.land([(2, View(1, 1, 3, 4, "free", "Home", 0, True, None))])
+
+
+def fact_is_new_in_a_warehouse(schedules: Schedules) -> None:
+    """A warehouse of a former version has no table of departures: a run of any hour fills it with those of all."""
+    schedules.land([(0, View(1, 1, 1, 2, "paid", "Submit Downgrade", 0, True, None))])
+    schedules.land([(0, View(1, 1, 0, 1, "paid", "Home", 0, True, None))])
+    schedules.materialise(0, 0)
+    schedules.lack("fact_churn_events")
+    schedules.land([(4, View(2, 2, 0, 2 * HALF_DAY, "free", "Cancel", 0, True, None))])
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("finish", ["in order", "backwards", "at once"])
 @pytest.mark.parametrize(
@@ -106,6 +124,8 @@ def registration_comes_late(schedules: Schedules) -> None:
         session_goes_on_in_another_hour,
         reference_learns_of_a_song,
         registration_comes_late,
+        reason_for_leaving_comes_late,
+        fact_is_new_in_a_warehouse,
     ],
     ids=lambda steps: steps.__name__,
 )

@@ -13,7 +13,7 @@ from streaming_assets.testing.executor import MemoryWarehouse
 from streaming_assets_tests.properties.fuzz import expected_lines, objects
 from streaming_assets_tests.properties.machine import assert_equal, project_executor, rows_of
 from streaming_assets_tests.properties.reference import expected_tables
-from streaming_assets_tests.properties.world import World, take_stock, whole_span
+from streaming_assets_tests.properties.world import World, seal, take_stock, whole_span
 
 OBJECTS = int(os.environ.get("FUZZ_OBJECTS", "2000"))  # some 5 lines each
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -29,15 +29,17 @@ def drawn() -> dict[ObjectName, bytes]:
 @pytest.fixture(scope="module")
 def materialise(
     drawn: dict[ObjectName, bytes], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], MemoryWarehouse]]:
+) -> Iterator[Callable[..., MemoryWarehouse]]:
     made = []
 
-    def make(folder: str) -> MemoryWarehouse:
+    def make(folder: str, sealed: bool = False) -> MemoryWarehouse:
         world = World(tmp_path_factory.mktemp(folder))
         for name, data in drawn.items():
             world.put_bytes(name, data)
         warehouse = MemoryWarehouse()
         made.append(warehouse)
+        for hour in world.hours if sealed else []:
+            seal(world, warehouse, hour)
         take_stock(world, warehouse, whole_span(world))
         project_executor().run(warehouse, whole_span(world))
         return warehouse
@@ -48,7 +50,7 @@ def materialise(
 
 
 def test_every_line_is_where_the_reference_says(
-    drawn: dict[ObjectName, bytes], materialise: Callable[[str], MemoryWarehouse]
+    drawn: dict[ObjectName, bytes], materialise: Callable[..., MemoryWarehouse]
 ) -> None:
     read = {name: expected_lines(name, data) for name, data in drawn.items()}
     lines = [line for found in read.values() for line in found or []]
@@ -70,13 +72,18 @@ def test_every_line_is_where_the_reference_says(
     assert len(lines) + len(drawn) >= OBJECTS * 5
 
 
-def test_the_careful_reader_gives_what_the_fast_one_gives(
-    materialise: Callable[[str], MemoryWarehouse], monkeypatch: pytest.MonkeyPatch
+def test_careful_reading_and_sealed_hours_give_what_the_fast_reader_gives(
+    materialise: Callable[..., MemoryWarehouse], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = materialise("fast")
     with monkeypatch.context() as patch:
         patch.setattr(inventory, "count_plain_lines", lambda data, of_events=True: None if data else 0)
         careful = materialise("careful")
+    sealed = materialise("sealed", sealed=True)
+    ((from_files, others),) = sealed.rows(
+        "select count(sealed_uri), count(*) filter (where sealed_uri is null) from lake_objects"
+    )
+    assert min(from_files, others) > OBJECTS / 10
     tables = {
         name: []
         for (name,) in fast.rows(
@@ -84,4 +91,5 @@ def test_the_careful_reader_gives_what_the_fast_one_gives(
         )
     }
     assert_equal(rows_of(careful, tables), rows_of(fast, tables), "the fast reader's")
+    assert_equal(rows_of(sealed, tables), rows_of(fast, tables), "the fast reader's")
     assert fast.rows("select count(*) > 0 from stg_listen_events") == [(True,)]

@@ -46,6 +46,12 @@ MISTAKES = {
         "left join neighbours on touched.user_id <> neighbours.user_id and touched.user_id = neighbours.user_id",
         known.session_goes_on_in_another_hour,
     ),
+    "a fact that is new has the new rows alone": (
+        "models/core/intermediate/int_touched_sessions.sql",
+        "state_of('fact_churn_events') and ",
+        "",
+        known.fact_is_new_in_a_warehouse,
+    ),
     "marts look at the new rows' days alone": (
         "macros/window.sql",
         "table('int_touched_page_views')",

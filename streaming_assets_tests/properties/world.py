@@ -14,13 +14,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streaming_assets.events import LAKE_TOPICS
+from streaming_assets.events import EVENT_TYPES, LAKE_TOPICS
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import list_topics, read_rows
 from streaming_assets.lake.names import HOUR, LOCATIONS, SONGS, ObjectName
+from streaming_assets.lake.sealed import SealedLake
+from streaming_assets.lake.sealing import commit, prepare
 from streaming_assets.partitions import Span
 from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.warehouses.tables import naive
+from streaming_assets_tests.lake.sealed_contract import Dying, Killed
 from streaming_assets_tests.properties.reference_staging import Line, Row
 
 SONG_COLUMNS = ("track_id", "artist", "title", "duration", "genre")
@@ -31,7 +34,8 @@ class World:
     """A lake and what is known of it; times are timezone-aware UTC hours."""
 
     def __init__(self, folder: Path) -> None:
-        self.lake = FolderLake(folder)
+        self.root = folder
+        self.lake = SealedLake(FolderLake(folder))
         self.objects: dict[ObjectName, list[str]] = {}
         self._next_offset: dict[tuple[str, str | None, int], int] = defaultdict(int)
         self.write_reference([], [])
@@ -96,7 +100,7 @@ class World:
                 [(name, pa.float64() if name == "duration" else pa.string()) for name in columns]
                 + [("is_retired", pa.bool_())]
             )
-            path = self.lake.root / file
+            path = self.root / file
             path.parent.mkdir(parents=True, exist_ok=True)
             values = [dict(zip(columns, row, strict=True)) | {"is_retired": False} for row in rows]
             pq.write_table(pa.Table.from_pylist(values, schema=schema), path)
@@ -110,7 +114,7 @@ class World:
     def put_bytes(self, name: ObjectName, data: bytes) -> None:
         """Write an object of these bytes, without the sync that a real lake's writer does."""
         self.objects[name] = []
-        path = self.lake.root / str(name)
+        path = self.root / str(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
@@ -124,6 +128,18 @@ def take_stock(world: World, warehouse: DuckDbWarehouse, span: Span) -> None:
     warehouse.record_objects(
         span, read_rows(world.lake, objects, warehouse.known_rows(span), warehouse.lines_folder)
     )
+
+
+def seal(world: World, warehouse: DuckDbWarehouse, hour: datetime, changes: int | None = None) -> None:
+    """Seal an hour of all topics; with `changes` it is killed after as many changes of the lake."""
+    lake = world.lake if changes is None else SealedLake(Dying(world.lake.stored, changes))
+    warehouse.prepare()
+    for kind in EVENT_TYPES:
+        try:
+            if prepared := prepare(lake, kind.topic, hour):
+                commit(lake, prepared, warehouse.note_sealed)
+        except Killed:
+            return
 
 
 def whole_span(world: World) -> Span:

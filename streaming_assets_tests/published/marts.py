@@ -1,10 +1,12 @@
 """Marts in a DuckDB file, and the snapshot that is published of them."""
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from streaming_assets.assets.serving import Published, bring_up_to_date, unpublished
 from streaming_assets.published.snapshot import Snapshot
+from streaming_assets.published.tables import PublishedTable
 from streaming_assets.testing.publishing import tables
 from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 
@@ -12,8 +14,8 @@ REVENUE, STREAMS, GENRES = "mart_daily_ad_revenue", "mart_daily_streams", "mart_
 FIRST, SECOND, THIRD = date(2025, 3, 1), date(2025, 3, 2), date(2025, 3, 3)
 AS_OF = datetime(2025, 3, 4, tzinfo=UTC)
 MARTS = f"""
-create table lake_objects (bucket_ingestion_datetime timestamp, is_processed boolean);
-insert into lake_objects values ('2025-03-03 23:00', true);
+create table lake_objects (bucket_ingestion_datetime timestamp, is_processed boolean, error varchar);
+insert into lake_objects values ('2025-03-03 23:00', true, null);
 create table publish_queue (mart varchar, day date);
 create table mart_daily_active_users as
     select * from (values (date '{FIRST}', 'all', 3), (date '{SECOND}', 'all', 4))
@@ -41,6 +43,11 @@ create table fact_session_events as
     event_date::timestamp + interval 8 hour as session_end_datetime, 1 as user_id, 'free' as level,
     timestamp '2025-03-03 23:00' as last_ingestion_datetime
     from mart_daily_ad_revenue;
+create table fact_churn_events as
+    select session_start_datetime, session_end_datetime as event_datetime, 'e' as event_id, user_id, session_id,
+    pk_location, level, 'cancelled' as departure, 'Home' as reason_page,
+    last_ingestion_datetime as bucket_ingestion_datetime
+    from fact_session_events;
 create table dim_users as
     select 'u' as pk_user, 1 as user_id, null as first_name, null as last_name, 'F' as gender,
     null::timestamp as registration_datetime, 'free' as level, timestamp '1970-01-01' as row_effective_datetime,
@@ -85,13 +92,13 @@ class Marts:
         for day in days:
             self.run(f"insert into publish_queue values ('{mart}', '{day}')")
 
-    def publish(self) -> Published:
+    def publish(self, published: Collection[PublishedTable] = ()) -> Published:
         with self.warehouse.exclusive():
-            return bring_up_to_date(self.folder, list(tables().values()), self.warehouse)
+            return bring_up_to_date(self.folder, published or tables().values(), self.warehouse)
 
-    def unpublished(self) -> list[str]:
+    def unpublished(self, published: Collection[PublishedTable] = ()) -> list[str]:
         with self.warehouse.exclusive():
-            return unpublished(self.folder, list(tables().values()), self.warehouse)
+            return unpublished(self.folder, published or tables().values(), self.warehouse)
 
     def days(self, table: str) -> list[date]:
         return Snapshot.open(self.folder).days(table)

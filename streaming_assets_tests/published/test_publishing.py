@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from streaming_assets.assets.column_lineage import personal_columns, read_lineage
 from streaming_assets.published.manifest import MANIFEST, Manifest
-from streaming_assets.published.tables import TableError, published_tables
+from streaming_assets.published.tables import TableError, masked, published_tables
 from streaming_assets.testing.publishing import tables
 from streaming_assets_tests.published.marts import (
     AS_OF,
@@ -37,6 +39,24 @@ def test_the_first_publication_holds_all_days_of_all_marts(marts: Marts) -> None
         assert bool(Manifest.read(marts.folder).tables[name].whole) == (not table.day_column)
 
 
+def test_a_snapshot_tells_the_hours_of_the_last_week_that_it_lacks(marts: Marts) -> None:
+    marts.run("""
+        insert into lake_objects values
+            ('2025-03-02 20:00', true, null), ('2025-03-02 21:00', false, null), ('2025-03-02 22:00', true, null),
+            ('2025-03-02 22:00', true, 'no gzip'), ('2025-02-20 00:00', false, null)
+    """)
+    marts.publish()
+    hours = Manifest.read(marts.folder).hours
+    at = datetime(2025, 3, 2, 20, tzinfo=UTC)
+    assert hours is not None
+    assert hours.first == at
+    assert hours.unfinished == (at + timedelta(hours=1), at + timedelta(hours=2))
+    assert hours.absent == tuple(at + timedelta(hours=n) for n in range(3, 27))
+    marts.run("delete from lake_objects")
+    marts.publish()
+    assert Manifest.read(marts.folder).hours is None
+
+
 def test_what_waits_to_be_published_is_told_without_publishing(marts: Marts) -> None:
     assert "nothing has been published" in marts.unpublished()[0]
     marts.publish()
@@ -50,6 +70,7 @@ def test_what_waits_to_be_published_is_told_without_publishing(marts: Marts) -> 
         [
             f"{REVENUE} of {SECOND} waits to be published",
             f"{REVENUE} of {THIRD} is not published",
+            f"fact_churn_events of {THIRD} is not published",
             f"fact_session_events of {THIRD} is not published",
             f"mart_daily_active_users of {FIRST} is published, and no longer in its mart",
             f"{GENRES} is not in the warehouse yet",
@@ -167,6 +188,7 @@ def test_a_mart_that_is_not_built_yet_keeps_what_is_published_of_it(marts: Marts
     marts.publish()
     marts.run(f"drop table {REVENUE}")
     assert marts.publish().refused == [
+        f"fact_churn_events waits for {REVENUE}, which has its days and is not in the warehouse yet",
         f"fact_session_events waits for {REVENUE}, which has its days and is not in the warehouse yet",
         f"{REVENUE} is not in the warehouse yet",
     ]
@@ -219,6 +241,58 @@ def test_what_a_fact_may_lack_is_null_and_what_names_its_row_is_there(marts: Mar
     marts.run("update fact_session_events set pk_user = null where total_ad_revenue is null")
     assert marts.publish().refused == [f"fact_session_events of {FIRST}: 1 rows have no pk_user"]
     assert marts.days("fact_session_events") == [SECOND]
+
+
+PERSONAL = {
+    "dim_users": ["first_name", "last_name", "gender"],
+    "dim_locations": ["standardised_postal_code", "raw_postal_code"],
+}
+
+
+def test_what_contracts_mark_personal_is_known_of_each_published_table() -> None:
+    known = personal_columns(read_lineage())
+    assert {name: known[name] for name in tables() if known[name]} == PERSONAL
+
+
+def test_personal_columns_are_masked_for_readers_and_shown_again(marts: Marts) -> None:
+    def seen() -> tuple[tuple, tuple, list[tuple]]:
+        with duckdb.connect(marts.folder / "analytics.duckdb", read_only=True) as reader:
+            (user,) = reader.execute("select pk_user, user_id, gender, level from dim_users").fetchall()
+            (place,) = reader.execute(
+                "select pk_location, city, standardised_postal_code, raw_postal_code from dim_locations"
+            ).fetchall()
+            told = reader.execute(
+                "select column_name from duckdb_columns() where comment like '%personal, so null for readers'"
+            ).fetchall()
+        return user, place, told
+
+    marts.publish()
+    shown = seen()
+    assert shown == (("u", 1, "F", "free"), ("l", "Salem", "02801", "2801"), [])
+    days = marts.days("fact_listen_events")
+    without = masked(tables().values(), personal_columns(read_lineage()))
+    said = "is published with other columns, another grain, or others masked"
+    assert marts.unpublished(without) == [f"dim_locations {said}", f"dim_users {said}"]
+    assert marts.publish(without).rows == 2, "nothing else is written anew"
+    user, place, told = seen()
+    assert (user, place) == (("u", 1, None, "free"), ("l", "Salem", None, None))
+    assert {name for (name,) in told} == {name for names in PERSONAL.values() for name in names}
+    assert (marts.unpublished(without), marts.days("fact_listen_events")) == ([], days)
+    marts.publish()
+    assert seen() == shown
+
+
+@pytest.mark.parametrize(
+    ("personal", "message"),
+    [
+        ({}, "is not known"),
+        ({"dim_users": ["pk_user"]}, "dim_users: pk_user: personal, and each row must have it"),
+    ],
+    ids=["a table without lineage", "what names its rows"],
+)
+def test_what_can_not_be_masked_is_told(personal: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        masked([tables()["dim_users"]], personal)
 
 
 NODE: dict[str, Any] = {
@@ -280,4 +354,5 @@ def test_each_published_mart_has_an_exposure() -> None:
 
     manifest = DbtRunner(Settings(home=CACHE)).manifest
     shown = {node for exposure in manifest["exposures"].values() for node in exposure["depends_on"]["nodes"]}
-    assert shown == {f"model.streaming_assets.{name}" for name, table in tables().items() if table.is_mart}
+    published = {f"model.streaming_assets.{name}": table.is_mart for name, table in tables().items()}
+    assert {mart for mart, is_mart in published.items() if is_mart} <= shown <= published.keys()

@@ -120,11 +120,11 @@ class System:
 
     @property
     def lake(self) -> FolderLake:
-        return FolderLake(self.settings.lake_url)
+        return FolderLake(self.settings.lake.url)
 
     @property
     def warehouse(self) -> DuckDbWarehouse:
-        return DuckDbWarehouse(self.settings.warehouse_file, PATIENCE_SECONDS)
+        return DuckDbWarehouse(self.settings.warehouse.file, PATIENCE_SECONDS)
 
     def start(self) -> None:
         """Start all; ready when Dagster's web server answers."""
@@ -198,7 +198,7 @@ class System:
         echo("the sink has caught up")
         quiet_since = begun = time.monotonic()
         # The sensor looks every few seconds; no run for some of its looks is the end.
-        while quiet_since + 4 * self.settings.sensor_interval_seconds > time.monotonic():
+        while quiet_since + 4 * self.settings.dagster.sensor_interval_seconds > time.monotonic():
             if left := self.unfinished():
                 quiet_since = time.monotonic()
                 if quiet_since > begun + PATIENCE_SECONDS:

@@ -1,6 +1,7 @@
 """The BigQuery warehouse: what it asks of BigQuery's REST interface, held to the interface's own description."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.lake.names import SONGS, ObjectName, placeholder
 from streaming_assets.warehouses.bigquery_warehouse import BigQueryWarehouse, WarehouseError
-from streaming_assets.warehouses.warehouse import Cost, WarehouseOutdated
+from streaming_assets.warehouses.warehouse import Cost, ReadersTable, WarehouseOutdated
 from streaming_assets_tests.google_rest import Recorder, Sent
 from streaming_assets_tests.graph import hour
 
@@ -27,6 +28,9 @@ class BucketOnDisk(FolderLake):
 
     def uri(self, name: str) -> str:
         return f"gs://bucket/lake/{name}"
+
+
+_VIEW = re.compile(r'create or replace view `a-project\.(\w+)\.(\w+)` .*"definition", "(\w+)"', re.S)
 
 
 class BigQuery:
@@ -50,6 +54,9 @@ class BigQuery:
         if not self.has_datasets:
             return _error(404, f"Not found: Dataset {PROJECT}:{DATASET}")
         name = f"{sent.parameters.get('datasetId')}.{sent.parameters.get('tableId')}"
+        if what == "tables.list":
+            of = f"{sent.parameters['datasetId']}."
+            return 200, {"tables": [table for name, table in self.tables.items() if name.startswith(of)]}
         if what == "tables.insert":
             reference = sent.body["tableReference"]
             if f"{reference['datasetId']}.{reference['tableId']}" in self.tables:
@@ -67,6 +74,10 @@ class BigQuery:
             del self.tables[name]
             return 204, {}
         if what == "jobs.query":
+            if made := _VIEW.match(sent.body["query"]):
+                reference = {"projectId": PROJECT, "datasetId": made[1], "tableId": made[2]}
+                labels = {"definition": made[3]}
+                self.tables[f"{made[1]}.{made[2]}"] = {"tableReference": reference, "labels": labels}
             return 200, {"jobComplete": True, "schema": {"fields": []}, "rows": [], "totalRows": "0"}
         if what == "jobs.list":
             return 200, {"jobs": self.jobs}
@@ -275,6 +286,35 @@ def test_queries_are_limited_labelled_and_of_the_dataset(
     assert query.body["maximumBytesBilled"] == "1000000000000"
     assert query.body["defaultDataset"] == {"projectId": PROJECT, "datasetId": DATASET}
     assert query.body["labels"] == {"application": "streaming-assets"}
+
+
+def test_readers_have_views_of_the_tables_that_are_there_and_of_no_others(
+    google: BigQuery, warehouse: BigQueryWarehouse
+) -> None:
+    def methods() -> list[str]:
+        sent, google.recorder.sent[:] = list(google.sent), []
+        return [one.method.removeprefix("bigquery.") for one in sent]
+
+    there, coming = (ReadersTable(name, 'it\'s "so"\n', {"day": "of\\it"}) for name in ("dim", "fact"))
+    for name in ("lake_objects", "dim"):
+        reference = {"projectId": PROJECT, "datasetId": DATASET, "tableId": name}
+        google.tables[f"{DATASET}.{name}"] = {"tableReference": reference}
+    assert warehouse.show_to_readers([there, coming]) == []
+    views = {"site_readers.dim", "site_readers.snapshot"}
+    assert google.tables.keys() - views == {"site.lake_objects", "site.dim"}
+    (view,) = (one.body["query"] for one in google.sent if ".dim`" in str(one.body))
+    assert r'''description = "it's \"so\"\n"''' in view
+    assert r'description = "of\\it"' in view
+    methods()
+    assert warehouse.show_to_readers([there]) == []
+    assert methods() == ["tables.list"], "what is right costs one request"
+    warehouse.show_to_readers([ReadersTable("dim", "otherwise", {"day": ""})])
+    assert methods() == ["tables.list", "tables.list", "jobs.query"]
+    warehouse.show_to_readers([])
+    assert google.tables.keys() & views == {"site_readers.snapshot"}
+    google.has_datasets = False
+    (told,) = warehouse.show_to_readers([there])
+    assert told.startswith("a-project.site_readers is not there, so readers have no views")
 
 
 def test_what_models_cost_is_added_up_from_their_jobs(google: BigQuery, warehouse: BigQueryWarehouse) -> None:

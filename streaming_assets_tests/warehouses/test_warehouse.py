@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread, Timer
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +19,7 @@ from streaming_assets.events import BY_TOPIC, DEAD_LETTERS, EventField
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import Found, InventoryRow
 from streaming_assets.lake.names import SONGS, ObjectName
+from streaming_assets.lake.sealing import commit, prepare
 from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.warehouses.holding import held_objects
 from streaming_assets.warehouses.warehouse import WarehouseLocked, WarehouseOutdated
@@ -107,6 +108,28 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
         other.kill()
         with warehouse.exclusive():
             assert Path(f"{warehouse.path}.lock").read_text() == str(os.getpid())
+
+
+def test_who_waits_comes_before_one_who_asks_again_at_once(tmp_path: Path) -> None:
+    """A backfill's next step, however short the moment between two, takes no live hour's turn."""
+    warehouses = [DuckDbWarehouse(tmp_path / "warehouse.duckdb", 60) for _ in range(2)]
+    begun, steps = Event(), []
+
+    def work_in_steps() -> None:
+        for number in range(40):
+            with warehouses[0].exclusive():
+                begun.set()
+                time.sleep(0.02)
+                steps.append(number)
+
+    backfill = Thread(target=work_in_steps)
+    backfill.start()
+    assert begun.wait(60)
+    before = len(steps)
+    with warehouses[1].exclusive():
+        assert len(steps) <= before + 2
+    backfill.join()
+    assert len(steps) == 40, "and the other goes on"
 
 
 def test_the_lock_is_released_when_the_work_fails(warehouse: DuckDbWarehouse) -> None:
@@ -302,6 +325,26 @@ def test_a_view_of_another_version_is_made_anew_and_that_is_said(place: Place) -
     place.warehouse.create_event_table(event_type, place.lake, told.append)
     assert told == ["status_change_events_ext: the view is of another version or folder, and is made anew"]
     assert place.warehouse.rows('select "userId" from status_change_events_ext') == [("1",)]
+
+
+def test_an_external_table_shows_sealed_hours_and_late_objects(place: Place) -> None:
+    kind = BY_TOPIC["listen_events"]
+    for number in range(3):
+        place.put(kind.topic, hour(1), [listen(hour(1), item=number)], offset=number)
+    place.take_in(SPAN)
+
+    def rows() -> list[tuple]:
+        place.warehouse.create_event_table(kind, place.lake, print)
+        return sorted(place.warehouse.rows("select * from listen_events_ext where date = '2025-03-01 01:00'"))
+
+    before = rows()
+    prepared = prepare(place.lake, kind.topic, hour(1))
+    assert prepared
+    commit(place.lake, prepared, place.warehouse.note_sealed)
+    assert rows() == before
+    assert len(before) == 3
+    place.put(kind.topic, hour(1), [listen(hour(1), item=9)], offset=9)
+    assert len(rows()) == 4
 
 
 def test_dead_letters_carry_their_fields_themselves(place: Place) -> None:

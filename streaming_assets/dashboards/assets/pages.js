@@ -27,6 +27,25 @@ for (const kind of ["focusin", "click"]) {
   });
 }
 
+/* A table is copied as tab-separated text, which spreadsheets take. */
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button.copy");
+  if (!button) {
+    return;
+  }
+  const rows = [...button.parentElement.querySelectorAll("tr")];
+  const text = rows.map((row) => [...row.cells].map((cell) => cell.textContent).join("\t")).join("\n");
+  const said = button.firstChild.textContent;
+  let answer = "Copied";
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch (_) {
+    answer = "The browser does not allow it"; /* nor does it over plain HTTP from another machine */
+  }
+  button.firstChild.textContent = answer;
+  setTimeout(() => (button.firstChild.textContent = said), 2000);
+});
+
 /* A definition closes on Escape, or when something else is clicked. */
 const closeDefinitions = (except) =>
   document.querySelectorAll("details.about[open]").forEach((about) => {
@@ -63,6 +82,27 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
         api.paginationGoToFirstPage();
         api.purgeInfiniteCache();
       }
+    },
+
+    /* A click on a name puts what it stands for into a field. */
+    choose: (_clicks) => {
+      const cause = window.dash_clientside.callback_context.triggered[0];
+      if (!cause || !cause.value) {
+        return window.dash_clientside.no_update;
+      }
+      return JSON.parse(cause.prop_id.replace(/\.n_clicks$/, "")).value;
+    },
+
+    /* A click on a mark that stands for days shows them. */
+    chooseDays: (_clicked) => {
+      const cause = window.dash_clientside.callback_context.triggered[0];
+      if (!cause || !cause.value) {
+        return window.dash_clientside.no_update;
+      }
+      const [first, last] = cause.prop_id.endsWith(".clickData")
+        ? [cause.value.from, cause.value.to]
+        : JSON.parse(cause.prop_id.replace(/\.n_clicks$/, "")).value.split("/");
+      return first ? [first, last] : window.dash_clientside.no_update;
     },
 
     /* A click on a state shows it; a click on the state shown shows all. */

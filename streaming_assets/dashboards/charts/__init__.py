@@ -5,8 +5,8 @@ from functools import cache
 from importlib import import_module
 
 from streaming_assets.dashboards.chart import Chart
-
-PAGES = ("kpi", "music")
+from streaming_assets.dashboards.metrics import metrics
+from streaming_assets.dashboards.pages import BY_NAME
 
 
 class ChartError(Exception):
@@ -18,7 +18,7 @@ def all_charts() -> tuple[Chart, ...]:
     """All charts, in the order of pages and places.
 
     Raises:
-        ChartError: a file says no chart, one on no page, or one by a name that another has.
+        ChartError: a file says no chart, one on no page, one of no metric, or one by a name that another has.
     """
     found: dict[str, Chart] = {}
     for module in pkgutil.iter_modules(__path__):
@@ -26,12 +26,16 @@ def all_charts() -> tuple[Chart, ...]:
         chart = getattr(import_module(f"{__name__}.{module.name}"), "CHART", None)
         if not isinstance(chart, Chart):
             raise ChartError(f"{file} must say CHART = Chart(...)")
-        if chart.page not in PAGES:
-            raise ChartError(f"{file}: there is no page {chart.page}; there are {', '.join(PAGES)}")
+        if chart.page not in BY_NAME:
+            raise ChartError(f"{file}: there is no page {chart.page}; there are {', '.join(BY_NAME)}")
+        if chart.metric and chart.metric not in metrics():
+            raise ChartError(f"{file}: there is no metric {chart.metric}; there are {', '.join(metrics())}")
         if chart.name in found:
             raise ChartError(f"{file}: another chart is called {chart.name}")
         found[chart.name] = chart
-    return tuple(sorted(found.values(), key=lambda chart: (PAGES.index(chart.page), chart.place, chart.name)))
+    return tuple(
+        sorted(found.values(), key=lambda chart: ([*BY_NAME].index(chart.page), chart.place, chart.name))
+    )
 
 
 def charts_of(page: str) -> tuple[Chart, ...]:

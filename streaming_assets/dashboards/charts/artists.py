@@ -1,15 +1,18 @@
 """Top artists: a bar each."""
 
-from dash import html
+from dash import Dash, html
 
 from streaming_assets.dashboards import formats, parts, streams
 from streaming_assets.dashboards.chart import Chart, Drawn, Rows
+from streaming_assets.dashboards.charts.songs import SEARCH
+from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.streams import Slice
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 
 TABLE = "mart_daily_artist_streams"
 SHOWN = 10
+CHOICE = "artist"
 
 
 def artists(snapshot: Snapshot, view: View, shown: int | None = SHOWN) -> list[Slice]:
@@ -27,25 +30,11 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
             html.Li(
                 [
                     html.Span(str(place), className="bar-rank"),
-                    html.Div(
-                        [
-                            html.Div(
-                                [
-                                    html.Span(part.name, className="bar-name"),
-                                    html.Span(formats.count(part.streams), className="bar-value"),
-                                ],
-                                className="bar-line",
-                            ),
-                            html.Div(
-                                html.Div(
-                                    style={"width": f"{part.streams / most[0].streams:.2%}"},
-                                    className="bar-fill",
-                                ),
-                                className="bar-track",
-                                **parts.aria(hidden="true"),
-                            ),
-                        ],
-                        className="bar-body",
+                    parts.bar(
+                        part.name,
+                        formats.count(part.streams),
+                        part.streams / most[0].streams,
+                        {"type": CHOICE, "value": part.name},
                     ),
                 ],
                 title=f"{part.name}: {formats.count(part.streams)} streams, {part.share:.1%} of all",
@@ -54,7 +43,12 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         ],
         className="bars",
     )
-    return Drawn(bars, f"Streams in {streams.where(snapshot, view)}")
+    figure = [bars, streams.as_table("artists", "Top artists", "Artist", most)]
+    return Drawn(
+        html.Div(figure, className="filled"),
+        f"Streams in {streams.where(snapshot, view)}; choose an artist to see the songs"
+        + streams.first_against_before(snapshot, view, TABLE, "artist", most[0].name),
+    )
 
 
 def rows(snapshot: Snapshot, view: View) -> Rows:
@@ -63,4 +57,11 @@ def rows(snapshot: Snapshot, view: View) -> Rows:
     yield from ((part.name, part.streams, part.share) for part in artists(snapshot, view, shown=None))
 
 
-CHART = Chart("artists", "Top artists", "music", 30, 5, (TABLE,), draw, rows)
+def register(app: Dash, _site: Site) -> None:
+    """A click on an artist seeks it among the songs."""
+    parts.register_choice(app, CHOICE, SEARCH)
+
+
+CHART = Chart(
+    "artists", "Top artists", "music", 30, 5, (TABLE,), draw, rows, register=register, metric="listens"
+)

@@ -10,11 +10,12 @@ from dash import html
 from streaming_assets.dashboards import days as by_day
 from streaming_assets.dashboards import formats, parts
 from streaming_assets.dashboards.chart import Chart, Drawn, Rows
+from streaming_assets.dashboards.compare import against_before
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 
 NAME, TITLE, TABLE = "daily-active-users", "Daily active users", "mart_daily_active_users"
-COLOURS = {"Free": ("#7a8af7", "#cdd3fc"), "Paid": ("#2a2775", "#a5a3cf")}
+COLOURS = {"Free": ("var(--free)", "var(--free-so-far)"), "Paid": ("var(--paid)", "var(--paid-so-far)")}
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,20 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         ],
     )
     detail = (
-        f"Distinct users of each day; the most, {formats.count(peak.all)}, on {formats.weekday(peak.day)}"
+        f"Distinct users of each day; the most, {formats.count(peak.all)}, on {formats.weekday(peak.day)}; "
+        f"{formats.count(_a_day(snapshot, view) or 0)} on average"
+        + against_before(snapshot, view, TABLE, lambda of: _a_day(snapshot, of))
         + by_day.note(view, snapshot)
         if peak
         else by_day.no_data(view)
     )
     return Drawn(html.Div([chart, table]), detail)
+
+
+def _a_day(snapshot: Snapshot, view: View) -> float | None:
+    """Users of a day on average, of the days with data."""
+    users = [at.all for at in daily_active_users(snapshot, view.days()) if at]
+    return sum(users) / len(users) if users else None
 
 
 def rows(snapshot: Snapshot, view: View) -> Rows:
@@ -86,4 +95,15 @@ def rows(snapshot: Snapshot, view: View) -> Rows:
         yield (day, at.free, at.paid, at.all) if at else (day, None, None, None)
 
 
-CHART = Chart(NAME, TITLE, "kpi", 10, 6, (TABLE,), draw, rows)
+CHART = Chart(
+    NAME,
+    TITLE,
+    "kpi",
+    10,
+    6,
+    (TABLE,),
+    draw,
+    rows,
+    register=parts.shows_days("kpi", parts.points_of(NAME)),
+    metric="active_users",
+)

@@ -9,11 +9,12 @@ from dash import html
 from streaming_assets.dashboards import days as by_day
 from streaming_assets.dashboards import formats, parts
 from streaming_assets.dashboards.chart import Chart, Drawn, Rows
+from streaming_assets.dashboards.compare import against_before
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 
 NAME, TITLE, TABLE = "daily-ad-revenue", "Daily advertising revenue", "mart_daily_ad_revenue"
-COLOURS = {"Revenue": ("#0b7f76", "#7cc4bd")}
+COLOURS = {"Revenue": ("var(--revenue)", "var(--revenue-so-far)")}
 
 
 def daily_ad_revenue(snapshot: Snapshot, days: Sequence[date]) -> list[float | None]:
@@ -51,11 +52,17 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         ],
     )
     detail = (
-        f"USD of each day, {formats.dollars(sum(known))} in all" + by_day.note(view, snapshot)
+        f"USD of each day, {formats.dollars(sum(known))} in all"
+        + against_before(snapshot, view, TABLE, lambda of: _in_all(snapshot, of))
+        + by_day.note(view, snapshot)
         if known
         else by_day.no_data(view)
     )
     return Drawn(html.Div([chart, table]), detail)
+
+
+def _in_all(snapshot: Snapshot, view: View) -> float:
+    return sum(amount or 0 for amount in daily_ad_revenue(snapshot, view.days()))
 
 
 def rows(snapshot: Snapshot, view: View) -> Rows:
@@ -65,4 +72,15 @@ def rows(snapshot: Snapshot, view: View) -> Rows:
         yield day, None if amount is None else round(amount, 6)
 
 
-CHART = Chart(NAME, TITLE, "kpi", 20, 6, (TABLE,), draw, rows)
+CHART = Chart(
+    NAME,
+    TITLE,
+    "kpi",
+    20,
+    6,
+    (TABLE,),
+    draw,
+    rows,
+    register=parts.shows_days("kpi", parts.points_of(NAME)),
+    metric="ad_revenue",
+)

@@ -14,8 +14,8 @@ from streaming_assets.published.snapshot import Snapshot
 NAME, TITLE, TABLE = "genres", "Top genres", "mart_daily_genre_streams"
 SHOWN = 5
 OTHERS = "Others"
-COLOURS = ("#a78bfa", "#f472b6", "#38bdf8", "#34d399", "#fbbf24")
-OTHERS_COLOUR = "#7b88a1"
+COLOURS = tuple(f"var(--slice-{number})" for number in range(1, SHOWN + 1))
+OTHERS_COLOUR = "var(--slice-others)"
 
 
 def genres(snapshot: Snapshot, view: View, shown: int | None = SHOWN) -> list[Slice]:
@@ -65,9 +65,18 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         className="legend",
     )
     figure = html.Div(
-        [html.Div(donut, className="donut", **parts.aria(hidden="true")), legend], className="genres"
+        [
+            html.Div(donut, className="donut", **parts.aria(hidden="true")),
+            legend,
+            streams.as_table(NAME, TITLE, "Genre", genres(snapshot, view, shown=None)),
+        ],
+        className="genres",
     )
-    return Drawn(figure, f"Share of streams in {streams.where(snapshot, view)}")
+    return Drawn(
+        figure,
+        f"Share of streams in {streams.where(snapshot, view)}"
+        + streams.first_against_before(snapshot, view, TABLE, "genre", parts_of_all[0].name),
+    )
 
 
 def rows(snapshot: Snapshot, view: View) -> Rows:
@@ -76,4 +85,4 @@ def rows(snapshot: Snapshot, view: View) -> Rows:
     yield from ((part.name, part.streams, part.share) for part in genres(snapshot, view, shown=None))
 
 
-CHART = Chart(NAME, TITLE, "music", 20, 5, (TABLE,), draw, rows)
+CHART = Chart(NAME, TITLE, "music", 20, 5, (TABLE,), draw, rows, metric="listens")

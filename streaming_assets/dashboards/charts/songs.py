@@ -14,10 +14,11 @@ from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 
 PAGE_SIZE = 12
+SEARCH = "songs-search"
 GRID_THEME = """themeQuartz.withParams({
-    browserColorScheme: 'dark',
-    backgroundColor: '#141826', foregroundColor: '#e8ecf5', headerBackgroundColor: '#141826',
-    headerTextColor: '#aab4c8', borderColor: '#262d42', rowHoverColor: '#1d2336', accentColor: '#a78bfa',
+    browserColorScheme: 'inherit', backgroundColor: 'var(--surface)', foregroundColor: 'var(--ink)',
+    headerBackgroundColor: 'var(--surface)', headerTextColor: 'var(--soft)', borderColor: 'var(--line)',
+    rowHoverColor: 'var(--accent-wash)', accentColor: 'var(--accent)',
     fontFamily: 'inherit', fontSize: 14, headerFontWeight: 600, wrapperBorder: false, rowHeight: 41,
     headerHeight: 40, cellHorizontalPadding: 9
 })"""
@@ -40,7 +41,7 @@ COLUMNS = [
 def draw(_snapshot: Snapshot, view: View) -> Drawn:
     """The table, which asks for its rows itself, and the search."""
     search = dmc.TextInput(
-        id="songs-search",
+        id=SEARCH,
         value=view.search,
         placeholder="Title or artist",
         debounce=250,
@@ -131,4 +132,6 @@ CHART = Chart(
     rows,
     Live((), lambda _snapshot, _view: ()),  # the table asks anew when the address changes
     register,
+    "listens",
+    SEARCH,
 )

@@ -1,31 +1,31 @@
 """Streams by state: a map of the USA, one square button a state, coloured by its streams."""
 
+from dataclasses import replace
 from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
 
 from streaming_assets.dashboards import formats, parts, streams
 from streaming_assets.dashboards.chart import Chart, Drawn, Live, Rows
+from streaming_assets.dashboards.compare import against_before
 from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.states import NAMES, TILES
 from streaming_assets.dashboards.streams import Slice
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 
-NO_STREAMS = "#1a2032"
-SHADES = ("#2b2f55", "#3d3a78", "#55479f", "#7357c4", "#9874e3", "#c3a6fb")
-DARK_TEXT_FROM = 4  # the first shade that is light enough to need dark text
-DARK_TEXT, LIGHT_TEXT, FAINT_TEXT = "#0b0d14", "#f4f6fb", "#94a0b8"
+SHADES = 6  # of the map, in the style sheet, beside that of no streams, 0
 
 
 _TILE = {"type": "state", "code": ALL}
 # Each tile stays the same element, so that a click does not lose the focus.
 OUTPUTS = (
-    Output(_TILE, "style"),
+    Output(_TILE, "className"),
     Output(_TILE, "aria-label"),
     Output(_TILE, "data-tip"),
     Output(_TILE, "aria-pressed"),
     Output("map-most", "children"),
+    Output("states-detail", "children"),
     Output("states-download", "href"),
 )
 
@@ -35,15 +35,29 @@ def values(snapshot: Snapshot, view: View) -> tuple[Any, ...]:
     by_state = streams.streams_by_state(snapshot, view)
     looks = _looks(by_state, view.state)
     link = parts.download_address("states", view.address())
-    return *([look[key] for look in looks] for key in looks[0]), _most(by_state), link
+    return (
+        *([look[key] for look in looks] for key in looks[0]),
+        _most(by_state),
+        _detail(snapshot, view),
+        link,
+    )
 
 
 def draw(snapshot: Snapshot, view: View) -> Drawn:
     """The map, and its scale."""
     return Drawn(
         state_map(streams.streams_by_state(snapshot, view), view.state),
-        "Choose a state to see its charts; choose it again to see all.",
+        _detail(snapshot, view),
     )
+
+
+def _detail(snapshot: Snapshot, view: View) -> str:
+    first = next(iter(streams.streams_by_state(snapshot, view)), None)
+    compared = first and against_before(
+        snapshot, view, streams.STATES, lambda of: streams.count(snapshot, replace(of, state=first.name))
+    )
+    told = "Choose a state to see its charts; choose it again to see all"
+    return f"{told}; {streams.state_names(snapshot)[first.name]}{compared}" if first and compared else told
 
 
 def rows(snapshot: Snapshot, view: View) -> Rows:
@@ -83,7 +97,7 @@ def state_map(by_state: list[Slice], chosen: str) -> html.Div:
             html.Div(
                 [
                     html.Span("0"),
-                    html.Div([html.Span(style={"background": shade}) for shade in (NO_STREAMS, *SHADES)]),
+                    html.Div([html.Span(className=f"shade-{shade}") for shade in range(SHADES + 1)]),
                     html.Span(_most(by_state), id="map-most"),
                 ],
                 className="map-scale",
@@ -94,12 +108,12 @@ def state_map(by_state: list[Slice], chosen: str) -> html.Div:
 
 
 def _tile(code: str, look: dict[str, Any]) -> html.Button:
-    column = TILES[code][0]
+    column, row = TILES[code]
     return html.Button(
         code,
         id={"type": "state", "code": code},
-        className="state" + (" state-left" if column < 2 else " state-right" if column > 8 else ""),
         type="button",
+        style={"gridColumn": column + 1, "gridRow": row + 1},
         **look,
     )
 
@@ -112,16 +126,10 @@ def _looks(by_state: list[Slice], chosen: str) -> list[dict[str, Any]]:
 
 
 def _look(code: str, part: Slice | None, most: int, chosen: bool) -> dict[str, Any]:
-    column, row = TILES[code]
-    background, ink = _colors(part.streams if part else 0, most)
     told = f"{formats.count(part.streams)} streams, {part.share:.1%}" if part else "no streams"
+    shade, left, right = _shade(part.streams if part else 0, most), TILES[code][0] < 2, TILES[code][0] > 8
     return {
-        "style": {
-            "gridColumn": column + 1,
-            "gridRow": row + 1,
-            "backgroundColor": background,
-            "color": ink,
-        },
+        "className": f"state shade-{shade}" + (" state-left" if left else " state-right" if right else ""),
         "aria-label": f"{code}, {NAMES[code]}: {told}",
         "data-tip": f"{NAMES[code]}\n{told}",
         "aria-pressed": str(chosen).lower(),
@@ -132,12 +140,9 @@ def _most(by_state: list[Slice]) -> str:
     return f"{formats.count(max((part.streams for part in by_state), default=0))} streams"
 
 
-def _colors(streams: int, most: int) -> tuple[str, str]:
-    """Background and text: equal steps of the square root, since a few states have most of the streams."""
-    if not streams:
-        return NO_STREAMS, FAINT_TEXT
-    step = min(int((streams / most) ** 0.5 * len(SHADES)), len(SHADES) - 1)
-    return SHADES[step], DARK_TEXT if step >= DARK_TEXT_FROM else LIGHT_TEXT
+def _shade(streams: int, most: int) -> int:
+    """Equal steps of the square root, since a few states have most of the streams; 0 for none."""
+    return min(int((streams / most) ** 0.5 * SHADES) + 1, SHADES) if streams else 0
 
 
 CHART = Chart(
@@ -151,4 +156,5 @@ CHART = Chart(
     rows,
     Live(OUTPUTS, values),
     register,
+    "listens",
 )

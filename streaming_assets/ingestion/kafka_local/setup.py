@@ -23,22 +23,22 @@ def place_of(settings: Settings) -> Place:
     Raises:
         KafkaLocalError: the lake's folder has a name that no bucket can have.
     """
-    assert settings.kafka_downloads is not None  # both are filled by the settings' validator
-    assert settings.kafka_plugins is not None
-    if settings.lake_url.startswith("gs://"):
-        bucket, _, prefix = settings.lake_url.removeprefix("gs://").strip("/").partition("/")
+    assert settings.kafka.downloads is not None  # both are filled by the settings' validator
+    assert settings.kafka.plugins is not None
+    if settings.lake.url.startswith("gs://"):
+        bucket, _, prefix = settings.lake.url.removeprefix("gs://").strip("/").partition("/")
         buckets = settings.kafka_home / "buckets"
     else:
-        lake = Path(settings.lake_url).expanduser().absolute()
+        lake = Path(settings.lake.url).expanduser().absolute()
         buckets, bucket, prefix = lake.parent, lake.name, ""
     if not _BUCKET_NAME.fullmatch(bucket):
         raise KafkaLocalError(
-            f"the emulator can't serve {settings.lake_url}: a bucket's name takes letters, digits and . _ -"
+            f"the emulator can't serve {settings.lake.url}: a bucket's name takes letters, digits and . _ -"
         )
     return Place(
         home=settings.kafka_home,
-        downloads=settings.kafka_downloads,
-        plugins=settings.kafka_plugins,
+        downloads=settings.kafka.downloads,
+        plugins=settings.kafka.plugins,
         buckets=buckets,
         bucket=bucket,
         prefix=prefix and f"{prefix}/",

@@ -1,0 +1,54 @@
+"""Changes of level by day: who starts to pay, and who stops."""
+
+from streaming_assets.dashboards import activity, formats, parts
+from streaming_assets.dashboards.bars import FIRST, SECOND, bars
+from streaming_assets.dashboards.chart import Chart, Drawn, Rows
+from streaming_assets.dashboards.compare import against_before
+from streaming_assets.dashboards.views import View
+from streaming_assets.published.snapshot import Snapshot
+
+NAME, TITLE = "level-changes", "Changes of level"
+
+
+def draw(snapshot: Snapshot, view: View) -> Drawn:
+    """The bars."""
+    days = view.days()
+    changes = activity.level_changes(snapshot, days)
+    to_paid, to_free = (sum(counts) for counts in zip(*changes, strict=True))
+    if not to_paid + to_free:
+        return Drawn(
+            parts.nothing(f"Nobody changed level, {formats.span(view.first, view.last)}. Choose other days.")
+        )
+    values = {f"{day.day} {day:%b}": counts for day, counts in zip(days, changes, strict=True)}
+    return Drawn(
+        bars(NAME, TITLE, "Day", {"To paid": FIRST, "To free": SECOND}, values, zip(days, days, strict=True)),
+        f"{formats.count(to_free)} changes to free, {formats.count(to_paid)} to paid"
+        + against_before(
+            snapshot,
+            view,
+            activity.SESSIONS,
+            lambda of: sum(paid for paid, _ in activity.level_changes(snapshot, of.days())),
+        ),
+    )
+
+
+def rows(snapshot: Snapshot, view: View) -> Rows:
+    """The days."""
+    yield "day", "to_paid", "to_free"
+    days = view.days()
+    yield from (
+        (day, *counts) for day, counts in zip(days, activity.level_changes(snapshot, days), strict=True)
+    )
+
+
+CHART = Chart(
+    NAME,
+    TITLE,
+    "listeners",
+    40,
+    12,
+    (activity.SESSIONS, activity.USERS),
+    draw,
+    rows,
+    register=parts.shows_days("listeners", parts.points_of(NAME)),
+)
