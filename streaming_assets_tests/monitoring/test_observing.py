@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from streaming_assets.dagster_runtime.runs import span_tags
 from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.forgetting import People, write_people
 from streaming_assets.lake.names import HOUR, floor_hour
+from streaming_assets.monitoring import observing
 from streaming_assets.monitoring.conditions import conditions
 from streaming_assets.monitoring.observing import observe
 from streaming_assets.monitoring.rules import read_rules
@@ -48,6 +49,23 @@ RULES = read_rules()
 ORIGIN = RemoteInstigatorOrigin(
     RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("streaming_assets"), "__repository__"), "lake_objects"
 )
+
+
+class Clock(datetime):
+    """Tells the time, and stays in the hour in which the test started."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return min(datetime.now(tz), THIS_HOUR + HOUR - timedelta(microseconds=1))
+
+
+@pytest.fixture(autouse=True)
+def this_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hours are those of the test's start, however long after this module's import it runs."""
+    now = floor_hour(datetime.now(UTC))
+    monkeypatch.setitem(globals(), "THIS_HOUR", now)
+    monkeypatch.setitem(globals(), "HOURS", hourly_partitions(now - 24 * HOUR))
+    monkeypatch.setattr(observing, "datetime", Clock)
 
 
 class Breakdown(Exception):
