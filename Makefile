@@ -10,6 +10,8 @@ TEST_WORKERS ?= 2
 KAFKA ?=
 KILLS ?= 100
 SEED ?= 1
+# Containers often set it; a hundred short processes would each compile the same modules anew (7 s of CPU in place of 4).
+export PYTHONDONTWRITEBYTECODE :=
 # Absolute, since dbt starts from its project's folder.
 LINT := $(CURDIR)/.local/lint
 # What other versions are tried in, beside .venv.
