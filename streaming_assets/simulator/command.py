@@ -3,9 +3,16 @@
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streaming_assets.simulator.delivery import Target
+    from streaming_assets.simulator.run import Span
+    from streaming_assets.simulator.simulation import Plan
 
 Destination = Literal["kafka", "files", "lake"]
 
@@ -146,32 +153,12 @@ def simulate(
 ) -> None:
     """Simulate the site's users and write their events, as eventsim does."""
     from streaming_assets.events import DEFAULT_TOPICS, SIMULATED_TOPICS
-    from streaming_assets.simulator.catalogue import CatalogueError, Files
+    from streaming_assets.simulator.choices import ChoiceError, Choices, chosen_topics
     from streaming_assets.simulator.config import DEFAULT_CONFIG, ConfigError, read_config
-    from streaming_assets.simulator.delivery import Target, deliver
-    from streaming_assets.simulator.processes import ProcessDied
-    from streaming_assets.simulator.run import Span
-    from streaming_assets.simulator.simulation import Plan
-    from streaming_assets.simulator.times import milliseconds, parse_time
+    from streaming_assets.simulator.delivery import Target
     from streaming_assets.simulator.validation import check
-    from streaming_assets.simulator.writers import WriteError
 
-    try:
-        settings_of = read_config(config or DEFAULT_CONFIG)
-        warnings = check(settings_of)
-    except ConfigError as error:
-        _fail(str(error))
-    now = datetime.now(UTC)
-
-    def moment(text: str | None, configured: datetime | None, otherwise: str, option: str) -> int:
-        if text is None and configured is not None:
-            return milliseconds(configured)
-        try:
-            return parse_time(text or otherwise, now)
-        except ValueError as error:
-            _fail(f"--{option}: {error}")
-
-    given = {
+    files = {
         "songs": songs,
         "similar_songs": similar_songs,
         "places": places,
@@ -180,64 +167,58 @@ def simulate(
         "surnames": surnames,
         "user_agents": user_agents,
     }
-    plan = Plan(
-        config=settings_of,
-        files=Files(**{name: path for name, path in given.items() if path}),
-        users=_first(users, settings_of.users, 1),
-        growth=_first(growth_rate, settings_of.growth_rate, 0.0),
-        attrition=attrition_rate,
-        seed=_first(seed, settings_of.seed, 0),
-        start=moment(start, settings_of.start, "now" if continuous else "15d", "start"),
-        first_user_id=_first(first_user_id, settings_of.first_user_id, 1),
-        tag=_first(tag, settings_of.tag, None),
+    choices = Choices(
+        users=users,
+        growth_rate=growth_rate,
+        attrition_rate=attrition_rate,
+        start=start,
+        end=end,
+        resume_from=resume_from,
+        seed=seed,
+        first_user_id=first_user_id,
+        tag=tag,
+        continuous=continuous,
+        files={name: path for name, path in files.items() if path},
     )
-    endless = continuous and end is None and settings_of.end is None
-    until = None if endless else moment(end, settings_of.end, "1d", "end")
-    if until is not None and until <= plan.start:
-        _fail("--end must be later than --start")
-    wanted = _topics(topics, SIMULATED_TOPICS if all_topics else DEFAULT_TOPICS, SIMULATED_TOPICS)
-    span = Span(
-        start=plan.start_second,
-        deliver_from=plan.second(
-            moment(resume_from, None, "now", "resume-from") if resume_from else plan.start
-        ),
-        end=None if until is None else plan.second(until),
-        real_time=continuous,
-    )
+    by_default = SIMULATED_TOPICS if all_topics else DEFAULT_TOPICS
+    try:
+        configured = read_config(config or DEFAULT_CONFIG)
+        warnings = check(configured)
+        plan, span = choices.plan_and_span(configured, datetime.now(UTC))
+        wanted = by_default if topics is None else chosen_topics(topics, SIMULATED_TOPICS)
+    except (ConfigError, ChoiceError) as error:
+        _fail(str(error))
     if explain:
-        from rich.console import Console
-
-        from streaming_assets.simulator.explain import explain as explain_plan
-
-        explain_plan(plan, warnings, Console(width=None if sys.stdout.isatty() else 120))
+        _explain(plan, warnings)
         return
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if to is None:
         _fail("--to must say where the events go: kafka, files or lake")
-    target = Target(to, output, save_daily, kafka_brokers)
+    _deliver(plan, span, wanted, Target(to, output, save_daily, kafka_brokers), processes)
+
+
+def _explain(plan: "Plan", warnings: "Sequence[str]") -> None:
+    from rich.console import Console
+
+    from streaming_assets.simulator.explain import explain
+
+    explain(plan, warnings, Console(width=None if sys.stdout.isatty() else 120))
+
+
+def _deliver(plan: "Plan", span: "Span", topics: tuple[str, ...], target: "Target", processes: int) -> None:
+    from streaming_assets.simulator.catalogue import CatalogueError
+    from streaming_assets.simulator.delivery import deliver
+    from streaming_assets.simulator.processes import ProcessDied
+    from streaming_assets.simulator.writers import WriteError
+
     try:
-        deliver(plan, span, wanted, target, processes)
+        deliver(plan, span, topics, target, processes)
     except CatalogueError as error:
         _fail(str(error))
     except (WriteError, ProcessDied, OverflowError) as error:
         print(f"simulate: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-
-
-def _topics(text: str | None, otherwise: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    if text is None:
-        return otherwise
-    chosen = tuple(name.strip() for name in text.split(","))
-    for name in chosen:
-        if name not in known:
-            _fail(f"--topics: {name!r} is no topic that the simulator writes; there are {', '.join(known)}")
-    return chosen
-
-
-def _first(*values):
-    """The first that is not None; the last otherwise."""
-    return next((value for value in values if value is not None), values[-1])
 
 
 def _fail(message: str) -> NoReturn:
