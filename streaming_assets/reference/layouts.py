@@ -1,8 +1,8 @@
 """What lines of the reference sources look like: columns, their types, and what identifies a row."""
 
-import math
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import pyarrow as pa
@@ -12,11 +12,12 @@ RETIRED = "is_retired"
 
 @dataclass(frozen=True)
 class Kind:
-    """A type of column: `parse` raises ValueError for text that is not as `meaning` says."""
+    """A type of column: text, or finite numbers from `least` to `most`; `meaning` says so in words."""
 
     meaning: str
     arrow: pa.DataType
-    parse: Callable[[str], Any]
+    least: float = -inf
+    most: float = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -54,20 +55,10 @@ class Layout:
         return pa.schema([*fields, pa.field(RETIRED, pa.bool_(), nullable=False)])
 
 
-def _number(allowed: Callable[[float], bool]) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not math.isfinite(value) or not allowed(value):
-            raise ValueError(text)
-        return value
-
-    return parse
-
-
-TEXT = Kind("text", pa.string(), str)
-SECONDS = Kind("a number of seconds above 0", pa.float64(), _number(lambda value: value > 0))
-COUNT = Kind("a number of 0 or more", pa.float64(), _number(lambda value: value >= 0))
-DEGREES = Kind("degrees from -180 to 180", pa.float64(), _number(lambda value: -180 <= value <= 180))
+TEXT = Kind("text", pa.string())
+SECONDS = Kind("a number of seconds above 0", pa.float64(), least=sys.float_info.min)
+COUNT = Kind("a number of 0 or more", pa.float64(), least=0)
+DEGREES = Kind("degrees from -180 to 180", pa.float64(), least=-180, most=180)
 
 SONGS = Layout(
     format="eventsim's listen_counts: track id, artist, title, duration in seconds, listen count[, genre],"
