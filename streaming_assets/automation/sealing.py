@@ -1,12 +1,12 @@
 """Old hours sealed (docs/sealed-hours.md): which are due, and the warehouse told before their objects go."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from fcntl import LOCK_EX, LOCK_NB, flock
 
 from streaming_assets.events import WAREHOUSE_TYPES
+from streaming_assets.files import locked
 from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.inventory import InventoryRow, by_hour, list_topic
 from streaming_assets.lake.names import HOUR, MANIFEST, TopicHour, hour_prefix
@@ -129,10 +129,9 @@ def rewriting(settings: Settings, refusal: type[Exception]) -> Iterator[None]:
     Raises:
         refusal: another process does.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with open(settings.home / "forget.lock", "w") as lock:
+    with ExitStack() as inside:
         try:
-            flock(lock, LOCK_EX | LOCK_NB)
+            inside.enter_context(locked(settings.home / "forget.lock", wait=False))
         except BlockingIOError:
             raise refusal(
                 "another `streaming-assets forget` or `seal` is at work: let it end first"

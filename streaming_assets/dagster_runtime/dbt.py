@@ -3,7 +3,6 @@
 Starting dbt for each run, or parsing for each, costs more than the models of an hour do.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from streaming_assets.dagster_runtime.interrupts import first_interrupt_as_keyboard_interrupt
+from streaming_assets.files import locked
 from streaming_assets.partitions import Span
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
 from streaming_assets.warehouses.tables import naive
@@ -58,9 +58,7 @@ class DbtRunner:
             DbtError: the project does not parse.
         """
         path, parsed = self.target_path / "manifest.json", self.target_path / "parsed.sha256"
-        self.target_path.mkdir(parents=True, exist_ok=True)
-        with open(self.target_path / "parse.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # web server, daemon and runs load the project at the same time
+        with locked(self.target_path / "parse.lock"):  # web server, daemon and runs load it at the same time
             sources = _digest_of_sources()
             if not path.exists() or not parsed.exists() or parsed.read_text() != sources:
                 self._parse()

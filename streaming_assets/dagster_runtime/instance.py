@@ -1,14 +1,11 @@
 """The local Dagster instance: its home folder, its dagster.yaml, the environment of its processes."""
 
-import fcntl
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from streaming_assets.files import replaced
+from streaming_assets.files import locked, replaced
 from streaming_assets.home import check_home
 from streaming_assets.settings import Settings, env_name
 
@@ -109,7 +106,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
     check_home(settings.home)
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    with _alone(home / ".prepare.lock"):
+    with locked(home / ".prepare.lock"):
         _write_config(home, is_stock=settings.dagster.runtime == "stock")
         created = home / ".created"
         if not created.exists():
@@ -148,11 +145,3 @@ def _create_databases(home: Path) -> None:
     with DagsterInstance.from_config(str(home)) as instance:
         # Else the first look at the queue knows no limit yet and lets every waiting run in.
         instance.event_log_storage.initialize_concurrency_limit_to_default(WAREHOUSE_POOL)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Waits until no other process is inside."""
-    with open(path, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

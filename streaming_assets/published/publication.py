@@ -10,7 +10,6 @@ What the former one says is believed only as far as its files are there, whole. 
 stay for a grace period, for readers that still hold its predecessor.
 """
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Collection, Iterator
@@ -21,7 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streaming_assets.files import replaced
+from streaming_assets.files import locked, replaced
 from streaming_assets.published.analytics import place_database
 from streaming_assets.published.manifest import (
     MANIFEST,
@@ -236,8 +235,7 @@ class Publication:
 @contextmanager
 def held_still(folder: Path) -> Iterator[None]:
     """Nobody else publishes to the folder meanwhile. Raises OSError: it can't be written."""
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder / ".lock"):
         yield
 
 

@@ -1,15 +1,14 @@
 """What the processes run: found on this machine, or fetched once by Maven or Go into the downloads folder."""
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
+from streaming_assets.files import locked
 from streaming_assets.ingestion.kafka_files import KAFKA_DIR
 from streaming_assets.ingestion.kafka_local import KafkaLocalError
 
@@ -99,7 +98,7 @@ def _program(name: str, way_out: str) -> str:
 
 def _fetched(folder: Path, fetch: Callable[[Path], None]) -> Path:
     """`folder`, filled by `fetch` if it is not there; appears whole or not at all, made by one process."""
-    with _locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         if not folder.exists():
             unfinished = folder.with_name(folder.name + ".unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -107,14 +106,6 @@ def _fetched(folder: Path, fetch: Callable[[Path], None]) -> Path:
             fetch(unfinished)
             unfinished.rename(folder)
     return folder
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _run(command: list[str], **environment: str) -> None:

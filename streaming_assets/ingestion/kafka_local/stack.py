@@ -1,6 +1,5 @@
 """Broker, emulator and worker as one: up, down, and what is kept between the two."""
 
-import fcntl
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from streaming_assets.files import replaced
+from streaming_assets.files import locked, replaced
 from streaming_assets.ingestion.kafka_local import KafkaLocalError, processes
 from streaming_assets.ingestion.kafka_local.downloads import Echo
 from streaming_assets.ingestion.kafka_local.processes import ProcessMark
@@ -132,9 +131,7 @@ class Stack:
 
     @contextmanager
     def _memory(self) -> Iterator[_Memory]:
-        self.place.home.mkdir(parents=True, exist_ok=True)
-        with (self.place.home / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.place.home / "lock"):
             memory = self._load()
             try:
                 yield memory
