@@ -34,6 +34,7 @@ _FIELD_META = {
     "time",
     "earliest",
     "personal",
+    "retention_days",
     "values",
     "usual",
 }
@@ -73,6 +74,7 @@ class EventField:
         time: how it tells a moment; None if it tells none.
         earliest: day (UTC) before which no moment of it is believed.
         personal: whether it says something of a person.
+        retention_days: for how many days after its hour its value is kept; None for ever.
         values: the known ones; None if any will do. A row with another one is staged, and a check tells of it.
         usual: what an hour's rows are like; None if nothing is expected.
     """
@@ -88,6 +90,7 @@ class EventField:
     time: TimeFormat | None = None
     earliest: date | None = None
     personal: bool = False
+    retention_days: int | None = None
     values: tuple[str, ...] | None = None
     usual: Usual | None = None
 
@@ -242,6 +245,12 @@ def parse_contract(path: Path, table: Mapping[str, Any]) -> EventType:
     if simulated is not None and simulated not in SIMULATED:
         raise _error(path, contract, f"simulated is {simulated!r}; it may be {_one_of(SIMULATED)}, or absent")
     event_time = contract.get("event_time")
+    filtered = (contract.get("filter") or {}).get("field")
+    for field in fields:
+        if field.retention_days is not None and (field.required or field.name in (event_time, filtered)):
+            raise _error(
+                path, contract, f"{field.name} has retention_days, and a row without it could not be staged"
+            )
     if event_time is not None:
         _named(path, contract, "event_time", [event_time], by_name)
         if not by_name[event_time].time:
@@ -321,9 +330,21 @@ def _field(path: Path, column: Mapping[str, Any]) -> EventField:
         time=time,
         earliest=earliest,
         personal=meta.get("personal", False),
+        retention_days=_retention(path, column, meta),
         values=_values(path, column, meta.get("values")),
         usual=_usual(path, column, meta.get("usual")),
     )
+
+
+def _retention(path: Path, column: Mapping[str, Any], meta: Mapping[str, Any]) -> int | None:
+    days = meta.get("retention_days")
+    if days is not None and not (type(days) is int and days > 0 and meta.get("personal")):
+        raise _error(
+            path,
+            column,
+            f"retention_days of {column['name']} is {days!r}; it is a number of days, of a personal field",
+        )
+    return days
 
 
 def _values(path: Path, column: Mapping[str, Any], told: Any) -> tuple[str, ...] | None:

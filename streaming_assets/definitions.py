@@ -15,6 +15,7 @@ from streaming_assets.assets.warehouse import build_model_tests, build_warehouse
 from streaming_assets.automation.jobs import build_jobs
 from streaming_assets.automation.retention import build_retention_sensor
 from streaming_assets.automation.schedules import (
+    build_expiry_schedule,
     build_reconcile_schedule,
     build_reference_schedule,
     build_seal_schedule,
@@ -30,6 +31,7 @@ from streaming_assets.dagster_runtime.dbt import without_scratch
 from streaming_assets.dagster_runtime.json_console import json_console
 from streaming_assets.dagster_runtime.runtime import runtime_of
 from streaming_assets.dagster_runtime.warm_runs import fork_runs_of_code_servers
+from streaming_assets.lake.expiry import is_asked_for
 from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.notifications import notifications_of
 from streaming_assets.monitoring.sensor import build_alert_sensor
@@ -97,6 +99,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         schedules=[
             build_reconcile_schedule(settings),
             build_reference_schedule(),
+            *([build_expiry_schedule(settings)] if is_asked_for() else []),
             *([build_seal_schedule(settings)] if settings.lake.seal_after_days else []),
         ],
         resources={

@@ -90,6 +90,9 @@ MISTAKES = {
     "a filter by a number": ("event_time: ts", "filter: {field: ts, keep: [1]}", "ts, which is no string"),
     "a filter that keeps nothing": ("event_time: ts", "filter: {field: level}", "keeps None of level"),
     "an object and a part of it": ("name: city", "name: song.mood", r"song and song\.mood are fields: read an"),
+    "days of what is not personal": ("column: artist", "retention_days: 30, column: artist", "of a personal field"),
+    "no days": ("personal: true", "personal: true, retention_days: a month", "zip is 'a month'; it is a number"),
+    "a required field for days": ("column: user_id", "personal: true, retention_days: 30, column: user_id", "not be"),
     "no YAML": ("version: 2", "version: [2", "is no YAML"),
 }  # fmt: skip
 

@@ -10,7 +10,8 @@ from streaming_assets.assets.keys import INVENTORY, LOCATIONS, OWNERS, SONGS, ex
 from streaming_assets.assets.source import declared_columns, event_columns
 from streaming_assets.contracts import declared_table
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
-from streaming_assets.events import LAKE_TOPICS, LAKE_TYPES
+from streaming_assets.events import EVENT_TYPES, LAKE_TOPICS, LAKE_TYPES
+from streaming_assets.lake.expiry import expired_fields, take_out_expired
 from streaming_assets.lake.forgetting import read_people, take_out
 from streaming_assets.lake.inventory import HourListing, InventoryRow, list_topics, read_rows
 from streaming_assets.lake.names import LOCATIONS as LOCATIONS_FILE
@@ -164,6 +165,7 @@ def _take_stock(
     context: dg.AssetExecutionContext, lake: Lake, warehouse: Warehouse, span: Span
 ) -> list[InventoryRow]:
     listing = _without_forgotten(context, lake, warehouse, span, list_topics(lake, LAKE_TOPICS, *span))
+    listing = _without_expired(context, lake, warehouse, span, listing)
     if listing.strays:
         context.log.warning(f"No event objects, so left alone: {', '.join(map(lake.uri, listing.strays))}")
     objects: list[InventoryRow] = []
@@ -187,13 +189,7 @@ def _without_forgotten(
     people = read_people(lake)
     if people is None or not people.hashes:
         return listing
-    known = warehouse.known_rows(span)
-    new = [
-        LakeObject(str(row.name), row.size, row.generation)
-        for row in listing.objects
-        if not row.error and (row.uri, row.size, row.generation) not in known
-    ]
-    objects, lines, _ = take_out(lake, new, people)
+    objects, lines, _ = take_out(lake, _new(warehouse, span, listing), people)
     if not objects:
         return listing
     context.log.info(f"{counted(lines, 'line')} of people who are kept out left {counted(objects, 'object')}")
@@ -209,3 +205,27 @@ def _by_hour(hours: Iterable[str], objects: list[InventoryRow]) -> dict[str, dic
         total["objects"] += 1
         total["bytes"] += row.size
     return totals
+
+
+def _without_expired(
+    context: dg.AssetExecutionContext, lake: Lake, warehouse: Warehouse, span: Span, listing: HourListing
+) -> HourListing:
+    """The listing, once what their contracts keep no longer has left new objects of old hours, such as a replay's."""
+    now = datetime.now(UTC)
+    if not any(expired_fields(kind, span[0], now) for kind in EVENT_TYPES):
+        return listing
+    objects, _ = take_out_expired(lake, _new(warehouse, span, listing), now, EVENT_TYPES)
+    if not objects:
+        return listing
+    context.log.info(f"Expired personal fields left {counted(objects, 'object')}")
+    return list_topics(lake, LAKE_TOPICS, *span)
+
+
+def _new(warehouse: Warehouse, span: Span, listing: HourListing) -> list[LakeObject]:
+    """The listed objects that no run has read as they are."""
+    known = warehouse.known_rows(span)
+    return [
+        LakeObject(str(row.name), row.size, row.generation)
+        for row in listing.objects
+        if not row.error and (row.uri, row.size, row.generation) not in known
+    ]

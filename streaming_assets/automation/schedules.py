@@ -1,17 +1,21 @@
-"""The schedules: a daily reconciliation of the whole lake, sealing of old hours each day if it is asked for, a weekly
-look at the reference files' sources.
+"""The schedules: a daily reconciliation of the whole lake, before it the expiry of personal fields if a contract asks
+for it, sealing of old hours each day if that is asked for, a weekly look at the reference files' sources.
 """
 
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from streaming_assets.automation.jobs import HOURLY_JOB, QUIET, REFERENCE_JOB
-from streaming_assets.automation.sealing import NotSealed, seal
+from streaming_assets.automation.sealing import NotSealed, rewriting, seal
 from streaming_assets.checks.comparison import Comparison, compare
 from streaming_assets.checks.lake import report
 from streaming_assets.dagster_runtime.runs import runs_in_flight, span_tags
+from streaming_assets.events import EVENT_TYPES
+from streaming_assets.lake.expiry import expire
+from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.names import TopicHour
 from streaming_assets.lake.store import Lake, LakeError
 from streaming_assets.partitions import key_of, spans, steps
@@ -90,6 +94,37 @@ def build_seal_schedule(settings: Settings) -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Seals hours that ended long enough ago.",
+    )
+
+
+def build_expiry_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Takes personal fields that contracts keep no longer out of the lake, before the reconciliation looks at it."""
+
+    @dg.op(description="Writes objects anew without the personal fields whose retention_days are over.")
+    def expire_fields(context: dg.OpExecutionContext) -> None:
+        try:
+            with rewriting(settings, NotSealed):
+                rewritten, faults = expire(lake_of(settings), datetime.now(UTC), EVENT_TYPES)
+        except (NotSealed, LakeError) as error:
+            raise dg.Failure(f"{error}; the next run goes on") from error
+        context.add_output_metadata({"objects": rewritten})
+        if faults:
+            raise dg.Failure("\n".join(faults[:20]), metadata={"objects": rewritten, "faults": len(faults)})
+
+    @dg.job(
+        name="expiry",
+        description="Personal fields whose retention_days are over leave the lake; reconcile then runs their hours.",
+    )
+    def expiry_job() -> None:
+        expire_fields()
+
+    return dg.ScheduleDefinition(
+        name="expiry",
+        job=expiry_job,
+        cron_schedule="50 2 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Takes expired personal fields out of the lake.",
     )
 
 

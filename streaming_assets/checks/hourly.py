@@ -1,7 +1,7 @@
 """The checks of hours: one step asks the warehouse about all hours of a run, and each hour gets a verdict."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,8 @@ from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.dagster_runtime.runs import span_of
 from streaming_assets.dagster_runtime.runtime import Runtime
 from streaming_assets.dagster_runtime.verdicts import Verdict, failing_near
-from streaming_assets.events import LAKE_TYPES
+from streaming_assets.events import BY_TOPIC, LAKE_TYPES
+from streaming_assets.lake.expiry import expired_fields
 from streaming_assets.lake.factory import lake_of
 from streaming_assets.lake.fields import at_most_by_chance
 from streaming_assets.lake.forgetting import forgotten_offsets
@@ -287,6 +288,7 @@ def _levels(warehouse: Warehouse, span: Span) -> Verdicts:
 
 def _fields(warehouse: Warehouse, span: Span) -> Verdicts:
     told: dict[datetime, list[tuple]] = {}
+    now = datetime.now(UTC)
     for (
         at,
         topic,
@@ -299,13 +301,15 @@ def _fields(warehouse: Warehouse, span: Span) -> Verdicts:
         mean,
         is_out_of_range,
     ) in warehouse.rows(UNUSUAL_FIELDS.format(limits=limits_of_fields(), **_bounds(span))):
-        found = told.setdefault(as_utc(at), [])
-        if is_often_absent:
+        found = list[tuple]()
+        if is_often_absent and field not in expired_fields(BY_TOPIC[topic], as_utc(at), now):
             found.append((at, topic, field, "absent", "", absent, rows))
         if unknown:
             found.append((at, topic, field, "unknown value", value, unknown, rows))
         if is_out_of_range:
             found.append((at, topic, field, "mean out of bounds", f"{mean:f}", rows, rows))
+        if found:
+            told.setdefault(as_utc(at), []).extend(found)
     columns = ("hour", "topic", "field", "what", "value", "rows", "of")
     return {
         hour: Verdict(False, _findings(columns, found), dg.AssetCheckSeverity.WARN)

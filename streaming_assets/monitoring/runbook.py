@@ -200,8 +200,8 @@ TASKS = {
     "move to another bucket or folder": Entry(
         "Objects keep their names below the lake's root, so tables stay; an hour whose content can't be told to be the "
         "same is run again.",
-        "Stop the sink; copy all objects (`gcloud storage rsync`, `rsync`): `raw/`, `sealed/`, `forgotten/`; set "
-        "STREAMING_ASSETS_LAKE_URL for all processes, start them, then reconcile.",
+        "Stop the sink; copy all objects (`gcloud storage rsync`, `rsync`): `raw/`, `sealed/`, `forgotten/`, "
+        "`expired/`; set STREAMING_ASSETS_LAKE_URL for all processes, start them, then reconcile.",
         ("streaming-assets settings", "streaming-assets reconcile"),
     ),
     "seal old hours": Entry(
