@@ -50,7 +50,7 @@ resource "google_project_iam_member" "dagster_lists_jobs" {
 }
 
 # The lake: the sink writes event objects and nothing else. Dagster reads all, writes the reference files, and the empty
-# object that BigQuery needs in each topic's prefix.
+# object that BigQuery needs in each topic's prefix; events, from which expired fields leave, only where that is asked for.
 
 resource "google_storage_bucket_iam_member" "sink_writes" {
   bucket = google_storage_bucket.this["lake"].name
@@ -77,6 +77,19 @@ resource "google_storage_bucket_iam_member" "dagster_writes" {
   condition {
     title      = "reference files and placeholders"
     expression = "resource.name.startsWith(\"projects/_/buckets/${local.bucket}/objects/raw/flat_files/\") || resource.name.endsWith(\"/date=1970-01-01 00:00:00+00/empty.gz\")"
+  }
+}
+
+resource "google_storage_bucket_iam_member" "dagster_rewrites" {
+  count = var.rewrite_events ? 1 : 0
+
+  bucket = google_storage_bucket.this["lake"].name
+  role   = "roles/storage.objectUser" # delete too: an object is written over
+  member = local.member.dagster
+
+  condition {
+    title      = "event objects and what is done with them"
+    expression = join(" || ", [for folder in ["raw", "expired"] : "resource.name.startsWith(\"projects/_/buckets/${local.bucket}/objects/${folder}/\")"])
   }
 }
 

@@ -211,6 +211,12 @@ variable "raw_keep_days" {
   }
 }
 
+variable "rewrite_events" {
+  description = "Whether Dagster may write event objects anew: contracts with retention_days need it (docs/privacy.md)"
+  type        = bool
+  default     = false
+}
+
 variable "billing_account" {
   description = "Billing account of the budget, XXXXXX-XXXXXX-XXXXXX; empty means no budget is made"
   type        = string

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from streaming_assets.lake.names import LOCATIONS, SONGS, ObjectName, placeholder
+from streaming_assets.lake import expiry
+from streaming_assets.lake.names import LOCATIONS, RAW, SONGS, ObjectName, placeholder
 from streaming_assets.settings import ENV_PREFIX, PROJECT_ROOT, Settings, declared, env_name, load_settings
 from streaming_assets.warehouses.bigquery_views import readers_dataset
 from streaming_assets.warehouses.bigquery_warehouse import external_dataset
@@ -253,6 +254,14 @@ def test_dagster_may_write_the_placeholder_of_a_topic(workspace: Workspace) -> N
     condition = bindings["google_storage_bucket_iam_member.dagster_writes"]["condition"][0]["expression"]
     (ending,) = re.findall(r'endsWith\("([^"]+)"\)', condition)
     assert placeholder("listen_events").endswith(ending)
+
+
+def test_dagster_may_write_events_anew_where_that_is_asked_for(workspace: Workspace) -> None:
+    name = "google_storage_bucket_iam_member.dagster_rewrites[0]"
+    assert name not in workspace.planned().of("google_storage_bucket_iam_member")
+    right = workspace.planned({"rewrite_events": "true"}).of("google_storage_bucket_iam_member")[name]
+    folders = re.findall(r'/objects/(\w+/)"\)', right["condition"][0]["expression"])
+    assert folders == [f"{RAW}/", expiry.FOLDER]
 
 
 def test_notifications_go_to_the_subscription_of_the_settings(workspace: Workspace) -> None:

@@ -1,18 +1,24 @@
 """The lake in a bucket, against a real server of the storage API."""
 
+import gzip
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from streaming_assets.ingestion.lines import data_line
+from streaming_assets.lake.expiry import expire, take_out_expired
 from streaming_assets.lake.factory import open_lake
+from streaming_assets.lake.forgetting import People, take_out
+from streaming_assets.lake.names import ObjectName
 from streaming_assets.lake.sealed import SealedLake
 from streaming_assets.lake.store import Lake, LakeError
 from streaming_assets_tests.graph import Graph, failures, hour, info, listen, view
 from streaming_assets_tests.integration.conftest import FakeGcs
 from streaming_assets_tests.lake.contract import A, LakeContract
 from streaming_assets_tests.lake.sealed_contract import SealedContract
+from streaming_assets_tests.lake.test_expiry import KINDS, NOW, OLD, TOPIC
 
 pytestmark = pytest.mark.integration
 
@@ -64,6 +70,25 @@ def test_duckdb_makes_the_tables_of_a_bucket_as_of_a_folder(
     assert len(folder["stg_quarantine"]) == 1
     for place in places:
         place.close()
+
+
+def test_people_and_expired_values_leave_a_bucket_and_what_a_sink_writes_meanwhile_is_kept(
+    emulator: FakeGcs,
+) -> None:
+    """Each object is replaced in the generation that was read, or not at all."""
+    lake = open_lake(f"gs://{emulator.bucket}/{uuid.uuid4().hex}")
+    ada, bob = (data_line(b'{"userId":%d,"lastName":"L"}' % user, user, 0) for user in (7, 8))
+    name = str(ObjectName(TOPIC, OLD, 0, 7))
+    lake.write(name, gzip.compress(ada))
+    (stale,) = lake.list("raw/")
+    lake.write(name, gzip.compress(ada + bob))
+    refused = f"{lake.uri(name)} was written by somebody else meanwhile"
+    assert take_out_expired(lake, [stale], NOW, KINDS) == (0, [refused])
+    assert expire(lake, NOW, KINDS) == (1, [])
+    assert gzip.decompress(lake.read(name)) == (ada + bob).replace(b'"L"', b"null")
+    assert expire(lake, NOW, KINDS) == (0, [])
+    assert take_out(lake, [stale], People().with_users([7])) == (1, 1, [])
+    assert gzip.decompress(lake.read(name)) == bob.replace(b'"L"', b"null")
 
 
 def test_an_absent_bucket_is_named(emulator: FakeGcs) -> None:
