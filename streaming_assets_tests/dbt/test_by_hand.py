@@ -12,6 +12,7 @@ from streaming_assets.dagster_runtime.dbt import DbtRunner
 from streaming_assets.lake.names import HOUR
 from streaming_assets.settings import PROJECT_ROOT, Settings
 from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
+from streaming_assets_tests import commands
 from streaming_assets_tests.properties.site import (
     HALF_DAY,
     HOURS,
@@ -36,12 +37,13 @@ EVENTS = [
 ]
 RUNS = [(3, 3), (0, 0), (1, 2), (2, 2)]  # first and last hour of each, out of order
 A_SPAN = f"{{window_start: {HOURS[1]:%Y-%m-%d %H:%M:%S}, window_end: {HOURS[3]:%Y-%m-%d %H:%M:%S}}}"
+KEPT = "kept.duckdb"  # the warehouse as each test finds it
 OURS = ("DBT_", "STREAMING_ASSETS_")
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("dbt_by_hand")]  # one home, one parsed project
 
 
 class ByHand:
-    """A copy of a home folder, and dbt in a copy of the project's folder for it."""
+    """A home folder, and dbt in a copy of the project's folder for it."""
 
     def __init__(self, home: Path, project: Path) -> None:
         self.home = home
@@ -61,7 +63,8 @@ class ByHand:
         return done.stdout + done.stderr
 
     def done(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return _dbt(self._project, arguments, STREAMING_ASSETS_HOME=str(self.home))
+        environment = _environment() | {"STREAMING_ASSETS_HOME": str(self.home)}
+        return commands.run(["dbt", *arguments], self._project, environment)
 
     def tables(self) -> dict[str, list[tuple]]:
         """All rows of all tables and views of models, in an order of their own."""
@@ -80,7 +83,7 @@ class ByHand:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Path:
     """A home as runs of single hours leave it, the last of an hour that had been run before."""
     home = tmp_path_factory.mktemp("home")
     world = World(home / "lake")
@@ -90,10 +93,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world.write_reference(*REFERENCES[1])
     settings = Settings(home=home)
     warehouse, dbt = DuckDbWarehouse(settings.warehouse.file, 10), DbtRunner(settings)
+    shutil.copytree(parsed_project, dbt.target_path)
     for first, last in RUNS:
         span = (HOURS[first], HOURS[last] + HOUR)
         take_stock(world, warehouse, span)
         dbt.run(span)
+    shutil.copy(settings.warehouse.file, home / KEPT)
     return home
 
 
@@ -104,11 +109,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def dbt(home: Path, project: Path, tmp_path: Path) -> ByHand:
-    # The inventory and the views name the lake's objects by path, so the lake is the original's.
-    shutil.copy(home / "warehouse.duckdb", tmp_path)
-    shutil.copytree(home / "dbt", tmp_path / "dbt")
-    return ByHand(tmp_path, project)
+def dbt(home: Path, project: Path) -> ByHand:
+    """The home with its warehouse put back; with a home of each test's own, dbt would parse the project for each."""
+    dbt = ByHand(home, project)
+    dbt.warehouse.path.with_name("warehouse.duckdb.wal").unlink(missing_ok=True)
+    shutil.copy(home / KEPT, dbt.warehouse.path)
+    return dbt
 
 
 def test_without_a_window_a_run_covers_all_hours_and_says_so(dbt: ByHand) -> None:
@@ -259,21 +265,19 @@ def test_all_that_dbt_writes_is_under_the_local_folder(tmp_path: Path) -> None:
     project = tmp_path / "dbt_project"
     shutil.copytree(PROJECT_ROOT / "dbt_project", project)
     before = sorted(project.rglob("*"))
-    done = _dbt(project, ["parse"])
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("dbt")), "parse"],
+        env=_environment(),
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(project.rglob("*")) == before
     assert {path.name for path in tmp_path.iterdir()} == {"dbt_project", ".local"}
     assert (tmp_path / ".local/dbt/logs/dbt.log").exists()
 
 
-def _dbt(
-    project: Path, arguments: tuple[str, ...] | list[str], **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("dbt")), *arguments],
-        env={name: value for name, value in os.environ.items() if not name.startswith(OURS)} | environment,
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
