@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,6 +149,32 @@ class Graph(Place):
             " where table_name similar to '(stg|dim|fact|mart)_.*' order by all"
         )
         return {name: sorted(self.rows(f"select * from {name}"), key=repr) for (name,) in names}
+
+
+class Kept:
+    """A graph's home and Dagster's records of it as they are now, for each test to begin with."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._home = graph.settings.home
+        self._files = shutil.copytree(self._home, self._home.with_name(f"{self._home.name}-kept"))
+        self._records = [sqlite3.connect(":memory:") for _ in _databases(graph.instance)]
+        for database, records in zip(_databases(graph.instance), self._records, strict=True):
+            database.backup(records)
+
+    def put_back(self) -> Graph:
+        """The graph with all as it was, under the same paths, which views and parsed project name."""
+        shutil.rmtree(self._home)
+        shutil.copytree(self._files, self._home)
+        for database, records in zip(_databases(self._graph.instance), self._records, strict=True):
+            records.backup(database)
+        return self._graph
+
+
+def _databases(instance: dg.DagsterInstance) -> list[sqlite3.Connection]:
+    """Where an instance in memory has its runs and events."""
+    storages: list[Any] = [instance.run_storage, instance.event_log_storage]
+    return [storage._held_conn.connection.driver_connection for storage in storages]
 
 
 def in_lake(event: Mapping[str, Any], offset: int) -> str:

@@ -4,8 +4,9 @@ lost is named and left alone, and one bad hour does not keep its neighbours back
 import gzip
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -18,17 +19,17 @@ from streaming_assets.events import LAKE_TOPICS
 from streaming_assets.lake.inventory import list_topics
 from streaming_assets.lake.names import ObjectName
 from streaming_assets.warehouses.warehouse import WarehouseOutdated
-from streaming_assets_tests.graph import Graph, failures, hour, in_lake, info, listen, view
+from streaming_assets_tests.graph import Graph, Kept, failures, hour, in_lake, info, listen, view
 
 pytestmark = pytest.mark.integration
 
 HOURS = 4
 
 
-@pytest.fixture
-def graph(make_graph: Callable[..., Graph]) -> Graph:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Iterator[Kept]:
     """Four hours in the tables, with late, repeated and quarantined rows."""
-    graph = make_graph()
+    graph = Graph(tmp_path_factory.mktemp("reconcile") / "home", parsed_project)
     graph.put("user_info", hour(0), [info(hour(0))])
     for number in range(HOURS):
         graph.put(
@@ -41,7 +42,13 @@ def graph(make_graph: Callable[..., Graph]) -> Graph:
     graph.put("listen_events", hour(3), repeated, offset=90)
     result = graph.run(0, HOURS)
     assert result.success, failures(result)
-    return graph
+    yield Kept(graph)
+    graph.close()
+
+
+@pytest.fixture
+def graph(kept: Kept) -> Graph:
+    return kept.put_back()
 
 
 def compared(graph: Graph) -> Comparison:
@@ -194,7 +201,7 @@ def test_rows_that_left_an_object_are_named_once_it_was_read_again(graph: Graph)
     }
 
 
-def test_hours_beyond_the_retention_are_left_alone(make_graph: Callable[..., Graph], graph: Graph) -> None:
+def test_hours_beyond_the_retention_are_left_alone(graph: Graph) -> None:
     shutil.rmtree(graph.lake.stored.root / "raw/listen_events/date=2025-03-01 02:00:00+00")
     graph.warehouse.execute("delete from fact_listen_events")
     found = compare(graph.lake, graph.warehouse, graph.settings.changed(lake_retention_days=30), [])
