@@ -47,15 +47,14 @@ def _repaired(text: str) -> str:
         return text
 
 
-# What OWASP's page on CSV injection lists: a spreadsheet takes a cell that begins so for a formula.
-FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
+# What OWASP's page on CSV injection lists, for a spreadsheet takes a cell that begins so for a formula; and all other
+# control characters, which it may drop.
+_FORMULA = re.compile(r"[=+\-@＝＋－＠\x00-\x1f\x7f-\x9f]")
 
 
 def harmless(cells: Iterable[Any]) -> list[Any]:
     """A row in which no text is a formula: such a text gets an apostrophe before it. Numbers stay as they are."""
-    return [
-        f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell for cell in cells
-    ]
+    return [f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in cells]
 
 
 def counted(number: int, what: str) -> str:

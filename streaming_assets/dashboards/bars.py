@@ -8,17 +8,21 @@ import dash_mantine_components as dmc
 from dash import html
 
 from streaming_assets.dashboards import formats, parts
+from streaming_assets.dashboards.days import SO_FAR
 
-FIRST, SECOND = "var(--series-1)", "var(--series-2)"
+# Colours of a series, and of the same in a day or week that is not over.
+FIRST = ("var(--series-1)", "var(--series-1-so-far)")
+SECOND = ("var(--series-2)", "var(--series-2-so-far)")
 
 
 def bars(
     name: str,
     title: str,
     along: str,
-    series: dict[str, str],
+    series: dict[str, tuple[str, str]],
     values: dict[str, tuple[int, ...]],
     spans: Iterable[tuple[date, date]] = (),
+    unfinished: str | None = None,
 ) -> html.Div:
     """A bar for each of `values`, a part of it for each of the series.
 
@@ -29,13 +33,21 @@ def bars(
         series: names of the parts, and their colours.
         values: of each bar, by its label.
         spans: first and last day of each, for bars that stand for days; see `parts.shows_days`.
+        unfinished: label of the bar whose days are not over.
     """
+    named = {label: label + (SO_FAR if label == unfinished else "") for label in values}
     points: Any = [
-        {along: label, **dict(zip(series, counts, strict=True))} for label, counts in values.items()
+        {along: named[label]}
+        | {part + (SO_FAR if label == unfinished else ""): n for part, n in zip(series, counts, strict=True)}
+        for label, counts in values.items()
     ]
-    for point, (first, last) in zip(points, spans, strict=False):
-        point |= {"from": first.isoformat(), "to": last.isoformat()}
-    of: Any = [{"name": part, "color": colour, "stackId": "all"} for part, colour in series.items()]
+    headings: list[Any] = [*named.values()]
+    for at, (first, last) in enumerate(spans):
+        points[at] |= {"from": first.isoformat(), "to": last.isoformat()}
+        headings[at] = parts.days_button(name, headings[at], first, last)
+    of: Any = [{"name": part, "color": whole, "stackId": "all"} for part, (whole, _) in series.items()]
+    if unfinished in values:
+        of += [{"name": part + SO_FAR, "color": pale, "stackId": "all"} for part, (_, pale) in series.items()]
     chart = dmc.BarChart(
         id=f"{name}-chart",
         h=260,
@@ -43,7 +55,7 @@ def bars(
         dataKey=along,
         series=of,
         maxBarWidth=44,
-        withLegend=len(series) > 1,
+        withLegend=len(of) > 1,
         legendProps={"verticalAlign": "top", "align": "right", "height": 36},
         barProps={"isAnimationActive": False},
         valueFormatter={"function": "count"},
@@ -59,6 +71,9 @@ def bars(
         f"{name}-rows",
         title,
         [along, *series],
-        [[label, *map(formats.count, counts)] for label, counts in values.items()],
+        [
+            [heading, *map(formats.count, counts)]
+            for heading, counts in zip(headings, values.values(), strict=True)
+        ],
     )
     return html.Div([chart, table])

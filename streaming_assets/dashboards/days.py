@@ -3,7 +3,9 @@
 from datetime import date, time
 from typing import Any
 
-from streaming_assets.dashboards import formats
+from dash import html
+
+from streaming_assets.dashboards import formats, parts
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 
@@ -16,10 +18,11 @@ def unfinished(snapshot: Snapshot) -> date | None:
     return snapshot.as_of.date() if snapshot.as_of.time() != time() else None
 
 
-def label(day: date, snapshot: Snapshot) -> str:
-    """A day as a table names it: of the unfinished one, up to when there is data."""
+def heading(chart: str, day: date, snapshot: Snapshot) -> html.Button:
+    """A day as a table names it: of the unfinished one, up to when there is data. A click shows it alone."""
     named = formats.weekday(day)
-    return f"{named}, until {snapshot.as_of:%H:%M}" if day == unfinished(snapshot) else named
+    until = f", until {snapshot.as_of:%H:%M}" if day == unfinished(snapshot) else ""
+    return parts.days_button(chart, named + until, day, day)
 
 
 def note(view: View, snapshot: Snapshot) -> str:

@@ -1,5 +1,6 @@
 """A page, filled, and what changes on it when its filters or the snapshot do."""
 
+from datetime import date
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -10,7 +11,7 @@ from streaming_assets.dashboards import board, parts, streams
 from streaming_assets.dashboards.charts import charts_of
 from streaming_assets.dashboards.pages import Page
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.views import PRESETS, Extent, View
+from streaming_assets.dashboards.views import NEWEST_DAY, PRESETS, Extent, View
 from streaming_assets.published.snapshot import Snapshot
 from streaming_assets.published.tables import ALL_STATES
 
@@ -41,7 +42,10 @@ def render(page: Page, site: Site, snapshot: Snapshot, address: str) -> Any:
             html.Div(parts.notices(view), id="notices"),
             *above,
             html.Div(
-                [beside, html.Div(_filters(page, view, extent, names), className="filter-row")],
+                [
+                    beside,
+                    html.Div(_filters(page, view, extent, names, site.now().date()), className="filter-row"),
+                ],
                 className="filters",
             ),
             board.cards(page.name, snapshot, view),
@@ -49,12 +53,19 @@ def render(page: Page, site: Site, snapshot: Snapshot, address: str) -> Any:
     )
 
 
-def _filters(page: Page, view: View, extent: Extent, names: dict[str, str]) -> list[Any]:
+def _presets(extent: Extent, today: date) -> Any:
+    """What the control of the newest days offers; where data ends on another day, the newest one is not today."""
+    named = PRESETS | ({NEWEST_DAY: "Today"} if extent.last == today else {})
+    return [{"value": str(count), "label": label} for count, label in named.items()] + [
+        {"value": CUSTOM, "label": "Custom"}
+    ]
+
+
+def _filters(page: Page, view: View, extent: Extent, names: dict[str, str], today: date) -> list[Any]:
     days = [
         dmc.SegmentedControl(
             id=f"{page.name}-preset",
-            data=[{"value": str(count), "label": label} for count, label in PRESETS.items()]
-            + [{"value": CUSTOM, "label": "Custom"}],
+            data=_presets(extent, today),
             value=str(view.preset or CUSTOM),
             size="xs",
             className="presets",
@@ -113,6 +124,7 @@ def register(app: Dash, site: Site, page: Page) -> None:
             "charts": board.outputs(page.name),
             "newest": Output(days, "maxDate"),
             "days": Output(days, "value"),
+            "presets": Output(preset, "data"),
             "preset": Output(preset, "value"),
             "address": to_address,
             "moved": to_moved,
@@ -133,6 +145,7 @@ def register(app: Dash, site: Site, page: Page) -> None:
             "charts": board.values(page.name, snapshot, view),
             "newest": extent.last.isoformat(),
             "days": [view.first.isoformat(), view.last.isoformat()],
+            "presets": _presets(extent, site.now().date()),
             "preset": str(view.preset or CUSTOM),
             "address": to,
             "moved": to,

@@ -1,6 +1,7 @@
 """Components that pages are made of."""
 
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -154,33 +155,41 @@ def register_choice(app: Dash, kind: str, control: str) -> None:
     )
 
 
-def shows_days(page: str, mark: Input) -> Callable[[Dash, Any], None]:
-    """What registers that a click on a mark which stands for days shows these; see `points_of` and `marks_of`.
+def shows_days(page: str, name: str) -> Callable[[Dash, Any], None]:
+    """What registers that a click on what stands for days shows these.
+
+    That are the chart's `days_button`s, and the points of its chart of dash-mantine-components, if it has one,
+    each of which says `from` and `to`. A mouse alone gets at points; buttons are there for all.
 
     Args:
         page: the page's name.
-        mark: what is clicked.
+        name: the chart's.
     """
 
     def register(app: Dash, _site: Any) -> None:
-        app.clientside_callback(
-            ClientsideFunction("pages", "chooseDays"),
-            Output(f"{page}-days", "value", allow_duplicate=True),
-            mark,
-            prevent_initial_call=True,
-        )
+        for clicked in (
+            Input(f"{name}-chart", "clickData"),
+            Input({"type": name, "value": ALL}, "n_clicks"),
+        ):
+            app.clientside_callback(
+                ClientsideFunction("pages", "chooseDays"),
+                Output(f"{page}-days", "value", allow_duplicate=True),
+                clicked,
+                prevent_initial_call=True,
+            )
 
     return register
 
 
-def points_of(name: str) -> Input:
-    """The points of a chart of dash-mantine-components, each of which says `from` and `to`."""
-    return Input(f"{name}-chart", "clickData")
-
-
-def marks_of(kind: str) -> Input:
-    """Elements whose id is of this type and has first and last day as its value, divided by a slash."""
-    return Input({"type": kind, "value": ALL}, "n_clicks")
+def days_button(name: str, label: str, first: date, last: date) -> html.Button:
+    """A button of a chart that shows these days; see `shows_days`."""
+    return html.Button(
+        label,
+        id={"type": name, "value": f"{first}/{last}"},
+        type="button",
+        className="choice",
+        title="Show these days alone",
+    )
 
 
 def nothing(text: str) -> html.Div:
@@ -198,7 +207,10 @@ def unfilled(what: str) -> html.Div:
     return panel(
         "waiting",
         f"No {what} yet",
-        [html.P("The published data has none. This page fills as soon as the first ones come through.")],
+        [
+            html.P("The published data has none. This page fills as soon as the first ones come through."),
+            html.P("Look in Dagster whether events arrive in the lake, and whether the hourly runs succeed."),
+        ],
     )
 
 
@@ -210,17 +222,22 @@ def notices(view: View) -> list[html.Div]:
     ]
 
 
-def table_rows(rows: list[list[str]]) -> list[html.Tr]:
+def table_rows(rows: list[list[Any]]) -> list[html.Tr]:
     """Rows of a table, whose first cell is their heading."""
     return [html.Tr([html.Th(row[0], scope="row"), *(html.Td(cell) for cell in row[1:])]) for row in rows]
 
 
-def as_table(name: str, caption: str, header: list[str], rows: list[list[str]]) -> html.Details:
+def copy(caption: str) -> html.Button:
+    """Copies the table that stands beside it."""
+    return html.Button(["Copy", hidden(f" the table: {caption}")], type="button", className="copy")
+
+
+def as_table(name: str, caption: str, header: list[str], rows: list[list[Any]]) -> html.Details:
     """The chart's numbers, for whoever would rather read them."""
     return html.Details(
         [
             html.Summary(["Show as table", hidden(f": {caption}")]),
-            html.Button(["Copy", hidden(f" the table: {caption}")], type="button", className="copy"),
+            copy(caption),
             html.Div(
                 html.Table(
                     [

@@ -104,8 +104,12 @@ def where(snapshot: Snapshot, view: View) -> str:
 
 def as_table(name: str, title: str, of: str, slices: list[Slice]) -> html.Details:
     """The slices of a chart as a table."""
-    rows = [[part.name, formats.count(part.streams), formats.percent(part.share, 1)] for part in slices]
-    return parts.as_table(f"{name}-rows", title, [of, "Streams", "Share"], rows)
+    return parts.as_table(f"{name}-rows", title, [of, "Streams", "Share"], as_rows(slices))
+
+
+def as_rows(slices: list[Slice]) -> list[list[str]]:
+    """The rows of the table."""
+    return [[part.name, formats.count(part.streams), formats.percent(part.share, 1)] for part in slices]
 
 
 def no_streams(snapshot: Snapshot, view: View) -> html.Div:

@@ -16,7 +16,9 @@ from streaming_assets.published.tables import ALL_STATES
 
 LONGEST_SEARCH = 100
 MOST_PLAYED = "most"  # in place of a song, in the choice of one
-PRESETS = {1: "1 day", 7: "7 days", 28: "28 days", 84: "12 weeks"}  # the newest, whole weeks where it can be
+NEWEST_DAY = 1
+# Of the newest days, whole weeks where it can be.
+PRESETS = {NEWEST_DAY: "Newest day", 7: "7 days", 28: "28 days", 84: "12 weeks"}
 
 
 @dataclass(frozen=True)

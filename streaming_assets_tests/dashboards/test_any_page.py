@@ -22,6 +22,7 @@ from streaming_assets_tests.dashboards.world import (
     LAST_DAY,
     Marts,
     World,
+    facts_of,
     make_world,
     marts_of,
 )
@@ -101,6 +102,7 @@ def test_an_open_page_takes_up_a_new_snapshot_without_a_reload(
         publish(tmp_path, {}, AS_OF)
         expect(kpi.locator("h1")).to_have_text("No users yet")
         expect(music.locator("h1")).to_have_text("No streams yet")
+        assert "Look in Dagster whether" in music.inner_text("#page")
         publish(tmp_path, early, AS_OF)
         expect(kpi.locator("#kpi-subtitle")).to_contain_text("20 to 26 Jan 2025")
         expect(music.locator("#music-subtitle")).to_contain_text("6 to 26 Jan 2025")
@@ -159,6 +161,34 @@ def test_a_page_that_loads_while_snapshots_are_replaced_shows_one_of_them(
             seen.add((page.inner_text("#music-subtitle"), page.inner_text("#artists .bar-value >> nth=0")))
             page.close()
         assert len(seen) <= 2
+        visitor.leave()
+
+
+MARKUP = "<img src=x onerror=alert(1)>"
+
+
+def test_names_with_markup_are_text(visitor: Visitor, tmp_path: Path) -> None:
+    """On all pages; an image would be asked for, which no visitor's page may do."""
+    world = make_world(users=100, seed=8)
+    for column in ("title", "artist", "genre"):
+        world.listens[column] = MARKUP
+    world.departures["reason_page"] = MARKUP
+    publish(tmp_path, last_days(marts_of(world) | facts_of(world)), AS_OF)
+    with served(tmp_path, NOW) as url:
+        for path, shown in (
+            (
+                "/music",
+                ("#artists .bar-name", "#genres .legend-name", "#songs-grid [col-id=title] .ag-cell-value"),
+            ),
+            ("/music?q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E", ("#songs-found",)),
+            ("/music?state=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E", ("#notices",)),
+            ("/listeners", ("#departures-rows th",)),
+            ("/habits", ("#next-songs .bar-name", "#next-songs-detail")),
+        ):
+            page = visitor.open(url + path)
+            for place in shown:
+                expect(page.locator(place).first).to_contain_text(MARKUP)
+            assert page.locator("img[src=x]").count() == 0
         visitor.leave()
 
 

@@ -148,7 +148,8 @@ def test_a_missing_day_is_an_empty_row_of_the_csv(published: Path) -> None:
     )
 
 
-HARMFUL = ("=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1")
+CONTROL = ("\t=1", "\r=1", "\n=1", "\x01=1", "\x1b[31m", "\x7f=1", "\x9f=1")
+HARMFUL = ("=1+1", "+1", "-1", "@SUM(1)", "＝1", "＋1", "－1", "＠1", *CONTROL)
 HARMLESS = ("Rock & Roll", "a=b", "'=1", "", " -1", "1-2", "é")
 
 

@@ -136,6 +136,9 @@ def test_an_unfinished_day_is_drawn_as_such(visitor: Visitor, tmp_path: Path, ma
         expect(page.locator("#daily-ad-revenue-chart")).to_contain_text("Revenue, so far")
         line = page.locator("#daily-ad-revenue-chart .recharts-area-curve").first.get_attribute("d")
         assert line.count("L") == 1, "from the 9th to the 10th, and no further"
+        page.locator("#kpi-preset label", has_text="Today").click()
+        page.wait_for_url("**/?last=1")
+        expect(page.locator("#daily-ad-revenue tbody th")).to_have_text(["Tue 11 Feb 2025, until 14:00"])
         page.goto(f"{url}/?from=2025-02-08&to=2025-02-10")
         expect(page.locator("#daily-active-users-chart")).not_to_contain_text("so far")
         visitor.leave()

@@ -2,13 +2,16 @@
 
 import re
 from collections import Counter
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from streaming_assets.testing.publishing import publish
 from streaming_assets_tests.dashboards.browsing import Visitor
-from streaming_assets_tests.dashboards.world import World
+from streaming_assets_tests.dashboards.serving import served
+from streaming_assets_tests.dashboards.world import Marts, World, facts_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("browser")]
 
@@ -45,10 +48,62 @@ def test_the_triangle_and_the_funnel_follow_the_days(visitor: Visitor, address: 
     expect(page.locator("#retention-rows tr")).to_have_count(1)
 
 
+def test_a_day_and_a_week_that_are_not_over_are_drawn_pale(
+    visitor: Visitor, tmp_path: Path, marts: Marts, world: World
+) -> None:
+    now = datetime(2025, 2, 11, 14, 0, tzinfo=UTC)
+    publish(tmp_path, marts | facts_of(world), now)
+    with served(tmp_path, now) as url:
+        page = visitor.open(f"{url}/listeners?last=7")
+        for chart, of, whole in (("new-users", "10 Feb", 1), ("level-changes", "11 Feb", 6)):
+            expect(page.locator(f"#{chart}-rows th")).to_have_count(whole + 1)
+            expect(page.locator(f"#{chart}-rows th").last).to_have_text(f"{of}, so far")
+            fills = page.locator(f"#{chart}-chart .recharts-bar-rectangle path").evaluate_all(
+                "bars => bars.map(bar => bar.getAttribute('fill'))"
+            )
+            assert fills.count("var(--series-1-so-far)") == 1, "the first series of the newest bar"
+            assert fills.count("var(--series-1)") == whole
+        page.locator("#new-users-chart .recharts-bar-rectangle path").last.click()
+        page.wait_for_url("**/listeners?from=2025-02-10&to=2025-02-11")
+        visitor.leave()
+
+
+@pytest.mark.parametrize(
+    ("page_path", "chart"),
+    [
+        ("/", "daily-active-users"),
+        ("/", "daily-ad-revenue"),
+        ("/listeners", "new-users"),
+        ("/listeners", "level-changes"),
+        ("/listeners", "retention"),
+    ],
+)
+def test_the_keyboard_shows_the_days_that_a_click_on_a_mark_shows(
+    visitor: Visitor, address: str, page_path: str, chart: str
+) -> None:
+    page = visitor.open(f"{address}{page_path}?from=2025-01-13&to=2025-01-26")
+    table = page.locator(f"#{chart} .as-table summary")
+    if table.count():
+        table.focus()
+        page.keyboard.press("Enter")
+    week = chart in ("new-users", "retention")
+    button = page.locator(f"#{chart}-rows button").nth(0)
+    expect(button).to_have_accessible_description("Show these days alone")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if button.evaluate("button => button === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{page_path}?from=2025-01-13&to=2025-01-{19 if week else 13}")
+    expect(page.locator(f"#{chart}-rows tr")).to_have_count(1)
+
+
 def test_a_preset_shows_the_newest_days_and_compares_them(
     visitor: Visitor, address: str, world: World
 ) -> None:
     page = visitor.open(f"{address}/habits")
+    names = ["Newest day", "7 days", "28 days", "12 weeks", "Custom"]  # the data ends before today
+    expect(page.locator("#habits-preset label")).to_have_text(names)
     page.locator("#habits-preset label", has_text="7 days").click()
     expect(page.locator("#habits-days")).to_have_text("5 Feb 2025 – 11 Feb 2025")
     now, before = (

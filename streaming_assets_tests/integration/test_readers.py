@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from streaming_assets.published.analytics import DATABASE
 from streaming_assets_tests.graph import Graph, failures, hour, info, listen
+from streaming_assets_tests.integration.test_graph_backfill import shell
 
 pytestmark = pytest.mark.integration
 
@@ -53,8 +54,12 @@ while True:
     if told != seen:
         print(*told, flush=True)
     seen = told
-    time.sleep(0.02)
+    time.sleep(0.1)
 """
+
+
+HOURS = 168  # of a week
+STEP = HOURS // 3
 
 
 @contextmanager
@@ -94,6 +99,18 @@ def opened(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(duckdb, "connect", counted)
     return opened
+
+
+def seen_by(*analysts: subprocess.Popen[bytes]) -> list[list[tuple[int, ...]]]:
+    """What each of them was told, one after the other; they end."""
+    time.sleep(0.5)
+    told = []
+    for analyst in analysts:
+        assert analyst.poll() is None, "it had an error"
+        analyst.kill()
+        assert analyst.stdout is not None
+        told.append([tuple(map(int, line.split())) for line in analyst.stdout.read().decode().splitlines()])
+    return told
 
 
 def said(graph: Graph, result: dg.ExecuteInProcessResult) -> list[str]:
@@ -138,10 +155,21 @@ def test_polling_readers_do_not_stop_a_run(graph: Graph) -> None:
         known[3] = 3
         for result in results:
             assert result.success, failures(result)
-        time.sleep(0.5)
-        assert analyst.poll() is None, "it had an error"
-        analyst.kill()
-        assert analyst.stdout is not None
-        seen = [tuple(map(int, line.split())) for line in analyst.stdout.read().decode().splitlines()]
-    assert seen == [(snapshot, listens, listens) for snapshot, listens in known.items()]
+        seen = seen_by(analyst)
+    assert seen == [[(snapshot, listens, listens) for snapshot, listens in known.items()]]
     print(f"a run with a poller beside it: {took:.1f} s")
+
+
+def test_a_week_is_backfilled_while_analysts_read(graph: Graph) -> None:
+    """In three runs; each count that they see is one of a snapshot's, from the first snapshot to the last."""
+    for number in range(3, HOURS):
+        graph.put("listen_events", hour(number), [listen(hour(number), item=number)], number)
+    with ExitStack() as stack:
+        database = graph.settings.published_dir / DATABASE
+        analysts = [stack.enter_context(reader(database, ANALYST)) for _ in range(2)]
+        span = (hour(0).isoformat(), hour(HOURS).isoformat())
+        done = shell(graph, "backfill", *span, STREAMING_ASSETS_HOURS_PER_STEP=str(STEP))
+        assert done.exit_code == 0, done.output
+        assert graph.rows("select count(*) from fact_listen_events") == [(HOURS,)]
+        known = [(1, 1), *enumerate(range(STEP, HOURS + 1, STEP), 2)]
+        assert seen_by(*analysts) == [[(number, listens, listens) for number, listens in known]] * 2

@@ -65,7 +65,7 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         ["Day", "Free", "Paid", "All"],
         [
             [
-                by_day.label(day, snapshot),
+                by_day.heading(NAME, day, snapshot),
                 *(map(formats.count, (at.free, at.paid, at.all)) if at else [formats.NONE] * 3),
             ]
             for day, at in zip(days, users, strict=True)
@@ -104,6 +104,6 @@ CHART = Chart(
     (TABLE,),
     draw,
     rows,
-    register=parts.shows_days("kpi", parts.points_of(NAME)),
+    register=parts.shows_days("kpi", NAME),
     metric="active_users",
 )

@@ -47,7 +47,7 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         TITLE,
         ["Day", "USD"],
         [
-            [by_day.label(day, snapshot), formats.NONE if amount is None else f"{amount:,.2f}"]
+            [by_day.heading(NAME, day, snapshot), formats.NONE if amount is None else f"{amount:,.2f}"]
             for day, amount in zip(days, revenue, strict=True)
         ],
     )
@@ -81,6 +81,6 @@ CHART = Chart(
     (TABLE,),
     draw,
     rows,
-    register=parts.shows_days("kpi", parts.points_of(NAME)),
+    register=parts.shows_days("kpi", NAME),
     metric="ad_revenue",
 )

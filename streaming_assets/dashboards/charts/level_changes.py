@@ -1,6 +1,7 @@
 """Changes of level by day: who starts to pay, and who stops."""
 
 from streaming_assets.dashboards import activity, formats, parts
+from streaming_assets.dashboards import days as by_day
 from streaming_assets.dashboards.bars import FIRST, SECOND, bars
 from streaming_assets.dashboards.chart import Chart, Drawn, Rows
 from streaming_assets.dashboards.compare import against_before
@@ -19,9 +20,19 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         return Drawn(
             parts.nothing(f"Nobody changed level, {formats.span(view.first, view.last)}. Choose other days.")
         )
-    values = {f"{day.day} {day:%b}": counts for day, counts in zip(days, changes, strict=True)}
+    labels = {day: f"{day.day} {day:%b}" for day in days}
+    values = {labels[day]: counts for day, counts in zip(days, changes, strict=True)}
+    unfinished = by_day.unfinished(snapshot)
     return Drawn(
-        bars(NAME, TITLE, "Day", {"To paid": FIRST, "To free": SECOND}, values, zip(days, days, strict=True)),
+        bars(
+            NAME,
+            TITLE,
+            "Day",
+            {"To paid": FIRST, "To free": SECOND},
+            values,
+            zip(days, days, strict=True),
+            labels.get(unfinished) if unfinished else None,
+        ),
         f"{formats.count(to_free)} changes to free, {formats.count(to_paid)} to paid"
         + against_before(
             snapshot,
@@ -50,5 +61,5 @@ CHART = Chart(
     (activity.SESSIONS, activity.USERS),
     draw,
     rows,
-    register=parts.shows_days("listeners", parts.points_of(NAME)),
+    register=parts.shows_days("listeners", NAME),
 )

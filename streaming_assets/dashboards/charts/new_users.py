@@ -18,10 +18,7 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
     if not any(map(sum, users.values())):
         return Drawn(parts.nothing("No user came in these weeks. Choose other days."))
     running = activity.running_week(snapshot)
-    values = {
-        f"{week.day} {week:%b}" + (", so far" if week == running else ""): counts
-        for week, counts in users.items()
-    }
+    labels = {week: f"{week.day} {week:%b}" for week in users}
     new = _new(snapshot, view)
     return Drawn(
         bars(
@@ -29,8 +26,9 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
             TITLE,
             "Week from",
             {"New": FIRST, "Returning": SECOND},
-            values,
+            {labels[week]: counts for week, counts in users.items()},
             ((week, week + timedelta(days=6)) for week in users),
+            labels.get(running) if running else None,
         ),
         f"Users of each week; {formats.count(new)} were first seen in these weeks"
         + against_before(snapshot, view, activity.SESSIONS, lambda of: _new(snapshot, of)),
@@ -56,6 +54,6 @@ CHART = Chart(
     (activity.SESSIONS,),
     draw,
     rows,
-    register=parts.shows_days("listeners", parts.points_of(NAME)),
+    register=parts.shows_days("listeners", NAME),
     metric="active_users",
 )

@@ -54,7 +54,7 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         className="heat",
     )
     return Drawn(
-        table,
+        html.Div([table, parts.copy(TITLE)]),
         f"In {streams.where(snapshot, view)}, UTC; most on {WEEKDAYS[weekday - 1]}s from {hour:02}:00, "
         f"{formats.count(most)} plays; {formats.count(sum(plays.values()))} in all"
         + against_before(snapshot, view, activity.LISTENS, lambda of: sum(_plays(snapshot, of).values())),

@@ -40,7 +40,7 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         ],
         className="triangle",
     )
-    figure = html.Div(table, className="wide", tabIndex=0, role="region", **parts.aria(label=TITLE))
+    scrolled = html.Div(table, className="wide", tabIndex=0, role="region", **parts.aria(label=TITLE))
     detail = "Of the users first seen in a week, the share with a session so many weeks later"
     if running:
         detail += "; the week that still runs is pale"
@@ -49,7 +49,7 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         detail += against_before(snapshot, view, activity.SESSIONS, lambda of: _week_later(snapshot, of))
     if cohorts[0].week == activity.first_week(snapshot):
         detail += ". In the first week of the data everybody is new"
-    return Drawn(figure, detail)
+    return Drawn(html.Div([scrolled, parts.copy(TITLE)]), detail)
 
 
 def _week_later(snapshot: Snapshot, view: View) -> float | None:
@@ -83,13 +83,7 @@ def _row(cohort: Cohort, width: int, running: object) -> html.Tr:
 
 
 def _week(monday: date) -> html.Button:
-    last = monday + timedelta(days=6)
-    return html.Button(
-        formats.day(monday),
-        id={"type": "cohort", "value": f"{monday}/{last}"},
-        type="button",
-        className="choice",
-    )
+    return parts.days_button(NAME, formats.day(monday), monday, monday + timedelta(days=6))
 
 
 def rows(snapshot: Snapshot, view: View) -> Rows:
@@ -109,5 +103,5 @@ CHART = Chart(
     (activity.SESSIONS,),
     draw,
     rows,
-    register=parts.shows_days("listeners", parts.marks_of("cohort")),
+    register=parts.shows_days("listeners", NAME),
 )

@@ -14,6 +14,7 @@ from streaming_assets.dashboards.streams import Slice
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 
+NAME, TITLE = "states", "Streams by state"
 SHADES = 6  # of the map, in the style sheet, beside that of no streams, 0
 
 
@@ -25,6 +26,7 @@ OUTPUTS = (
     Output(_TILE, "data-tip"),
     Output(_TILE, "aria-pressed"),
     Output("map-most", "children"),
+    Output("states-rows", "children"),
     Output("states-detail", "children"),
     Output("states-download", "href"),
 )
@@ -38,17 +40,22 @@ def values(snapshot: Snapshot, view: View) -> tuple[Any, ...]:
     return (
         *([look[key] for look in looks] for key in looks[0]),
         _most(by_state),
+        parts.table_rows(streams.as_rows(_named(snapshot, by_state))),
         _detail(snapshot, view),
         link,
     )
 
 
 def draw(snapshot: Snapshot, view: View) -> Drawn:
-    """The map, and its scale."""
-    return Drawn(
-        state_map(streams.streams_by_state(snapshot, view), view.state),
-        _detail(snapshot, view),
-    )
+    """The map, its scale, and its table."""
+    by_state = streams.streams_by_state(snapshot, view)
+    table = streams.as_table(NAME, TITLE, "State", _named(snapshot, by_state))
+    return Drawn(html.Div([state_map(by_state, view.state), table]), _detail(snapshot, view))
+
+
+def _named(snapshot: Snapshot, by_state: list[Slice]) -> list[Slice]:
+    names = streams.state_names(snapshot)
+    return [replace(part, name=names[part.name]) for part in by_state]
 
 
 def _detail(snapshot: Snapshot, view: View) -> str:
@@ -62,10 +69,10 @@ def _detail(snapshot: Snapshot, view: View) -> str:
 
 def rows(snapshot: Snapshot, view: View) -> Rows:
     """All states that have streams."""
-    names = streams.state_names(snapshot)
+    by_state = streams.streams_by_state(snapshot, view)
     yield "state_code", "state", "streams", "share"
-    for part in streams.streams_by_state(snapshot, view):
-        yield part.name, names[part.name], part.streams, part.share
+    for part, named in zip(by_state, _named(snapshot, by_state), strict=True):
+        yield part.name, named.name, part.streams, part.share
 
 
 def register(app: Dash, _site: Site) -> None:
@@ -146,8 +153,8 @@ def _shade(streams: int, most: int) -> int:
 
 
 CHART = Chart(
-    "states",
-    "Streams by state",
+    NAME,
+    TITLE,
     "music",
     10,
     7,
