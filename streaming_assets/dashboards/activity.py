@@ -20,6 +20,7 @@ USERS, LOCATIONS, SONGS = "dim_users", "dim_locations", "dim_songs"
 WEEK = timedelta(days=7)
 COUNTS_KEPT = 32
 DAYS_KEPT = 2000  # each in a state
+DAYS_AFTER_KEPT = 400  # each of a song, in a state
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,35 @@ class _Seen:
 
     Attributes:
         users: their ids, ascending.
-        first: of each the number of the week in which it was first seen.
+        week: of each the number of the week in which it was first seen.
+        day: of each the day of its first session.
+        is_back: whether it had a session on a later day.
+        is_paid: whether it had a session on level paid.
         came: how many came in a week, by the number of their first week and of that week.
     """
 
     users: np.ndarray
-    first: np.ndarray
+    week: np.ndarray
+    day: np.ndarray
+    is_back: np.ndarray
+    is_paid: np.ndarray
     came: dict[tuple[int, int], int]
 
 
-_NOBODY = _Seen(np.empty(0, np.int64), np.empty(0, np.int32), {})
+_NOBODY = _Seen(
+    np.empty(0, np.int64),
+    np.empty(0, np.int32),
+    np.empty(0, "datetime64[D]"),
+    np.empty(0, bool),
+    np.empty(0, bool),
+    {},
+)
+
+
+def _weeks(snapshot: Snapshot, table: str) -> dict[date, tuple[str, ...]]:
+    """The files of each week, by its Monday."""
+    by_week = groupby(snapshot.days(table), monday)
+    return {week: tuple(snapshot.files(table, days)) for week, days in by_week}
 
 
 @lru_cache(maxsize=4)
@@ -92,27 +112,46 @@ def _seen(database: Database, weeks: tuple[tuple[str, ...], ...]) -> _Seen:
     if not weeks:
         return _NOBODY
     before, week = _seen(database, weeks[:-1]), len(weeks) - 1
-    rows = database.query("SELECT DISTINCT user_id FROM read_parquet($files)", {"files": [*weeks[-1]]})
-    users = np.sort(rows["user_id"].to_numpy())
+    rows = database.query(
+        """
+        SELECT user_id, min(session_start_datetime)::DATE AS day, max(session_start_datetime)::DATE > day AS is_back,
+               bool_or(level = 'paid') AS is_paid
+        FROM read_parquet($files) GROUP BY user_id ORDER BY user_id
+        """,
+        {"files": [*weeks[-1]]},
+    )
+    users, day, is_back, is_paid = (column.to_numpy() for column in rows.columns)
     at = np.searchsorted(before.users, users)
-    is_known = np.zeros(len(users), bool)
-    inside = at < len(before.users)
-    is_known[inside] = before.users[at[inside]] == users[inside]
-    firsts, counts = np.unique(before.first[at[is_known]], return_counts=True)
+    new = ~np.isin(users, before.users, assume_unique=True)
+    known = at[~new]
+    firsts, counts = np.unique(before.week[known], return_counts=True)
     came = {(int(first), week): int(count) for first, count in zip(firsts, counts, strict=True)}
-    new = ~is_known
+    was_back, was_paid = before.is_back.copy(), before.is_paid.copy()
+    was_back[known] = True
+    was_paid[known] |= is_paid[~new]
     return _Seen(
         np.insert(before.users, at[new], users[new]),
-        np.insert(before.first, at[new], week),
+        np.insert(before.week, at[new], week),
+        np.insert(before.day, at[new], day[new].astype("datetime64[D]")),
+        np.insert(was_back, at[new], is_back[new]),
+        np.insert(was_paid, at[new], is_paid[new]),
         before.came | came | {(week, week): int(new.sum())},
     )
+
+
+@lru_cache(maxsize=4)
+def _players(database: Database, weeks: tuple[tuple[str, ...], ...]) -> np.ndarray:
+    """The ids of all who played a song, ascending, told in the same way from the files of each week's listens."""
+    if not weeks:
+        return _NOBODY.users
+    rows = database.query("SELECT DISTINCT user_id FROM read_parquet($files)", {"files": [*weeks[-1]]})
+    return np.union1d(_players(database, weeks[:-1]), rows["user_id"].to_numpy())
 
 
 @lru_cache(maxsize=COUNTS_KEPT)
 def _users_by_weeks(snapshot: Snapshot) -> dict[tuple[date, date], int]:
     """Users by the week that they were first seen in and a week that they came in."""
-    days = snapshot.days(SESSIONS)
-    weeks = {week: tuple(snapshot.files(SESSIONS, of)) for week, of in groupby(days, monday)}
+    weeks = _weeks(snapshot, SESSIONS)
     mondays = [*weeks]
     came = _seen(snapshot.database, tuple(weeks.values())).came
     return {(mondays[first], mondays[week]): users for (first, week), users in came.items() if users}
@@ -153,31 +192,11 @@ STEPS = ("had a first session", "played a song", "came back on a later day", "ha
 @lru_cache(maxsize=COUNTS_KEPT)
 def funnel(snapshot: Snapshot, first: date, last: date) -> tuple[int, ...]:
     """Of the users first seen in these days, how many took each of `STEPS` until now, and all steps before it."""
-    users = snapshot.query(
-        """
-        SELECT user_id, max(session_start_datetime)::DATE > min(session_start_datetime)::DATE AS came_back,
-               bool_or(level = 'paid') AS paid
-        FROM {rows} GROUP BY user_id
-        HAVING min(session_start_datetime)::DATE BETWEEN $first AND $last
-        """,
-        SESSIONS,
-        snapshot.days(SESSIONS),
-        {"first": first, "last": last},
-    )
-    listens = snapshot.files(LISTENS, [day for day in snapshot.days(LISTENS) if day >= first])
-    if not users.num_rows:
-        return (0, 0, 0, 0)
-    played = "user_id IN (SELECT user_id FROM read_parquet($listens))" if listens else "false"
-    (row,) = snapshot.database.query(
-        f"""
-        SELECT count(*), count(*) FILTER (played), count(*) FILTER (played AND came_back),
-               count(*) FILTER (played AND came_back AND paid)
-        FROM (SELECT *, {played} AS played FROM users)
-        """,
-        {"listens": listens} if listens else {},
-        users=users,
-    ).to_pylist()
-    return tuple(row.values())
+    seen = _seen(snapshot.database, tuple(_weeks(snapshot, SESSIONS).values()))
+    is_new = (seen.day >= np.datetime64(first)) & (seen.day <= np.datetime64(last))
+    played = np.isin(seen.users, _players(snapshot.database, tuple(_weeks(snapshot, LISTENS).values())))
+    steps = np.logical_and.accumulate([is_new, played, seen.is_back, seen.is_paid])
+    return tuple(map(int, steps.sum(axis=1)))
 
 
 def level_changes(snapshot: Snapshot, days: Sequence[date]) -> list[tuple[int, int]]:
@@ -272,34 +291,53 @@ def sessions_by_minutes(snapshot: Snapshot, first: date, last: date, state: str,
     return {row["minutes"]: row["sessions"] for row in rows.to_pylist()}
 
 
-@lru_cache(maxsize=COUNTS_KEPT)
 def sessions_by_songs(snapshot: Snapshot, first: date, last: date, state: str) -> dict[int, int]:
     """Sessions by the songs played in them.
 
     A session id belongs to one run of the simulator, so a song must lie within the session's time.
     """
-    days = View(first, last).days()
-    where, params = _in_state(snapshot, state)
-    ends = snapshot.query("SELECT max(session_end_datetime)::DATE AS day FROM {rows}", SESSIONS, days)
-    listens = ends.num_rows and snapshot.files(LISTENS, View(first, ends["day"][0].as_py()).days())
-    if not listens:
-        return {}
-    rows = snapshot.query(
+    places = _Places(snapshot)
+    sessions: Counter[int] = Counter()
+    for day in View(first, last).days():
+        for file in snapshot.files(SESSIONS, [day]):
+            listens = snapshot.files(LISTENS, View(day, _last_end(snapshot.database, file)).days())
+            sessions.update(_sessions_by_songs(snapshot.database, file, tuple(listens), state, places))
+    return dict(sessions)
+
+
+@lru_cache(maxsize=DAYS_KEPT)
+def _last_end(database: Database, file: str) -> date:
+    """The day on which the last of the file's sessions ends."""
+    rows = database.query(
+        "SELECT max(session_end_datetime)::DATE AS day FROM read_parquet($file)", {"file": file}
+    )
+    return rows["day"][0].as_py()
+
+
+@lru_cache(maxsize=DAYS_KEPT)
+def _sessions_by_songs(
+    database: Database, file: str, listens: tuple[str, ...], state: str, places: _Places
+) -> dict[int, int]:
+    """Those of a file, which never changes, as long as the listens of their days do not."""
+    where, params = _in_state(places.snapshot, state)
+    if listens:
+        played, params = "read_parquet($listens)", params | {"listens": [*listens]}
+    else:
+        played = "(SELECT *, session_start_datetime AS event_datetime FROM read_parquet($file) WHERE false)"
+    rows = database.query(
         f"""
         SELECT songs, count(*) AS sessions
         FROM (
             SELECT count(listens.user_id) AS songs
-            FROM (SELECT * FROM {{rows}} WHERE {where}) AS sessions
-            LEFT JOIN read_parquet($listens) AS listens
+            FROM (SELECT * FROM read_parquet($file) WHERE {where}) AS sessions
+            LEFT JOIN {played} AS listens
                 ON sessions.user_id = listens.user_id AND sessions.session_id = listens.session_id
                 AND listens.event_datetime BETWEEN session_start_datetime AND session_end_datetime
             GROUP BY sessions.user_id, sessions.session_id, session_start_datetime
         )
         GROUP BY songs
         """,
-        SESSIONS,
-        days,
-        params | {"listens": listens},
+        params | {"file": file},
     )
     return {row["songs"]: row["sessions"] for row in rows.to_pylist()}
 
@@ -326,31 +364,50 @@ def song_named(snapshot: Snapshot, key: str) -> Played:
     return found[0] if found else Played(key, f"song {key[:8]}", 0)
 
 
-@lru_cache(maxsize=COUNTS_KEPT)
 def played_after(snapshot: Snapshot, first: date, last: date, state: str, key: str) -> list[Played]:
-    """The songs that were played right after the one of that key, in the same session of a user, most often first."""
-    where, params = _in_state(snapshot, state)
-    plays = snapshot.query(
+    """The songs that were played right after the one of that key, in the same session of a user, most often first.
+
+    A gap of more than a day divides sessions, so the next song is of the same day or the next.
+    """
+    places = _Places(snapshot)
+    days = View(first, last).days()
+    plays = [
+        _played_after(
+            snapshot.database, file, (*snapshot.files(LISTENS, days[at + 1 : at + 2]),), state, places, key
+        )
+        for at, day in enumerate(days)
+        for file in snapshot.files(LISTENS, [day])
+    ]
+    if not plays:
+        return []
+    counted = pa.concat_tables(plays).group_by("pk_song").aggregate([("times", "sum")])
+    return _named(snapshot, counted.rename_columns(["pk_song", "times"]))
+
+
+@lru_cache(maxsize=DAYS_AFTER_KEPT)
+def _played_after(
+    database: Database, file: str, following: tuple[str, ...], state: str, places: _Places, key: str
+) -> pa.Table:
+    """After plays in a file, which never changes, with that of the following day."""
+    where, params = _in_state(places.snapshot, state)
+    return database.query(
         f"""
         WITH sessions AS (
-            SELECT DISTINCT user_id, session_id FROM {{rows}} WHERE pk_song = $song AND {where}
+            SELECT DISTINCT user_id, session_id FROM read_parquet($file) WHERE pk_song = $song AND {where}
         ),
         played AS (
-            SELECT pk_song AS this, {where} AS is_here,
+            SELECT pk_song AS this, {where} AS is_here, filename = $file AS is_of_day,
                    lead(pk_song) OVER (
-                       PARTITION BY user_id, session_id ORDER BY event_datetime, event_id
+                       PARTITION BY user_id, session_id ORDER BY event_datetime, pk_song
                    ) AS pk_song
-            FROM {{rows}} JOIN sessions USING (user_id, session_id)
+            FROM read_parquet($files, filename = true) JOIN sessions USING (user_id, session_id)
         )
         SELECT pk_song, count(*) AS times FROM played
-        WHERE this = $song AND is_here AND pk_song IS NOT NULL
+        WHERE this = $song AND is_here AND is_of_day AND pk_song IS NOT NULL
         GROUP BY pk_song
         """,
-        LISTENS,
-        View(first, last).days(),
-        params | {"song": key},
+        params | {"file": file, "files": [file, *following], "song": key},
     )
-    return _named(snapshot, plays)
 
 
 def _named(snapshot: Snapshot, plays: pa.Table) -> list[Played]:

@@ -56,7 +56,7 @@ def bars(
         series=of,
         maxBarWidth=44,
         withLegend=len(of) > 1,
-        legendProps={"verticalAlign": "top", "align": "right", "height": 36},
+        legendProps={"verticalAlign": "top", "align": "right"},
         barProps={"isAnimationActive": False},
         valueFormatter={"function": "count"},
         tickLine="none",

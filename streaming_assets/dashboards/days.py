@@ -72,7 +72,7 @@ def axes(view: View, value_format: str, with_legend: bool) -> dict[str, Any]:
         "h": 300,
         "valueFormatter": {"function": value_format},
         "withLegend": with_legend,
-        "legendProps": {"verticalAlign": "top", "align": "right", "height": 36},
+        "legendProps": {"verticalAlign": "top", "align": "right"},
         "gridAxis": "x",
         "tickLine": "none",
         "strokeDasharray": "3 4",

@@ -122,8 +122,16 @@ class Shorter(Snapshot):
 def test_a_new_snapshot_counts_its_new_files_alone(
     snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    song = activity.most_played(snapshot, *SOME_IN_TX, 1)[0].key
+
     def counts(one: Snapshot) -> tuple[object, ...]:
-        return activity.plays_by_hour(one, *SOME_IN_TX), activity.cohorts(one, WHOLE)
+        return (
+            activity.plays_by_hour(one, *SOME_IN_TX),
+            activity.sessions_by_songs(one, *SOME_IN_TX),
+            activity.played_after(one, *SOME_IN_TX, song),
+            activity.cohorts(one, WHOLE),
+            activity.funnel(one, SOME.first, SOME.last),
+        )
 
     counts(snapshot)
     asked = []
@@ -133,7 +141,7 @@ def test_a_new_snapshot_counts_its_new_files_alone(
     )
     shorter = Shorter(snapshot.folder, snapshot.manifest, snapshot.database)
     found = counts(shorter)
-    assert len(asked) == 1, "the week that lost days"
+    assert len(asked) == 3, "the names of songs, and the week that lost days of sessions and of listens"
     assert found == counts(Shorter(snapshot.folder, snapshot.manifest, Database()))
 
 

@@ -82,6 +82,7 @@ def test_the_keyboard_shows_the_days_that_a_click_on_a_mark_shows(
     visitor: Visitor, address: str, page_path: str, chart: str
 ) -> None:
     page = visitor.open(f"{address}{page_path}?from=2025-01-13&to=2025-01-26")
+    page.wait_for_load_state("networkidle")  # a chart that is drawn anew takes the focus with it
     table = page.locator(f"#{chart} .as-table summary")
     if table.count():
         table.focus()
@@ -96,6 +97,7 @@ def test_the_keyboard_shows_the_days_that_a_click_on_a_mark_shows(
     page.keyboard.press("Enter")
     page.wait_for_url(f"**{page_path}?from=2025-01-13&to=2025-01-{19 if week else 13}")
     expect(page.locator(f"#{chart}-rows tr")).to_have_count(1)
+    expect(page.locator(".date-range button")).to_be_focused()
 
 
 def test_a_preset_shows_the_newest_days_and_compares_them(

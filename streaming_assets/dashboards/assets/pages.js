@@ -93,16 +93,18 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
       return JSON.parse(cause.prop_id.replace(/\.n_clicks$/, "")).value;
     },
 
-    /* A click on a mark that stands for days shows them. */
+    /* A click on a mark that stands for days shows them. A button goes with the chart that is drawn anew, so the focus
+       goes to the range, which tells what is shown now. */
     chooseDays: (_clicked) => {
       const cause = window.dash_clientside.callback_context.triggered[0];
       if (!cause || !cause.value) {
         return window.dash_clientside.no_update;
       }
-      const [first, last] = cause.prop_id.endsWith(".clickData")
-        ? [cause.value.from, cause.value.to]
-        : JSON.parse(cause.prop_id.replace(/\.n_clicks$/, "")).value.split("/");
-      return first ? [first, last] : window.dash_clientside.no_update;
+      if (cause.prop_id.endsWith(".clickData")) {
+        return cause.value.from ? [cause.value.from, cause.value.to] : window.dash_clientside.no_update;
+      }
+      document.querySelector(".date-range button").focus();
+      return JSON.parse(cause.prop_id.replace(/\.n_clicks$/, "")).value.split("/");
     },
 
     /* A click on a state shows it; a click on the state shown shows all. */
