@@ -178,7 +178,7 @@ def test_names_with_markup_are_text(visitor: Visitor, tmp_path: Path) -> None:
         for path, shown in (
             (
                 "/music",
-                ("#artists .bar-name", "#genres .legend-name", "#songs-grid [col-id=title] .ag-cell-value"),
+                ("#artists .bar-name", "#genres .legend-name", "#songs-grid [col-id=title].ag-cell"),
             ),
             ("/music?q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E", ("#songs-found",)),
             ("/music?state=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E", ("#notices",)),

@@ -131,6 +131,7 @@ def test_a_preset_shows_the_newest_days_and_compares_them(
 def test_a_table_is_copied_as_it_stands(visitor: Visitor, address: str) -> None:
     visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = visitor.open(f"{address}/habits?last=7")
+    page.wait_for_load_state("networkidle")  # a chart that is drawn anew closes its table
     page.locator("#session-songs summary", has_text="Show as table").click()
     page.locator("#session-songs .copy").click()
     expect(page.locator("#session-songs .copy")).to_contain_text("Copied")
