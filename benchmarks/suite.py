@@ -49,6 +49,7 @@ BENCHES = {
         f"backfill.py {FOLDER} --days 28",
         pictures.parts_of_backfill,
     ),
+    "small_objects": Bench("Many small objects", f"small_objects.py {FOLDER}"),
     "year_backfill": Bench("A year of hours", f"backfill.py {FOLDER} --users 60 --days 365"),
     "hour_run": Bench("A run of an hour behind a day and a year", "hour_run.py .local/bench/year_backfill"),
 }
