@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, ctx, html, no_update
+from dash import Dash, Input, Output, State, ctx, html, no_update, set_props
 from dash.exceptions import PreventUpdate
 
 from streaming_assets.dashboards import board, parts, streams
@@ -128,7 +128,6 @@ def register(app: Dash, site: Site, page: Page) -> None:
             "preset": Output(preset, "value"),
             "address": to_address,
             "moved": to_moved,
-            "failure": Output("failure", "children", allow_duplicate=True),
         },
         inputs={
             "chosen": controls | {"search": State(one, "value") for one in searches},  # noqa: B035
@@ -140,6 +139,8 @@ def register(app: Dash, site: Site, page: Page) -> None:
     def redraw(chosen: dict[str, Any], _snapshot: int, shown: str) -> dict[str, Any]:
         snapshot, extent, view = viewed(chosen)
         to = no_update if view.address() == shown else view.address()
+        # As an Output, which stands outside the page, it would have each page drawn again right after it is shown.
+        set_props("failure", {"children": None})
         return {
             "subtitle": page.subtitle(snapshot, view),
             "charts": board.values(page.name, snapshot, view),
@@ -149,7 +150,6 @@ def register(app: Dash, site: Site, page: Page) -> None:
             "preset": str(view.preset or CUSTOM),
             "address": to,
             "moved": to,
-            "failure": None,
         }
 
     for search in searches:  # of which no other chart knows

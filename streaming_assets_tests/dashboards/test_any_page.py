@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
-from streaming_assets.dashboards import app
+from streaming_assets.dashboards import app, pages
 from streaming_assets.dashboards.pages import PAGES
 from streaming_assets.published.manifest import MANIFEST, Hours
 from streaming_assets.settings import PROJECT_ROOT
@@ -190,6 +190,23 @@ def test_names_with_markup_are_text(visitor: Visitor, tmp_path: Path) -> None:
                 expect(page.locator(place).first).to_contain_text(MARKUP)
             assert page.locator("img[src=x]").count() == 0
         visitor.leave()
+
+
+@pytest.mark.parametrize("asked", PAGES, ids=lambda asked: asked.name)
+def test_a_page_is_drawn_once_when_it_is_opened(visitor: Visitor, address: str, asked: pages.Page) -> None:
+    redrawn: list[str] = []
+
+    def note(request: Request) -> None:
+        if f"{asked.name}-subtitle.children" in (request.post_data or ""):
+            redrawn.append(request.url)
+
+    visitor.context.on("request", note)
+    page = visitor.open(f"{address}{asked.path}?last=28")
+    page.wait_for_load_state("networkidle")
+    assert redrawn == []
+    with page.expect_response(lambda response: bool(redrawn)):
+        page.locator(f"#{asked.name}-preset label", has_text="7 days").click()
+    visitor.context.remove_listener("request", note)
 
 
 def test_a_filter_that_fails_says_so_and_the_page_keeps_what_it_shows(
