@@ -80,21 +80,9 @@ def build_seal_schedule(settings: Settings) -> dg.ScheduleDefinition:
         if done.faults:
             raise dg.Failure("\n".join(done.faults), metadata=found)
 
-    @dg.job(
-        name="seal",
-        description="Old hours' small objects, made one file a topic and hour; tables stay as they are.",
-    )
-    def seal_job() -> None:
-        seal_hours()
-
-    return dg.ScheduleDefinition(
-        name="seal",
-        job=seal_job,
-        cron_schedule="10 5 * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Seals hours that ended long enough ago.",
-    )
+    about = "Old hours' small objects, made one file a topic and hour; tables stay as they are."
+    job = dg.GraphDefinition("seal", node_defs=[seal_hours]).to_job(description=about)
+    return _daily("10 5 * * *", job, "Seals hours that ended long enough ago.")
 
 
 def build_expiry_schedule(settings: Settings) -> dg.ScheduleDefinition:
@@ -111,20 +99,19 @@ def build_expiry_schedule(settings: Settings) -> dg.ScheduleDefinition:
         if faults:
             raise dg.Failure("\n".join(faults[:20]), metadata={"objects": rewritten, "faults": len(faults)})
 
-    @dg.job(
-        name="expiry",
-        description="Personal fields whose retention_days are over leave the lake; reconcile then runs their hours.",
-    )
-    def expiry_job() -> None:
-        expire_fields()
+    about = "Personal fields whose retention_days are over leave the lake; reconcile then runs their hours."
+    job = dg.GraphDefinition("expiry", node_defs=[expire_fields]).to_job(description=about)
+    return _daily("50 2 * * *", job, "Takes expired personal fields out of the lake.")
 
+
+def _daily(cron: str, job: dg.JobDefinition, description: str) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
-        name="expiry",
-        job=expiry_job,
-        cron_schedule="50 2 * * *",
+        name=job.name,
+        job=job,
+        cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Takes expired personal fields out of the lake.",
+        description=description,
     )
 
 

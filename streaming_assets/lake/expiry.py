@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import orjson
 
 from streaming_assets.events import DEAD_LETTERS, EVENT_TYPES, EventType
+from streaming_assets.lake.forgetting import headers_of, parsed
 from streaming_assets.lake.names import (
     HEADER_PREFIX,
     dead_letter_source,
@@ -130,10 +130,10 @@ def without_values(line: bytes, fields: Collection[str]) -> bytes:
     """A data line with `null` for the values of fields; all other bytes stay. What is no JSON object is withheld."""
     if not line.strip():
         return line
-    parsed = _parsed(line)
-    if parsed is None:
+    told = parsed(line)
+    if not isinstance(told, dict):
         return _withheld(line)
-    is_event = isinstance(parsed.get("value"), dict)
+    is_event = isinstance(told.get("value"), dict)
     wanted = {("value", *name.split(".")) for name in fields} if is_event else {("value",)}
     pieces, end = list[bytes](), 0
     for start, stop in _places(line, wanted):
@@ -152,11 +152,10 @@ def without_letter(line: bytes, topics: Collection[str], source: str) -> bytes:
     """
     if not line.strip():
         return line
-    letter = _parsed(line)
-    if letter is None:
+    letter = parsed(line)
+    if not isinstance(letter, dict):
         return _withheld(line)
-    told = letter.get("headers")
-    headers = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    headers = headers_of(letter)
     topic = source or next(
         (one.get("value") for one in headers if one.get("key") == f"{HEADER_PREFIX}topic"), ""
     )
@@ -192,14 +191,6 @@ def _places(line: bytes, wanted: Collection[tuple[str, ...]]) -> Iterator[tuple[
             if begun and begun[1] == len(in_object):
                 yield begun[0], token.end()
                 begun = None
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = orjson.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _withheld(line: bytes) -> bytes:

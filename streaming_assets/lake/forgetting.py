@@ -26,7 +26,7 @@ import orjson
 
 from streaming_assets.events import DEAD_LETTERS, EVENT_TYPES
 from streaming_assets.lake.names import HEADER_PREFIX, ObjectName, dead_letter_source, parse_object
-from streaming_assets.lake.reading import ObjectUnreadable, text_of
+from streaming_assets.lake.reading import OFFSET, ObjectUnreadable, text_of
 from streaming_assets.lake.store import Lake, LakeError, LakeObject
 
 FOLDER = "forgotten/"
@@ -40,7 +40,6 @@ _NAMES = sorted({f.name.split(".")[-1] for kind in EVENT_TYPES for f in kind.fie
 _SAID = re.compile(
     rb'"(?:%s)"\s*:\s*(?:"([^"\\]*)"|([^\s,\]}"]+))' % "|".join(map(re.escape, _NAMES)).encode()
 )
-_OFFSET = re.compile(rb'"offset"\s*:\s*(-?[0-9]{1,19})\b')
 Removed = tuple[str, str, int, int]  # topic, stream epoch or '', partition, offset: a record taken out
 
 
@@ -198,18 +197,18 @@ def _tells(line: bytes, name: ObjectName | None, people: People) -> bool:
     if name and name.topic == DEAD_LETTERS.topic:
         return any(people.are_of(text) for text in _letter_texts(line))
     if b"\\u" in line:  # a name or a value may be spelled in escapes
-        parsed = _parsed(line)
-        return parsed is not None and people.are_of(
-            json.dumps(parsed, ensure_ascii=False).encode(errors="replace")
+        told = parsed(line)
+        return told is not None and people.are_of(
+            json.dumps(told, ensure_ascii=False).encode(errors="replace")
         )
     return False
 
 
 def _letter_texts(line: bytes) -> Iterator[bytes]:
-    letter = _parsed(line)
+    letter = parsed(line)
     if not isinstance(letter, dict):
         return
-    for header in _headers(letter):
+    for header in headers_of(letter):
         yield str(header.get("value")).encode()
     value = letter.get("value")
     if isinstance(value, str):
@@ -225,17 +224,17 @@ def _record(line: bytes, name: ObjectName | None) -> Removed | None:
         return None
     if name.topic == DEAD_LETTERS.topic:
         return _source_of(line, name)
-    parsed = _parsed(line)
-    offset = parsed.get("offset") if isinstance(parsed, dict) else None
+    told = parsed(line)
+    offset = told.get("offset") if isinstance(told, dict) else None
     if not isinstance(offset, int):
-        shown = _OFFSET.findall(line)
+        shown = OFFSET.findall(line)
         offset = int(shown[-1]) if shown else None
     return None if offset is None else (name.topic, name.stream_epoch or "", name.partition, offset)
 
 
 def _source_of(letter: bytes, name: ObjectName) -> Removed | None:
     """The record that a dead letter was; None where its headers do not tell."""
-    told = {header.get("key"): header.get("value") for header in _headers(_parsed(letter))}
+    told = {header.get("key"): header.get("value") for header in headers_of(parsed(letter))}
     _, stream_epoch = dead_letter_source(name) or ("", None)
     try:
         topic, partition, offset = (
@@ -246,7 +245,8 @@ def _source_of(letter: bytes, name: ObjectName) -> Removed | None:
         return None
 
 
-def _headers(letter: Any) -> list[dict[str, Any]]:
+def headers_of(letter: Any) -> list[dict[str, Any]]:
+    """The headers of a dead letter; none where it is no such thing."""
     headers = letter.get("headers") if isinstance(letter, dict) else None
     return [header for header in headers if isinstance(header, dict)] if isinstance(headers, list) else []
 
@@ -272,7 +272,8 @@ def forgotten_offsets(lake: Lake, topic: str, start: datetime, end: datetime) ->
     }
 
 
-def _parsed(line: bytes) -> Any:
+def parsed(line: bytes) -> Any:
+    """What a line is as JSON; None if it is none."""
     try:
         return orjson.loads(line)
     except ValueError:

@@ -36,7 +36,7 @@ _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
 _MAGIC = b"\x1f\x8b\x08"
 _FILE_NAME = 0x08  # of a gzip header's flags the one that every reader knows
-_OFFSET = re.compile(rb'"offset"\s*:\s*(-?[0-9]{1,19})\b')
+OFFSET = re.compile(rb'"offset"\s*:\s*(-?[0-9]{1,19})\b')
 _LINES = pa.schema(
     [("uri", pa.string()), ("line", pa.string()), ("fault", pa.string()), ("offset_text", pa.string())]
 )
@@ -176,7 +176,7 @@ def _careful(line: bytes, size: int) -> Line:
 
 def _offset_of(line: bytes) -> str | None:
     """The offset that a faulty line shows, where it shows just one."""
-    found = _OFFSET.findall(line)
+    found = OFFSET.findall(line)
     return found[0].decode() if len(found) == 1 else None
 
 
