@@ -19,6 +19,8 @@ _ERRORS = (GoogleAPIError, GoogleAuthError, OSError)  # OSError: the connection'
 class BucketLake:
     """Objects below `gs://bucket[/prefix]`; the client honours `STORAGE_EMULATOR_HOST`."""
 
+    readers = 8  # of the client's ten connections
+
     def __init__(self, url: str, connect: Callable[[], storage.Client] = storage.Client) -> None:
         """`connect` makes the client, when it is first needed."""
         bucket, _, prefix = url.removeprefix("gs://").partition("/")

@@ -20,6 +20,8 @@ _OF_THE_PLACE = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOENT, errno.ENO
 class FolderLake:
     """Objects are files below `root`; a write goes to a temporary file, is synced, and renamed."""
 
+    readers = 1
+
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser().absolute()
         self._above = os.path.join(self.root, "")

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
+from threading import Semaphore
 
 from streaming_assets.events import BY_TOPIC, DEAD_LETTERS
 from streaming_assets.lake.fields import SAMPLE_LINES, departures, sample_of
@@ -25,7 +27,8 @@ from streaming_assets.lake.reading import ObjectUnreadable, careful_lines, count
 from streaming_assets.lake.sealed import SealedFiles
 from streaming_assets.lake.store import Lake, LakeError, LakeObject, SealedLines, content_hash
 
-_READERS = 2  # decompression releases the GIL
+_READERS = 2  # of large objects: decompression releases the GIL
+_SMALL = 2**16  # bytes of an object in the mean, below which Python's own work is most of it
 _PORTION_BYTES, _MOST_OF_A_PORTION = 2**20, 200
 _KNOWN = {topic: tuple((f.name, f.kind) for f in contract.fields) for topic, contract in BY_TOPIC.items()}
 Version = tuple[str, int, int]  # uri, bytes, generation: the content of an object at a time
@@ -155,16 +158,18 @@ def read_rows(
     """
 
     sealed = SealedFiles(lake)
+    turn = Semaphore(lake.readers)
 
     def read_all(rows: list[InventoryRow]) -> list[InventoryRow]:
-        return [
-            _read_sealed(sealed, row, row.sealed, known)
-            if row.sealed
-            else _read(lake, row, known, lines_folder)
-            for row in rows
-        ]
+        with turn if sum(row.size for row in rows) < _SMALL * len(rows) else nullcontext():
+            return [
+                _read_sealed(sealed, row, row.sealed, known)
+                if row.sealed
+                else _read(lake, row, known, lines_folder)
+                for row in rows
+            ]
 
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(max(_READERS, lake.readers)) as pool:
         yield from chain.from_iterable(pool.map(read_all, _portions(objects)))
 
 

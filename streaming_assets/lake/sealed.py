@@ -136,6 +136,10 @@ class SealedLake:
         self.stored = stored
         self._files = SealedFiles(stored)
 
+    @property
+    def readers(self) -> int:
+        return self.stored.readers
+
     def list(
         self, prefix: str, start: str = "", end: str = "", faults: dict[str, str] | None = None
     ) -> Iterator[LakeObject]:

@@ -45,7 +45,15 @@ class LakeObject:
 
 
 class Lake(Protocol):
-    """A folder or a bucket. Names are relative to the root, with `/`; a write is seen whole or not at all."""
+    """A folder or a bucket. Names are relative to the root, with `/`; a write is seen whole or not at all.
+
+    Attributes:
+        readers: how many threads read small objects fastest: several where each read waits for a network; one where
+            none does, since what is left is Python's own work, for which threads would only fight.
+    """
+
+    @property
+    def readers(self) -> int: ...
 
     def list(
         self, prefix: str, start: str = "", end: str = "", faults: dict[str, str] | None = None

@@ -1,6 +1,7 @@
 """Objects are counted, or their damage is told with their name."""
 
 import gzip
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,40 @@ LINES = gzip.compress(b'{"value": {"ts": 1}, "offset": 0}\n' * 50)
 
 def _damaged(data: bytes, position: int) -> bytes:
     return data[:position] + bytes([data[position] ^ 0xFF]) + data[position + 1 :]
+
+
+class CountingLake(FolderLake):
+    """Tells how many reads went on at once at most; each waits for another one a moment, if one may come."""
+
+    def __init__(self, root: Path, readers: int) -> None:
+        super().__init__(root)
+        self.readers = readers
+        self.most = self._reading = 0
+        self._lock = threading.Lock()
+        self._two = threading.Event()
+
+    def read(self, name: str) -> bytes:
+        with self._lock:
+            self._reading += 1
+            self.most = max(self.most, self._reading)
+            if self._reading > 1:
+                self._two.set()
+        if self.readers > 1:
+            self._two.wait(10)
+        data = super().read(name)
+        with self._lock:
+            self._reading -= 1
+        return data
+
+
+@pytest.mark.parametrize("readers", [1, 8])
+def test_small_objects_are_read_at_once_only_where_a_read_waits(tmp_path: Path, readers: int) -> None:
+    lake = CountingLake(tmp_path, readers)
+    for number in range(600):
+        lake.write(str(ObjectName("listen_events", NAME.hour, 0, number)), LINES)
+    listed = list_hours(lake, "listen_events", NAME.hour, NAME.hour + HOUR).objects
+    assert [row.rows for row in read_rows(lake, listed, {}, None)] == [50] * 600
+    assert (lake.most > 1) == (readers > 1)
 
 
 @pytest.mark.parametrize(
