@@ -124,7 +124,7 @@ def purge(lake: SealedLake, warehouse: Warehouse) -> None:
 
 @contextmanager
 def rewriting(settings: Settings, refusal: type[Exception]) -> Iterator[None]:
-    """Keep out whoever else would rewrite the lake's objects: one forgets or seals at a time.
+    """Keep out whoever else would rewrite the lake's objects: one forgets, seals or expires fields at a time.
 
     Raises:
         refusal: another process does.
@@ -134,7 +134,7 @@ def rewriting(settings: Settings, refusal: type[Exception]) -> Iterator[None]:
             inside.enter_context(locked(settings.home / "forget.lock", wait=False))
         except BlockingIOError:
             raise refusal(
-                "another `streaming-assets forget` or `seal` is at work: let it end first"
+                "`streaming-assets forget`, `seal` or Dagster's job `expiry` rewrites the lake now: let it end first"
             ) from None
         yield
 

@@ -16,6 +16,7 @@ from streaming_assets.automation import forget as forget_module
 from streaming_assets.checks.comparison import compare
 from streaming_assets.dagster_runtime.standing import failing_checks
 from streaming_assets.events import DEAD_LETTERS
+from streaming_assets.files import locked
 from streaming_assets.ingestion.lines import dead_letter_line
 from streaming_assets.lake.names import dead_letter_object
 from streaming_assets.published.manifest import Manifest
@@ -196,6 +197,13 @@ def test_nothing_is_begun_where_it_could_not_be_ended(tmp_path: Path) -> None:
         assert (refused.exit_code, "docs/privacy.md" in refused.stderr) == (1, True)
         refused = shell(place, "seal", **cloud, STREAMING_ASSETS_LAKE_URL="gs://a-bucket")
         assert (refused.exit_code, "docs/sealed-hours.md" in refused.stderr) == (1, True)
+        with locked(place.settings.home / "forget.lock"):
+            refused = shell(place, "forget", "--user", str(P))
+        assert refused.exit_code == 1
+        assert (
+            "`streaming-assets forget`, `seal` or Dagster's job `expiry` rewrites the lake now"
+            in refused.stderr
+        )
         assert place.lake.read(str(name)) == kept
         assert list(place.lake.list("forgotten/")) == []
         bad = tmp_path / "people"
