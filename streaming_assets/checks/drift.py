@@ -17,7 +17,7 @@ from streaming_assets.assets.keys import INVENTORY, OWNERS
 from streaming_assets.checks.queries import DEPARTURES, QUARANTINE
 from streaming_assets.dagster_runtime.instance import WAREHOUSE_POOL
 from streaming_assets.events import BY_TOPIC
-from streaming_assets.lake.fields import SHARE, at_most_by_chance
+from streaming_assets.lake.fields import SAMPLE_LINES, SHARE, at_most_by_chance
 from streaming_assets.lake.names import HOUR, hours_between
 from streaming_assets.partitions import Span, key_of
 from streaming_assets.warehouses.tables import literal
@@ -72,16 +72,20 @@ def departures(warehouse: Warehouse, span: Span) -> dict[datetime, list[Departur
     """How the rows of hours depart from their contracts; hours that do not are left out."""
     bounds = {"start": literal(span[0]), "end": literal(span[1])}
     samples: dict[tuple[datetime, str], _Sample] = defaultdict(_Sample)
-    for hour, topic, told, objects in warehouse.rows(DEPARTURES.format(**bounds)):
-        samples[as_utc(hour), topic].add(json.loads(told), objects)
+    asked = DEPARTURES.format(sample_lines=SAMPLE_LINES, **bounds)
+    for hour, topic, told, objects, other_rows in warehouse.rows(asked):
+        sample = samples[as_utc(hour), topic]
+        sample.add(json.loads(told), objects)
+        sample.other_rows = int(other_rows)
     found = {key: sample.departures(key[1]) for key, sample in samples.items()}
     for hour, topic, reason, rows, of in warehouse.rows(QUARANTINE.format(**bounds)):
         word, _, name = reason.partition(" ")
         what = _REJECTED.get(word)
         if what and rows > at_most_by_chance(SHARE, of):
-            departed = found.setdefault((as_utc(hour), topic), {})
-            seen = departed.get((name, what))  # in the sample, where the types are known
-            departed[name, what] = Departure(topic, name, what, seen.detail if seen else "", rows, int(of))
+            key = as_utc(hour), topic
+            detail = samples[key].detail(topic, name)
+            departed = found.setdefault(key, {})
+            departed[name, what] = Departure(topic, name, what, detail, rows, int(of))
     by_hour: dict[datetime, list[Departure]] = {}
     for (hour, _), departed in sorted(found.items()):
         if departed:
@@ -93,7 +97,8 @@ def departures(warehouse: Warehouse, span: Span) -> dict[datetime, list[Departur
 class _Sample:
     """What the first rows of a topic's objects in an hour show."""
 
-    rows: int = 0
+    rows: int = 0  # of objects in which something departs
+    other_rows: int = 0
     fields: Counter[str] = field(default_factory=Counter)
     of: Counter[str] = field(default_factory=Counter)  # rows of the objects that have the unknown field
     types: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -108,19 +113,22 @@ class _Sample:
             self.types[name].update({kind: rows * objects for kind, rows in types.items()})
 
     def departures(self, topic: str) -> dict[tuple[str, What], Departure]:
-        kinds = {f.name: f.kind for f in BY_TOPIC[topic].fields}
         found: dict[tuple[str, What], Departure] = {
             (name, "unknown field"): Departure(topic, name, "unknown field", "", rows, self.of[name])
             for name, rows in self.fields.items()
         }
+        of = self.rows + self.other_rows
         for name, types in self.types.items():
-            # Of rows in objects without any departure nothing is known, so that the share is rather too high.
-            if name in kinds and types.total() > at_most_by_chance(SHARE, self.rows):
-                detail = f"{', '.join(sorted(types))} for {kinds[name]}"
-                found[name, "other type"] = Departure(
-                    topic, name, "other type", detail, types.total(), self.rows
-                )
+            detail = self.detail(topic, name)
+            if detail and types.total() > at_most_by_chance(SHARE, of):
+                found[name, "other type"] = Departure(topic, name, "other type", detail, types.total(), of)
         return found
+
+    def detail(self, topic: str, name: str) -> str:
+        """The types in which a field came, and the contract's; empty where it came in no other."""
+        kind = next((field.kind for field in BY_TOPIC[topic].fields if field.name == name), None)
+        types = self.types.get(name)
+        return f"{', '.join(sorted(types))} for {kind}" if kind and types else ""
 
 
 def build_schema_drift(hours: dg.PartitionsDefinition, hours_per_step: int) -> dg.AssetsDefinition:

@@ -104,14 +104,29 @@ where gaps.last_missing - gaps.first_missing + 1 > coalesce(explained.dead_lette
 order by gaps.hour, gaps.stream_epoch, gaps.kafka_partition, gaps.first_missing
 """
 
-# What lake/fields.py tells of the first rows of objects, and of how many objects it tells the same.
+# What lake/fields.py tells of the first rows of objects, of how many objects it tells the same, and how many such rows
+# the other objects of the topic's hour have, of which nothing departs. `{sample_lines}` are looked at of each.
 DEPARTURES = """
-select bucket_ingestion_datetime as hour, topic, unknown_fields, count(*) as object_count
-from lake_objects
-where unknown_fields is not null
-    and bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
-group by bucket_ingestion_datetime, topic, unknown_fields
-order by bucket_ingestion_datetime, topic, unknown_fields
+with departing as (
+    select bucket_ingestion_datetime as hour, topic, unknown_fields, count(*) as object_count
+    from lake_objects
+    where unknown_fields is not null
+        and bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+    group by bucket_ingestion_datetime, topic, unknown_fields
+),
+others as (
+    select bucket_ingestion_datetime as hour, topic,
+        sum(case when row_count < {sample_lines} then row_count else {sample_lines} end) as row_count
+    from lake_objects
+    where unknown_fields is null
+        and bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
+    group by bucket_ingestion_datetime, topic
+)
+select departing.hour, departing.topic, departing.unknown_fields, departing.object_count,
+    coalesce(others.row_count, 0) as other_rows
+from departing
+left join others on departing.hour = others.hour and departing.topic = others.topic
+order by departing.hour, departing.topic, departing.unknown_fields
 """
 
 # Hours with rows in quarantine: topic, reason, rows, and all rows of that topic and hour.

@@ -33,6 +33,7 @@ from streaming_assets.checks.queries import (
     differences,
     limits_of_fields,
 )
+from streaming_assets.lake.fields import SAMPLE_LINES
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
 from streaming_assets.published.tables import masked
@@ -173,7 +174,7 @@ def questions(span: Span) -> dict[str, str]:
     }
     asked = {"quarantine": QUARANTINE.format(**bounds), "levels": LEVELS.format(**bounds)}
     asked["fields"] = UNUSUAL_FIELDS.format(limits=limits_of_fields(), **bounds)
-    asked["departures"] = DEPARTURES.format(**bounds)
+    asked["departures"] = DEPARTURES.format(sample_lines=SAMPLE_LINES, **bounds)
     asked["copies in an hour"] = DIFFERING_COPIES.format(**bounds)
     asked["users"] = CONTRADICTING_USERS.format(**bounds)
     for topic, staging in STAGING.items():

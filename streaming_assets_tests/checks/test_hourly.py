@@ -416,6 +416,17 @@ def test_departures_of_schema_are_told_by_topic_and_field(tables: Tables) -> Non
     ]
 
 
+def test_a_retyped_fields_share_falls_as_its_hour_goes_on(tables: Tables) -> None:
+    tables.departing(0, {"rows": 40, "fields": {}, "types": {"level": {"integer": 40}}})
+    tables.objects(0, 200)  # of a longer object only the first 100 rows were looked at
+    tables.objects(1, 5000)
+    (row,) = found(tables(0, 1, "schema_follows_contract", "schema_drift"))
+    assert row[1:] == (LISTENS, "level", "other type", "integer for string", "40", "140")
+    for _ in range(5):
+        tables.objects(0, 90)
+    assert tables(0, 1, "schema_follows_contract", "schema_drift").passed
+
+
 def test_all_rows_count_where_a_type_no_longer_casts(tables: Tables) -> None:
     tables.objects(0, 90)
     tables.departing(0, {"rows": 10, "fields": {}, "types": {"duration": {"string": 10}}})
