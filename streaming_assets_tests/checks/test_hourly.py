@@ -16,6 +16,7 @@ from streaming_assets.contracts import model_columns
 from streaming_assets.dagster_runtime.instance import prepare_dagster_home
 from streaming_assets.dagster_runtime.runs import span_tags
 from streaming_assets.dagster_runtime.runtime import runtime_of
+from streaming_assets.lake.names import ObjectName
 from streaming_assets.partitions import hourly_partitions, key_of
 from streaming_assets.settings import Settings
 from streaming_assets.warehouses.factory import warehouse_of
@@ -25,7 +26,7 @@ from streaming_assets_tests.graph import FIRST, Place, hour
 TABLES = """
 create table lake_objects (
     topic varchar, bucket_ingestion_datetime timestamp, row_count bigint, is_processed boolean,
-    object_name varchar, error varchar, unknown_fields varchar
+    object_name varchar, error varchar, unknown_fields varchar, size_bytes bigint, generation bigint, lines_uri varchar
 );
 create table stg_quarantine (
     topic varchar, bucket_ingestion_datetime timestamp, stream_epoch varchar, kafka_partition bigint,
@@ -49,6 +50,7 @@ create table dim_users (
 """
 TYPES = {"user_id": "bigint", "session_id": "bigint", "item_in_session": "bigint", "copies": "bigint"}
 LISTENS = "listen_events"
+OBJECT = "? as topic, cast(? as timestamp) as bucket_ingestion_datetime, ? as row_count"
 HOURS = hourly_partitions(FIRST)
 RUNTIME = runtime_of(Settings(), warehouse_of(Settings()))
 HOURLY_CHECKS = sorted(build_hourly_checks(HOURS, Settings(), RUNTIME).check_keys, key=str)
@@ -118,12 +120,15 @@ class Tables(Place):
 
     def objects(self, number: int, rows: int, topic: str = LISTENS) -> None:
         self.add(
-            "insert into lake_objects values (?, ?, ?, true, null, null, null)", topic, hour(number), rows
+            f"insert into lake_objects by name select {OBJECT}, true as is_processed",
+            topic,
+            hour(number),
+            rows,
         )
 
     def departing(self, number: int, told: dict[str, Any], topic: str = LISTENS) -> None:
         self.add(
-            "insert into lake_objects values (?, ?, ?, true, null, null, ?)",
+            f"insert into lake_objects by name select {OBJECT}, true as is_processed, ? as unknown_fields",
             *(topic, hour(number), told["rows"], json.dumps(told)),
         )
 
@@ -328,6 +333,23 @@ def test_the_hour_before_sees_the_gap_to_one_that_was_taken_in_first(tables: Tab
     tables.objects(9, 1)
     tables.offsets(9, 0, 9)
     assert found(tables(9, 10, "offsets_are_contiguous")) == [(at(10), "", "0", "10", "11", "0", "0")]
+
+
+def test_the_end_of_the_hour_before_is_not_missing_while_it_lies_unread_in_the_lake(tables: Tables) -> None:
+    tail = ObjectName(LISTENS, hour(0), 0, 5)
+    tables.lake.write(str(tail), b"as it was, longer")
+    tables.objects(0, 5)
+    tables.offsets(0, 0, 4)
+    tables.offsets(1, 10, 19)
+    tables.offsets(1, 30, 39)  # a gap within the hour is one at once
+    assert found(tables(1, 2, "offsets_are_contiguous")) == [(at(1), "", "0", "20", "29", "0", "0")]
+    held = f"{OBJECT}, true as is_processed, ? as object_name, ? as size_bytes"
+    known = (LISTENS, hour(0), 1, str(tail))
+    tables.add(f"insert into lake_objects by name select {held}", *known, len("as it was"))
+    assert len(found(tables(1, 2, "offsets_are_contiguous"))) == 1
+    tables.add("update lake_objects set size_bytes = ?", len("as it was, longer"))
+    assert found(tables(0, 1, "offsets_are_contiguous")) == [(at(1), "", "0", "5", "9", "0", "0")]
+    assert found(tables(1, 2, "offsets_are_contiguous"))[0] == (at(1), "", "0", "5", "9", "0", "0")
 
 
 def test_gaps_that_dead_letters_explain_pass(tables: Tables) -> None:
