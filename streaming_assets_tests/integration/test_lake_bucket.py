@@ -11,9 +11,10 @@ from streaming_assets.ingestion.lines import data_line
 from streaming_assets.lake.expiry import expire, take_out_expired
 from streaming_assets.lake.factory import open_lake
 from streaming_assets.lake.forgetting import People, take_out
-from streaming_assets.lake.names import ObjectName
+from streaming_assets.lake.names import ObjectName, topic_prefix
 from streaming_assets.lake.sealed import SealedLake
 from streaming_assets.lake.store import Lake, LakeError
+from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets_tests.graph import Graph, failures, hour, info, listen, view
 from streaming_assets_tests.integration.conftest import FakeGcs
 from streaming_assets_tests.lake.contract import A, LakeContract
@@ -70,6 +71,19 @@ def test_duckdb_makes_the_tables_of_a_bucket_as_of_a_folder(
     assert len(folder["stg_quarantine"]) == 1
     for place in places:
         place.close()
+
+
+def test_duckdb_sees_what_came_since_it_opened_its_file_before(emulator: FakeGcs, tmp_path: Path) -> None:
+    """A shell keeps its process from step to step, and another run may take in newer objects between them."""
+    lake = open_lake(f"gs://{emulator.bucket}/{uuid.uuid4().hex}")
+    warehouse = DuckDbWarehouse(tmp_path / "warehouse.duckdb", 5, lake.uri(""))
+    first, later = (ObjectName(TOPIC, hour(0), 0, offset) for offset in range(2))
+    lake.write(str(first), b"")
+    with warehouse.exclusive():
+        warehouse.rows(f"select 1 from glob('{lake.uri(topic_prefix(TOPIC))}/date=*/*.gz')")
+    lake.write(str(later), gzip.compress(b'{"offset": 1}\n'))
+    with warehouse.exclusive():
+        assert warehouse.rows(f"select count(*) from read_json('{lake.uri(str(later))}')") == [(1,)]
 
 
 def test_people_and_expired_values_leave_a_bucket_and_what_a_sink_writes_meanwhile_is_kept(
