@@ -78,10 +78,10 @@ def departures(warehouse: Warehouse, span: Span) -> dict[datetime, list[Departur
         sample.add(json.loads(told), objects)
         sample.other_rows = int(other_rows)
     found = {key: sample.departures(key[1]) for key, sample in samples.items()}
-    for hour, topic, reason, rows, of in warehouse.rows(QUARANTINE.format(**bounds)):
+    for hour, topic, reason, rows, unrepaired, of in warehouse.rows(QUARANTINE.format(**bounds)):
         word, _, name = reason.partition(" ")
         what = _REJECTED.get(word)
-        if what and rows > at_most_by_chance(SHARE, of):
+        if what and unrepaired > at_most_by_chance(SHARE, of):
             key = as_utc(hour), topic
             detail = samples[key].detail(topic, name)
             departed = found.setdefault(key, {})

@@ -141,7 +141,8 @@ def _checks(hours: dg.PartitionsDefinition, settings: Settings) -> Iterator[tupl
         dg.AssetCheckSpec(
             "share_in_quarantine",
             asset=QUARANTINE_TABLE,
-            description=f"At most {limit:.1%} of a topic's rows in an hour are in quarantine.",
+            description=f"At most {limit:.1%} of a topic's rows in an hour are in quarantine and were not repaired by "
+            "a replay into that hour.",
             partitions_def=hours,
         ),
         partial(_quarantine, limit=limit),
@@ -272,19 +273,19 @@ def _unread(warehouse: Warehouse, lake: Lake, topic: str, hour: datetime) -> set
 
 def _quarantine(warehouse: Warehouse, span: Span, limit: float) -> Verdicts:
     by_hour: dict[datetime, list[tuple]] = {}
-    for row in warehouse.rows(QUARANTINE.format(**_bounds(span))):
-        by_hour.setdefault(as_utc(row[0]), []).append(row)
+    for *row, unrepaired, total in warehouse.rows(QUARANTINE.format(**_bounds(span))):
+        by_hour.setdefault(as_utc(row[0]), []).append((*row, round(unrepaired), total))
     verdicts = {}
     for hour, found in by_hour.items():
         shares: dict[str, float] = {}
-        for _, topic, _, rows, total in found:
-            shares[topic] = shares.get(topic, 0.0) + rows / max(int(total), 1)
+        for _, topic, _, _, unrepaired, total in found:
+            shares[topic] = shares.get(topic, 0.0) + unrepaired / max(int(total), 1)
         verdicts[hour] = Verdict(
             max(shares.values()) <= limit,
             {
                 "rows": int(sum(row[3] for row in found)),
                 "highest_share": max(shares.values()),
-                **_findings(("hour", "topic", "reason", "rows", "of"), found),
+                **_findings(("hour", "topic", "reason", "rows", "unrepaired", "of"), found),
             },
             dg.AssetCheckSeverity.WARN,
         )

@@ -129,23 +129,41 @@ left join others on departing.hour = others.hour and departing.topic = others.to
 order by departing.hour, departing.topic, departing.unknown_fields
 """
 
-# Hours with rows in quarantine: topic, reason, rows, and all rows of that topic and hour.
+# Hours with rows in quarantine: topic, reason, rows, how many of them were not repaired, and all rows of that topic and
+# hour. What a replay put into the hour repairs as many rows that came otherwise, of all reasons alike.
 QUARANTINE = """
 with quarantined as (
-    select bucket_ingestion_datetime as hour, topic, reason, count(*) as row_count
+    select bucket_ingestion_datetime as hour, topic, reason, count(*) as row_count,
+        count(case when stream_epoch like 'replay-%' then 1 end) as replayed
     from stg_quarantine
     where bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
     group by bucket_ingestion_datetime, topic, reason
 ),
 totals as (
-    select bucket_ingestion_datetime as hour, topic, sum(row_count) as row_count
+    select bucket_ingestion_datetime as hour, topic, sum(row_count) as row_count,
+        sum(case when object_name like '%.replay-%' then row_count else 0 end) as replayed
     from lake_objects
     where bucket_ingestion_datetime >= {start} and bucket_ingestion_datetime < {end}
     group by bucket_ingestion_datetime, topic
+),
+repaired as (
+    select quarantined.hour, quarantined.topic,
+        case
+            when sum(quarantined.row_count) > sum(quarantined.replayed)
+                then (max(coalesce(totals.replayed, 0)) - sum(quarantined.replayed))
+                / (sum(quarantined.row_count) - sum(quarantined.replayed))
+            else 0
+        end as share
+    from quarantined
+    left join totals on quarantined.hour = totals.hour and quarantined.topic = totals.topic
+    group by quarantined.hour, quarantined.topic
 )
 select quarantined.hour, quarantined.topic, quarantined.reason, quarantined.row_count,
+    quarantined.replayed + (quarantined.row_count - quarantined.replayed)
+    * case when repaired.share > 1 then 0 when repaired.share < 0 then 1 else 1 - repaired.share end as unrepaired,
     coalesce(totals.row_count, quarantined.row_count) as total
 from quarantined
+inner join repaired on quarantined.hour = repaired.hour and quarantined.topic = repaired.topic
 left join totals on quarantined.hour = totals.hour and quarantined.topic = totals.topic
 order by quarantined.hour, quarantined.topic, quarantined.reason
 """

@@ -27,8 +27,8 @@ ENTRIES = {
     ),
     "hour_stale": Entry(
         "Events come no further than that: nothing arrived, or what arrived was not run.",
-        "In this order: does the daemon run, is a sensor off or in error, do runs wait or fail, does the sink write, "
-        "do events come at all (the newest object's hour).",
+        "In this order: does the daemon run, is a sensor off or in error, do runs wait (for the warehouse: their log "
+        "names who has it) or fail, does the sink write, do events come at all (the newest object's hour).",
         ("streaming-assets status", "streaming-assets reconcile"),
     ),
     "hour_missing": Entry(
@@ -210,7 +210,8 @@ TASKS = {
         ("streaming-assets seal --dry-run", "streaming-assets seal --older-than 30"),
     ),
     "repair quarantined rows": Entry(
-        "Delivers corrected events. The quarantined rows stay as a record, and repeating it adds nothing.",
+        "Delivers corrected events. The quarantined rows stay as a record, and checks no longer tell of them; "
+        "repeating it adds nothing.",
         'docs/reliability.md, "Repair rows in quarantine": what `raw_text` is, and how to read it.',
         ("streaming-assets replay listen_events FILE --to lake", "streaming-assets reconcile"),
     ),

@@ -407,7 +407,32 @@ def test_a_share_in_quarantine_warns_above_the_setting(tables: Tables, rows: int
     assert evaluation.passed is passes, "by the hour, whatever the others hold"
     assert evaluation.severities <= {dg.AssetCheckSeverity.WARN}
     assert evaluation.sum("highest_share") == pytest.approx(1 / rows)
-    assert found(evaluation) == [(at(0), LISTENS, "malformed JSON", "1", str(rows))]
+    assert found(evaluation) == [(at(0), LISTENS, "malformed JSON", "1", "1", str(rows))]
+
+
+def test_quarantined_rows_that_a_replay_repaired_count_no_more(tables: Tables) -> None:
+    for offset in range(30):
+        tables.quarantined(0, offset, reason="missing song" if offset % 3 else "mistyped ts")
+    tables.objects(0, 100)
+    drift, share = ("schema_follows_contract", "schema_drift"), ("share_in_quarantine", "stg_quarantine")
+    assert not tables(0, 1, *drift).passed
+    assert not tables(0, 1, *share).passed
+    replay = f"insert into lake_objects by name select {OBJECT}, true as is_processed, ? as object_name"
+    name = str(ObjectName(LISTENS, hour(0), 0, 0, "replay-0123456789abcdef"))
+    tables.add(replay, LISTENS, hour(0), 15, name)
+    evaluation = tables(0, 1, *share)
+    assert not evaluation.passed
+    assert found(evaluation) == [
+        (at(0), LISTENS, "missing song", "20", "10", "115"),
+        (at(0), LISTENS, "mistyped ts", "10", "5", "115"),
+    ]
+    tables.add(replay, LISTENS, hour(0), 15, name)
+    assert tables(0, 1, *share).passed
+    assert tables(0, 1, *drift).passed
+    for offset in range(40):  # of a replay itself nothing else repairs a row
+        tables.quarantined(0, offset, reason="missing song", stream_epoch="replay-0123456789abcdef")
+    tables.objects(0, 100)
+    assert not tables(0, 1, *share).passed
 
 
 def test_reasons_of_one_hour_and_topic_add_up(tables: Tables) -> None:
