@@ -7,7 +7,7 @@ answers() {
 }
 
 case $(cat "${PART_FILE:-/tmp/part}") in
-    code) exec dagster api grpc-health-check --port 4000 ;;
+    code) exec python /opt/image/lists_repositories.py ;;
     webserver) answers http://127.0.0.1:3000/server_info ;;
     viewer) answers http://127.0.0.1:3000/server_info ;;
     daemon) exec dagster-daemon liveness-check ;;

@@ -7,12 +7,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from runpy import run_path
 from typing import Any
 
 import dagster as dg
+import grpc
 import pytest
 import yaml
 from dagster._config import process_config, resolve_to_config_type
@@ -25,6 +27,7 @@ from streaming_assets.settings import PROJECT_ROOT
 
 DEPLOY = PROJECT_ROOT / "deploy"
 drain = run_path(str(DEPLOY / "image" / "drain.py"))["drain"]
+listed = run_path(str(DEPLOY / "image" / "lists_repositories.py"))["answer"]
 loaded_problems = run_path(str(DEPLOY / "image" / "loaded.py"))["problems"]
 CONFIG: dict[str, Any] = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
 STORAGES = ("run_storage", "event_log_storage", "schedule_storage")
@@ -114,17 +117,22 @@ def test_every_variable_is_given_by_the_compose_file() -> None:
 def home(tmp_path_factory: pytest.TempPathFactory, postgres: Callable[[str], str]) -> Path:
     """A DAGSTER_HOME with production's file, its database on this machine and no bucket."""
     folder = tmp_path_factory.mktemp("deployed")
-    url = make_url(postgres("deployed"))
-    config = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
-    for storage in STORAGES:
-        database = {"hostname": url.host, "port": url.port, "db_name": url.database, "password": ""}
-        config[storage]["config"]["postgres_db"].update(database)
-    del config["compute_logs"]
-    config["local_artifact_storage"]["config"]["base_dir"] = str(folder / "artifacts")
-    write(config, folder / "home")
+    write(on_this_machine(postgres("deployed"), folder), folder / "home")
     migrated = script("migrate.py", folder / "home")  # as the first container does
     assert migrated.returncode == 0, migrated.stderr
     return folder / "home"
+
+
+def on_this_machine(database: str, folder: Path) -> dict[str, Any]:
+    """Production's file, for a database of this machine."""
+    url = make_url(database)
+    config = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    for storage in STORAGES:
+        place = {"hostname": url.host, "port": url.port, "db_name": url.database, "password": ""}
+        config[storage]["config"]["postgres_db"].update(place)
+    del config["compute_logs"]
+    config["local_artifact_storage"]["config"]["base_dir"] = str(folder / "artifacts")
+    return config
 
 
 @pytest.fixture
@@ -152,6 +160,21 @@ def test_tables_are_made_with_the_pool_limited_and_may_be_there_already(
     assert instance.event_log_storage.get_concurrency_info(WAREHOUSE_POOL).slot_count == 1
     again = script("migrate.py", home)
     assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.integration
+@pytest.mark.xdist_group("postgres")
+def test_of_several_that_make_the_tables_at_once_none_spoils_them(
+    tmp_path: Path, postgres: Callable[[str], str]
+) -> None:
+    """As the pods of an installation do; one that fails is started again."""
+    write(on_this_machine(postgres("at_once"), tmp_path), tmp_path)
+    with ThreadPoolExecutor(3) as pods:
+        list(pods.map(lambda _: script("migrate.py", tmp_path), range(3)))
+    again = script("migrate.py", tmp_path)
+    assert again.returncode == 0, again.stderr
+    with dg.DagsterInstance.from_config(str(tmp_path)) as found:
+        assert found.event_log_storage.get_concurrency_info(WAREHOUSE_POOL).slot_count == 1
 
 
 @pytest.mark.integration
@@ -185,11 +208,65 @@ def test_a_release_sees_whether_the_graph_loads(home: Path, tmp_path: Path) -> N
         assert script("loaded.py", home, address).returncode == 1
 
 
-@contextmanager
-def webserver(home: Path, *code: Path) -> Iterator[str]:
+@pytest.mark.integration
+def test_a_code_server_is_well_as_long_as_it_lists_its_repositories(tmp_path: Path) -> None:
+    (tmp_path / "sound.py").write_text("import dagster as dg\ndefs = dg.Definitions()\n")
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    assert "no answer" in script("lists_repositories.py", tmp_path, address).stderr
+    process = subprocess.Popen(
+        [
+            Path(sys.executable).parent / "dagster",
+            "api",
+            "grpc",
+            "--port",
+            str(port),
+            "--python-file",
+            "sound.py",
+        ],
+        env={**os.environ, "DAGSTER_HOME": str(tmp_path), "DAGSTER_CURRENT_IMAGE": "repository/image:tag"},
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+    )
+    try:
+        deadline = time.monotonic() + 90
+        while script("lists_repositories.py", tmp_path, address).returncode:
+            assert process.poll() is None, "the code server ended"
+            assert time.monotonic() < deadline, "the code server did not answer within 90 s"
+        # Of this image are the runs that it is asked for, where each has a pod of its own.
+        assert b'"container_image": "repository/image:tag"' in listed(address)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def test_a_code_server_that_could_not_load_is_not_well(tmp_path: Path) -> None:
+    """Started with --lazy-load or after a change of code it answers, and with an error."""
+    handler = grpc.method_handlers_generic_handler(
+        "api.DagsterApi",
+        {"ListRepositories": grpc.unary_unary_rpc_method_handler(lambda *_: b'{"message": "no such table"}')},
+    )
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers([handler])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        done = script("lists_repositories.py", tmp_path, f"127.0.0.1:{port}")
+        assert done.returncode == 1
+        assert "no such table" in done.stderr
+    finally:
+        server.stop(None)
+
+
+def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+        return taken.getsockname()[1]
+
+
+@contextmanager
+def webserver(home: Path, *code: Path) -> Iterator[str]:
+    port = free_port()
     files = [argument for path in code for argument in ("--python-file", path)]
     process = subprocess.Popen(
         [Path(sys.executable).parent / "dagster-webserver", "--port", str(port), *files],
