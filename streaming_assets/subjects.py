@@ -87,7 +87,7 @@ class WarehouseSettings(BaseModel):
     lock_timeout_seconds: int = Field(
         default=3600,
         ge=0,
-        description="How long a run waits, s, for another process to release the DuckDB file",
+        description="How long a run waits, s, for another process to release the warehouse",
     )
     hours_per_step: int = Field(
         default=168,

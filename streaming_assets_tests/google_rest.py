@@ -46,6 +46,8 @@ class Discovery:
         method, in_path = self._method(verb, split.path)
         query = {name: values[-1] for name, values in parse_qs(split.query, keep_blank_values=True).items()}
         allowed = {**method.get("parameters", {}), **self._document.get("parameters", {}), "uploadType": {}}
+        if method["id"] == "bigquery.jobs.get":
+            allowed["projection"] = {}  # Google's own client sends it
         unknown = query.keys() - allowed.keys()
         assert not unknown, f"{method['id']} has no parameter {sorted(unknown)}"
         body = None if data is None else json.loads(data)

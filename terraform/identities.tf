@@ -49,8 +49,8 @@ resource "google_project_iam_member" "dagster_lists_jobs" {
   member  = local.member.dagster
 }
 
-# The lake: the sink writes event objects and nothing else. Dagster reads all, writes the reference files, and the empty
-# object that BigQuery needs in each topic's prefix; events, from which expired fields leave, only where that is asked for.
+# The lake: the sink writes event objects and nothing else. Dagster reads all, writes the reference files, the empty
+# object that BigQuery needs in each topic's prefix, and leases on datasets; events, from which expired fields leave, only where that is asked for.
 
 resource "google_storage_bucket_iam_member" "sink_writes" {
   bucket = google_storage_bucket.this["lake"].name
@@ -75,8 +75,8 @@ resource "google_storage_bucket_iam_member" "dagster_writes" {
   member = local.member.dagster
 
   condition {
-    title      = "reference files and placeholders"
-    expression = "resource.name.startsWith(\"projects/_/buckets/${local.bucket}/objects/raw/flat_files/\") || resource.name.endsWith(\"/date=1970-01-01 00:00:00+00/empty.gz\")"
+    title      = "reference files, placeholders and leases"
+    expression = "resource.name.startsWith(\"projects/_/buckets/${local.bucket}/objects/raw/flat_files/\") || resource.name.startsWith(\"projects/_/buckets/${local.bucket}/objects/leases/\") || resource.name.endsWith(\"/date=1970-01-01 00:00:00+00/empty.gz\")"
   }
 }
 

@@ -47,8 +47,8 @@ def backfill(start: datetime, end: datetime, settings: Settings, build_defs: Bui
         nothing did.
 
     Raises:
-        ValueError: the range is empty, not of whole hours, or has hours that are no partitions; or the target has
-            no way to keep this process apart from Dagster's runs.
+        ValueError: the range is empty, not of whole hours, or has hours that are no partitions; or the warehouse
+            is a deployment's.
     """
     span = checked_span((start, end), settings.first_hour, datetime.now(UTC) + timedelta(seconds=1))
     with _graph(settings, build_defs) as graph:
@@ -95,7 +95,7 @@ def reconcile(settings: Settings, build_defs: BuildDefs, *, anew: bool = False) 
         anew: whether all tables are dropped before; readers keep the published snapshot meanwhile.
 
     Raises:
-        ValueError: the target has no way to keep this process apart from Dagster's runs.
+        ValueError: the warehouse is a deployment's.
         LakeError: the lake can't be listed.
         WarehouseLocked: the warehouse is in use for longer than its lock timeout.
     """
@@ -154,9 +154,9 @@ def _graph(settings: Settings, build_defs: BuildDefs) -> Iterator[_Graph]:
     """The graph on the instance of these settings, for runs of this process.
 
     Raises:
-        ValueError: runs outside Dagster's queue could write the warehouse at the same time as those inside.
+        ValueError: the deployment's Dagster, which is another, would know nothing of these runs.
     """
-    if not warehouse_of(settings).keeps_processes_apart:
+    if warehouse_of(settings).is_shared:
         raise ValueError(
             f"{settings.warehouse.kind} is written by runs of Dagster's queue alone: launch the hours from "
             "Dagster's pages"

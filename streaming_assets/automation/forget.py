@@ -39,7 +39,7 @@ def forget(users: Collection[int], settings: Settings, build_defs: BuildDefs) ->
         WarehouseOutdated: the tables are of another version.
     """
     lake, warehouse = lake_of(settings), warehouse_of(settings)
-    if not warehouse.keeps_processes_apart:
+    if warehouse.is_shared:
         raise NotForgotten(
             f"on {warehouse.kind} nobody is forgotten by this command, and nothing was changed; docs/privacy.md "
             "says what to do there"

@@ -62,7 +62,7 @@ def look_at(
         return None
     contents = Contents(lake, CONTENT_BYTES)
     try:
-        with warehouse.exclusive(timeout=0):
+        with warehouse.looking(timeout=0):
             parts = [look_at_tables(warehouse, span, deep=warehouse.asks_freely) for span in looked_at]
             judged = _judged(joined(parts), None, objects, contents)
             contents.note(warehouse)

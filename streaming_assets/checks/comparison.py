@@ -122,7 +122,7 @@ def compare(
     """
     now = datetime.now(UTC)
     start, end = kept_since(settings, warehouse, now), floor_hour(now) + HOUR
-    with warehouse.exclusive(timeout):
+    with warehouse.looking(timeout):
         warehouse.check_version()
         tables = look_at_tables(warehouse, (start, end), deep=True)
     listings = [list_topic(lake, topic) for topic in LAKE_TOPICS]
@@ -132,7 +132,7 @@ def compare(
         {key: rows for key, rows in listed.items() if start <= key[1] < end}, tables, contents.is_same
     )
     if contents.same:
-        with warehouse.exclusive(timeout):
+        with warehouse.looking(timeout):
             contents.note(warehouse)
     lost = {key: said for key, said in _lost(verdicts, tables).items() if not is_within(key[1], busy)}
     unheld = not_held(verdicts)

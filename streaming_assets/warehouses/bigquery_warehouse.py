@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from google.cloud import bigquery
 
 from streaming_assets.events import EventType
 from streaming_assets.lake.inventory import InventoryRow
+from streaming_assets.lake.lease import Lease
 from streaming_assets.lake.names import placeholder
 from streaming_assets.lake.store import Lake
 from streaming_assets.partitions import Span
@@ -33,6 +34,7 @@ from streaming_assets.warehouses.tables import (
     is_outdated,
     new_generation,
 )
+from streaming_assets.warehouses.waiting import Wait
 from streaming_assets.warehouses.warehouse import (
     Cost,
     Log,
@@ -46,6 +48,9 @@ from streaming_assets.warehouses.warehouse import (
 _EMPTY = gzip.compress(b"", mtime=0)
 _GENERATION = "generation"  # label of the inventory
 ASSET_LABEL = "asset"  # of dbt's queries: the model or test that they belong to
+DATASET_LABEL = "dataset"  # of all jobs, dbt's too: the dataset that they may change
+LEASES = "leases"  # in the lake: which process holds which dataset
+_LOOK_SECONDS = 2.0  # between two attempts to get the lease; each lists
 INVENTORY_TYPES = {
     pa.string(): "STRING",
     pa.int64(): "INTEGER",
@@ -65,11 +70,12 @@ class WarehouseError(Exception):
 class BigQueryWarehouse(Warehouse):
     """Dataset `project.dataset` and `project.dataset_external`, both made beforehand (terraform/ does).
 
-    Two writers at once are kept apart by the run queue's pool of one slot, which all of a deployment's runs share.
+    Two writers at once are kept apart by a lease in the lake, whatever machine each is on. Jobs outlive the process
+    that sent them: whoever follows a dead one ends its jobs first.
     """
 
     kind = "bigquery"
-    keeps_processes_apart = False
+    is_shared = True
     asks_freely = False
     event_signature = "bit_xor(farm_fingerprint(event_id))"
     row_signature = "bit_xor(farm_fingerprint(to_json_string(t)))"
@@ -82,16 +88,38 @@ class BigQueryWarehouse(Warehouse):
         dataset: str,
         connect: Callable[[], bigquery.Client],
         maximum_bytes_billed: int,
+        lake: Lake,
+        lock_timeout: float,
     ) -> None:
-        """`connect` makes the client, when it is first needed."""
+        """`connect` makes the client, when it is first needed; `lake` keeps the lease."""
         self._dataset = bigquery.DatasetReference(project, dataset)
         self._external = bigquery.DatasetReference(project, external_dataset(dataset))
         self._connect = connect
         self._maximum_bytes_billed = maximum_bytes_billed
+        self._lake = lake
+        self._lock_timeout = lock_timeout
+        self._held: Lease | None = None  # during `exclusive`
+        self._labels = LABELS | {DATASET_LABEL: dataset.lower()[:63]}
 
     @contextmanager
     def exclusive(self, timeout: float | None = None) -> Iterator[None]:
-        yield
+        name = f"{self._dataset.project}.{self._dataset.dataset_id}"
+        lease = Lease(self._lake, f"{LEASES}/{name}.json")
+        wait = Wait(name, self._lock_timeout if timeout is None else timeout, _LOOK_SECONDS)
+        while holder := lease.take():
+            wait.on(lambda holder=holder: holder)
+        wait.over()
+        with lease.kept():
+            if lease.inherited:
+                self._end_jobs()
+            self._held = lease
+            try:
+                yield
+            finally:
+                self._held = None
+
+    def looking(self, timeout: float | None = None) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def is_there(self) -> bool:
         return self.has_table("lake_objects")
@@ -185,7 +213,7 @@ class BigQueryWarehouse(Warehouse):
             schema=_INVENTORY_COLUMNS,
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
-            labels=LABELS,
+            labels=self._labels,
         )
         with self._explained():
             self._client.load_table_from_json(rows, incoming, job_config=config).result()
@@ -230,9 +258,22 @@ class BigQueryWarehouse(Warehouse):
         with self._explained():
             return self._connect()
 
+    def _end_jobs(self) -> None:
+        """Cancel what still runs of the jobs that may change the tables, and wait until it has ended."""
+        with self._explained():
+            for state in ("pending", "running"):
+                for job in self._client.list_jobs(state_filter=state):
+                    if (job.labels or {}).get(DATASET_LABEL) == self._labels[DATASET_LABEL]:
+                        job.cancel()
+                        job.exception()
+
     def _run(self, sql: str) -> Any:
+        if self._held:
+            self._held.check()
         config = bigquery.QueryJobConfig(
-            default_dataset=self._dataset, maximum_bytes_billed=self._maximum_bytes_billed, labels=LABELS
+            default_dataset=self._dataset,
+            maximum_bytes_billed=self._maximum_bytes_billed,
+            labels=self._labels,
         )
         with self._explained():
             return self._client.query_and_wait(sql, job_config=config)

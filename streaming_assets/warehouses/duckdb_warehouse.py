@@ -52,7 +52,7 @@ class DuckDbWarehouse(Warehouse):
     """
 
     kind = "duckdb"
-    keeps_processes_apart = True
+    is_shared = False
     asks_freely = True
     event_signature = "bit_xor(hash(event_id))"
     row_signature = "bit_xor(hash(t))"

@@ -1,5 +1,6 @@
 """The choice of a warehouse by the settings."""
 
+from streaming_assets.lake.factory import lake_of
 from streaming_assets.settings import Settings
 from streaming_assets.warehouses.duckdb_warehouse import DuckDbWarehouse
 from streaming_assets.warehouses.warehouse import Warehouse
@@ -20,4 +21,6 @@ def warehouse_of(settings: Settings) -> Warehouse:
         settings.bigquery.dataset,
         lambda: bigquery.Client(project=settings.bigquery.project, location=settings.bigquery.location),
         settings.bigquery.maximum_bytes_billed,
+        lake_of(settings).stored,
+        settings.warehouse.lock_timeout_seconds,
     )

@@ -1,4 +1,4 @@
-"""Waiting for a file that another process holds, and saying in the run's log for whom."""
+"""Waiting for a warehouse that another process holds, and saying in the run's log for whom."""
 
 import re
 import time
@@ -21,12 +21,13 @@ class Wait:
     """One wait for the warehouse, over as many attempts as it takes.
 
     Args:
-        path: what is waited for.
+        what: is waited for, a path or a name.
         seconds: how long at most.
+        look_seconds: between two attempts.
     """
 
-    def __init__(self, path: Path, seconds: float) -> None:
-        self._path, self._seconds = path, seconds
+    def __init__(self, what: Path | str, seconds: float, look_seconds: float = LOOK_SECONDS) -> None:
+        self._what, self._seconds, self._look_seconds = what, seconds, look_seconds
         self._begun = time.monotonic()
         self._tell_at = SILENCE_SECONDS
         self._told = False
@@ -43,23 +44,23 @@ class Wait:
         waited = time.monotonic() - self._begun
         if waited > self._seconds:
             raise WarehouseLocked(
-                f"{self._path} is in use: {holder()}. End what holds it (a DuckDB shell, a notebook, another run), or "
+                f"{self._what} is in use: {holder()}. End what holds it (a DuckDB shell, a notebook, another run), or "
                 f"raise {env_name('warehouse_lock_timeout_seconds')}, now {self._seconds:g}"
             )
         if waited >= self._tell_at:
             self._tell_at = waited + TELL_SECONDS
             self._told = True
             get_dagster_logger().warning(
-                f"{self._path} is in use: {holder()}. Waiting until it is free: {waited:.0f} s of at most "
+                f"{self._what} is in use: {holder()}. Waiting until it is free: {waited:.0f} s of at most "
                 f"{self._seconds:g} s"
             )
-        time.sleep(LOOK_SECONDS)
+        time.sleep(self._look_seconds)
 
     def over(self) -> None:
         """It was had; said if the wait was."""
         if self._told:
             get_dagster_logger().info(
-                f"{self._path} is free after {time.monotonic() - self._begun:.0f} s; going on"
+                f"{self._what} is free after {time.monotonic() - self._begun:.0f} s; going on"
             )
 
 

@@ -54,7 +54,9 @@ class Warehouse(ABC):
     """Tables of the project. SQL here and in `rows` is what DuckDB and BigQuery both understand."""
 
     kind: str  # tag of its assets
-    keeps_processes_apart: bool  # by `exclusive`; else the pool of Dagster's run queue alone does it
+    is_shared: (
+        bool  # whether a deployment's: its Dagster is not that of the home, its tables are read in place
+    )
     asks_freely: bool  # whether a query that reads a column whole costs next to nothing
     event_signature: str  # SQL: one number of a group's event_ids, equal for equal sets of them
     row_signature: str  # SQL: one number of the rows of a table called `t`, equal for equal sets of them
@@ -71,7 +73,13 @@ class Warehouse(ABC):
 
         Raises:
             WarehouseLocked: another process kept it for longer.
+            LeaseLost: it was not this process's to the end, where machines share it.
+            LakeError: the lake, which keeps such a warehouse's lease, can't be read or written.
         """
+
+    def looking(self, timeout: float | None = None) -> AbstractContextManager[None]:
+        """What a look at the tables needs: `exclusive`, or nothing where a query sees one moment, whoever writes."""
+        return self.exclusive(timeout)
 
     def released(self) -> AbstractContextManager[None]:
         """Within `exclusive`: let a process that this one starts use the warehouse, for the time of the block."""

@@ -58,8 +58,8 @@ class BigQueryProject:
         settings = Settings(home=home, target="gcp", gcp_project=PROJECT, lake_url=LAKE)
         self.engine = GoogleSql(whole=READ_WHOLE)
         self.labels: list[dict[str, str]] = []  # of the last build's jobs
-        self._dbt = DbtRunner(settings)
-        self.target_path = self._dbt.target_path
+        self.dbt = DbtRunner(settings)
+        self.target_path = self.dbt.target_path
         self.fill(None, None)
 
     def fill(
@@ -87,7 +87,7 @@ class BigQueryProject:
             DbtError: a model or a test failed, or is no GoogleSQL.
         """
         with answered_by(self.engine) as self.labels:
-            run_and_test(self._dbt, span)
+            run_and_test(self.dbt, span)
 
     def build_base_models(self, span: Span, select: str = "path:models/staging/base") -> None:
         """Run the models that read lines, or those of them that `select` names, and no others.
@@ -96,7 +96,7 @@ class BigQueryProject:
             DbtError: a model failed, or is no GoogleSQL.
         """
         with answered_by(self.engine):
-            failure, _ = self._dbt._invoke("run", span, "--select", select)
+            failure, _ = self.dbt._invoke("run", span, "--select", select)
         if failure:
             raise DbtError(failure)
 

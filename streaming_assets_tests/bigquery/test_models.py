@@ -4,7 +4,9 @@ A first build and a later run, of all models and data tests, by the system's own
 GoogleSQL that fits the tables before it, prune what it reads, and leave the rows that DuckDB leaves.
 """
 
+import json
 import re
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,7 +35,11 @@ from streaming_assets.checks.queries import (
     differences,
     limits_of_fields,
 )
+from streaming_assets.lake import lease
+from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.lake.fields import SAMPLE_LINES
+from streaming_assets.lake.folder import FolderLake
+from streaming_assets.lake.lease import LeaseLost
 from streaming_assets.lake.names import HOUR
 from streaming_assets.partitions import Span
 from streaming_assets.published.tables import masked
@@ -42,9 +48,10 @@ from streaming_assets.warehouses.bigquery_views import statements
 from streaming_assets.warehouses.bigquery_warehouse import BigQueryWarehouse, replacement
 from streaming_assets.warehouses.holding import look_at_tables
 from streaming_assets.warehouses.tables import literal, naive
+from streaming_assets_tests.bigquery.dbt_on_engine import answered_by
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
 from streaming_assets_tests.bigquery.project import INVENTORY, SPAN, BigQueryProject
-from streaming_assets_tests.bigquery.site import DATASET, FIRST, PROJECT
+from streaming_assets_tests.bigquery.site import DATASET, FIRST, LAKE, PROJECT
 from streaming_assets_tests.bigquery.warehouses import CHANGES, Both, changes
 from streaming_assets_tests.metricflow import MetricFlow, documented, plain
 
@@ -123,7 +130,7 @@ class OnEngine(BigQueryWarehouse):
     """The warehouse's own queries, sent to the engine with the names of tables made whole."""
 
     def __init__(self, engine: GoogleSql) -> None:
-        super().__init__(PROJECT, DATASET, NotImplementedError, 0)
+        super().__init__(PROJECT, DATASET, NotImplementedError, 0, BucketLake(LAKE), 0)
         self.engine = engine
 
     def has_table(self, name: str) -> bool:
@@ -265,6 +272,39 @@ def test_the_inventory_of_hours_is_replaced_by_a_merge_that_bigquery_takes(
 ) -> None:
     merge = replacement(both.site.span)
     assert on_engine.engine.understand(on_engine.whole(merge)) == ["ResolvedMergeStmt"]
+
+
+def test_a_run_that_lost_the_dataset_begins_no_model_more(
+    bigquery: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of these tests, since it breaks off in the midst of a run."""
+    monkeypatch.setattr(lease, "SECONDS", 4.0)
+    lake, send, sent = FolderLake(tmp_path), bigquery.engine.run, 0
+    warehouse = BigQueryWarehouse(PROJECT, DATASET, NotImplementedError, 0, lake, 0)
+    bigquery.dbt.load()
+    bigquery.engine.prunes = False
+
+    def lost_at_the_third(script: str) -> Any:
+        nonlocal sent
+        sent += 1
+        if sent == 3:
+            thief = {"holder": "another", "token": "t", "until": time.time() + 60}
+            lake.write(f"leases/{PROJECT}.{DATASET}.json", json.dumps(thief).encode())
+            time.sleep(3)
+        return send(script)
+
+    def build() -> None:
+        with warehouse.exclusive():
+            bigquery.dbt.run(SPAN)
+
+    monkeypatch.setattr(bigquery.engine, "run", lost_at_the_third)
+    with (
+        answered_by(bigquery.engine) as labels,
+        pytest.raises(LeaseLost, match="Nothing more is written"),
+    ):
+        build()
+    assert sent < 3 + 4, "what dbt's four threads had begun, and no more"
+    assert {job["dataset"] for job in labels} == {DATASET}, "whoever follows finds the jobs by it"
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:

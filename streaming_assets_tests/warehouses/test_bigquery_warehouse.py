@@ -2,8 +2,11 @@
 
 import json
 import re
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +14,12 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from streaming_assets.events import BY_TOPIC, LAKE_TYPES, EventType
+from streaming_assets.lake import lease
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.inventory import InventoryRow
 from streaming_assets.lake.names import SONGS, ObjectName, placeholder
 from streaming_assets.warehouses.bigquery_warehouse import BigQueryWarehouse, WarehouseError
-from streaming_assets.warehouses.warehouse import Cost, ReadersTable, WarehouseOutdated
+from streaming_assets.warehouses.warehouse import Cost, ReadersTable, WarehouseLocked, WarehouseOutdated
 from streaming_assets_tests.google_rest import Recorder, Sent
 from streaming_assets_tests.graph import hour
 
@@ -80,7 +84,17 @@ class BigQuery:
                 self.tables[f"{made[1]}.{made[2]}"] = {"tableReference": reference, "labels": labels}
             return 200, {"jobComplete": True, "schema": {"fields": []}, "rows": [], "totalRows": "0"}
         if what == "jobs.list":
-            return 200, {"jobs": self.jobs}
+            state = sent.parameters.get("stateFilter")
+            return 200, {
+                "jobs": [job for job in self.jobs if state in (None, job["status"]["state"].lower())]
+            }
+        by_id = {job["jobReference"]["jobId"]: job for job in self.jobs}
+        if what == "jobs.cancel":
+            return 200, {"job": by_id[sent.parameters["jobId"]]}
+        if what in ("jobs.get", "jobs.getQueryResults") and sent.parameters["jobId"] in by_id:
+            job = by_id[sent.parameters["jobId"]]
+            job["status"]["state"] = "DONE"  # it is seen to end when it is asked for
+            return 200, job
         assert what in ("jobs.insert", "jobs.get"), what
         job = {"jobReference": {"projectId": PROJECT, "jobId": "1"}, "status": {"state": "DONE"}}
         return 200, job | {"configuration": {"jobType": "LOAD", "load": {}}}
@@ -105,14 +119,18 @@ def _as_kept(table: dict[str, Any]) -> dict[str, Any]:
     return table | {"etag": "x", "numRows": "0", "type": "EXTERNAL" if external else "TABLE"}
 
 
+def of(google: BigQuery, lake: Path) -> BigQueryWarehouse:
+    return BigQueryWarehouse(PROJECT, DATASET, google.client, 10**12, FolderLake(lake), 0)
+
+
 @pytest.fixture
 def google() -> BigQuery:
     return BigQuery()
 
 
 @pytest.fixture
-def warehouse(google: BigQuery) -> BigQueryWarehouse:
-    return BigQueryWarehouse(PROJECT, DATASET, google.client, 10**12)
+def warehouse(google: BigQuery, tmp_path: Path) -> BigQueryWarehouse:
+    return of(google, tmp_path)
 
 
 @pytest.fixture
@@ -285,7 +303,7 @@ def test_queries_are_limited_labelled_and_of_the_dataset(
     (query,) = google.sent
     assert query.body["maximumBytesBilled"] == "1000000000000"
     assert query.body["defaultDataset"] == {"projectId": PROJECT, "datasetId": DATASET}
-    assert query.body["labels"] == {"application": "streaming-assets"}
+    assert query.body["labels"] == {"application": "streaming-assets", "dataset": DATASET}
 
 
 def test_readers_have_views_of_the_tables_that_are_there_and_of_no_others(
@@ -330,14 +348,76 @@ def test_what_models_cost_is_added_up_from_their_jobs(google: BigQuery, warehous
     assert listed.parameters["minCreationTime"] == "1740787200000"
 
 
-def _job(job_id: str, labels: dict[str, str], billed: int, slot_ms: int) -> dict[str, Any]:
+def test_two_processes_hold_the_dataset_one_after_the_other(google: BigQuery, tmp_path: Path) -> None:
+    first, second = of(google, tmp_path), of(google, tmp_path)
+    said = r"a-project\.site is in use: process \d+ on .*leases/a-project\.site\.json ends in 60 s"
+    with first.exclusive(), pytest.raises(WarehouseLocked, match=said), second.exclusive():
+        pytest.fail("both hold it")
+    with first.exclusive(), second.looking(timeout=0):
+        assert second.rows("select 0") == [], "who looks waits for nobody"
+    with second.exclusive():
+        assert second.rows("select 1") == []
+    assert [sent.method for sent in google.sent] == ["bigquery.jobs.query"] * 2, "no job was looked for"
+
+
+def test_who_follows_a_dead_holder_ends_its_jobs_and_no_others(
+    google: BigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "SKEW_SECONDS", 0.0)
+    assert lease.Lease(FolderLake(tmp_path), "leases/a-project.site.json", seconds=0.0).take() is None
+    google.jobs = [
+        _job("its", {"dataset": DATASET}, 0, 0, "RUNNING"),
+        _job("waiting", {"dataset": DATASET}, 0, 0, "PENDING"),
+        _job("ended", {"dataset": DATASET}, 0, 0),
+        _job("another's", {"dataset": "other"}, 0, 0, "RUNNING"),
+        _job("a reader's", {}, 0, 0, "RUNNING"),
+    ]
+    with of(google, tmp_path).exclusive():
+        cancelled = [s.parameters["jobId"] for s in google.sent if s.method == "bigquery.jobs.cancel"]
+        assert sorted(cancelled) == ["its", "waiting"]
+        assert {job["id"]: job["status"]["state"] for job in google.jobs} == {
+            "its": "DONE",
+            "waiting": "DONE",
+            "ended": "DONE",
+            "another's": "RUNNING",
+            "a reader's": "RUNNING",
+        }
+
+
+def test_who_lost_the_dataset_sends_no_statement_more(
+    google: BigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "SECONDS", 0.1)
+    lake, held = FolderLake(tmp_path), of(google, tmp_path)
+    told: list[str] = []
+
+    def work() -> None:  # beside the main thread, where nothing interrupts
+        try:
+            with held.exclusive():
+                held.execute("delete from a where true")
+                lake.write("leases/a-project.site.json", b'{"holder": "another", "token": "t", "until": 9e9}')
+                time.sleep(0.15)
+                held.execute("delete from b where true")
+        except lease.LeaseLost as error:
+            told.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(told) == 1
+    assert [sent.body["query"] for sent in google.sent] == ["delete from a where true"]
+
+
+def _job(
+    job_id: str, labels: dict[str, str], billed: int, slot_ms: int, state: str = "DONE"
+) -> dict[str, Any]:
     statistics = {"query": {"totalBytesBilled": str(billed), "totalSlotMs": str(slot_ms)}}
     return {
         "id": job_id,
         "jobReference": {"projectId": PROJECT, "jobId": job_id},
         "configuration": {"jobType": "QUERY", "labels": labels, "query": {"query": "select 1"}},
         "statistics": statistics,
-        "status": {"state": "DONE"},
+        "status": {"state": state},
     }
 
 

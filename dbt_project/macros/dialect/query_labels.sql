@@ -3,6 +3,7 @@
     {%- if target.type == 'bigquery' -%}
     {{ tojson({
         'asset': node.name if node else 'none',
+        'dataset': target.schema,
         'window_start': var('window_start', 'none'),
         'window_end': var('window_end', 'none'),
     }) }}
