@@ -31,7 +31,7 @@
 
 {% macro refuse_hours_of_another_run() %}
     {% set foreign = {} %}
-    {% for name in selected_resources if name in graph.nodes and graph.nodes[name].config.materialized in ('table', 'incremental') %}
+    {% for name in selected_resources if name in graph.nodes and graph.nodes[name].config.materialized in ('table', 'scratch', 'incremental') %}
         {% for parent in graph.nodes[name].depends_on.nodes if is_of_a_run(parent) and parent not in selected_resources %}
             {% do foreign.setdefault(parent.split('.')[-1], []).append(graph.nodes[name].name) %}
         {% endfor %}

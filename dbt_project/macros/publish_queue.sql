@@ -46,7 +46,7 @@
 {% macro bigquery__queued_by() %}{{ return(said('days') if model.fqn[1] == 'marts' else none) }}{% endmacro %}
 
 {% macro ensure_publish_queue() %}
-    {%- if execute and queued_by() %}
+    {%- if execute and queued_by() and not load_cached_relation(publish_queue()) %}
     {%- set columns = graph.sources['source.streaming_assets.warehouse.publish_queue'].columns.values() %}
     create table if not exists {{ publish_queue() }} (
         {%- for column in columns %}{{ column.name }} {{ column.data_type }}{{ ', ' if not loop.last }}{% endfor -%}

@@ -85,13 +85,24 @@
     and {{ column }} < {{ window_end() }}
 {%- endmacro %}
 
-{# The days, as ISO dates, that a query with one date column gives; var `event_days`, with commas between, stands in where there is no warehouse to ask. #}
+{#
+    The days, as ISO dates, that a query with one date column gives, asked once an invocation: who asks comes after the model
+    that it asks, and many do. Var `event_days`, with commas between, stands in where there is no warehouse to ask.
+#}
 {% macro days_of(query) %}
     {% if var('event_days', none) is not none %}{{ return(var('event_days').split(',')) }}{% endif %}
     {% if not execute %}{{ return([]) }}{% endif %}
-    {% set days = [] %}
-    {% for row in run_query(query).rows %}{% do days.append(row[0].isoformat()[:10]) %}{% endfor %}
-    {{ return(days | sort) }}
+    {% set asked = graph.get('days') or {} %}
+    {% if asked.get('invocation') != invocation_id %}
+        {% set asked = {'invocation': invocation_id} %}
+        {% do graph.update({'days': asked}) %}
+    {% endif %}
+    {% if query not in asked %}
+        {% set days = [] %}
+        {% for row in run_query(query).rows %}{% do days.append(row[0].isoformat()[:10]) %}{% endfor %}
+        {% do asked.update({query: days | sort}) %}
+    {% endif %}
+    {{ return(asked[query]) }}
 {% endmacro %}
 
 {# Days of the events that a staging model has in the window's hours. #}

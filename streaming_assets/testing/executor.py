@@ -117,6 +117,7 @@ class _Text:
             return SimpleNamespace(rows=rows)
 
         context["run_query"] = answer  # in place: the project's macros hold this dictionary
+        context["graph"].pop("days", None)  # which other texts asked for: this one depends on them, too
         text = self._template.render(context)
         known.append((queries, text))
         return text
@@ -128,6 +129,7 @@ class _Model:
     def __init__(self, node: ModelNode, config: RuntimeConfig, manifest: Manifest) -> None:
         self.name = node.name
         self._kind = node.get_materialization()
+        self._relation = "view" if self._kind == "view" else "table"
         self._columns = {column.name: column.data_type for column in node.columns.values()}
         self._context = generate_runtime_model_context(node, config, manifest)
         self._this = self._context["this"]
@@ -149,7 +151,7 @@ class _Model:
         (sql,) = self._rendered(self._sql)
         self._execute("begin")
         if self._kind != "incremental":
-            self._execute(f"create or replace {self._kind} {self._this} as {sql}")
+            self._execute(f"create or replace {self._relation} {self._this} as {sql}")
         elif not exists:
             columns = ", ".join(f"{name} {kind}" for name, kind in self._columns.items())
             self._execute(f"create table {self._this} ({columns})")
@@ -163,8 +165,7 @@ class _Model:
             self._execute(hook)
         self._execute("commit")
         if not exists:
-            kind = "view" if self._kind == "view" else "table"
-            warehouse.relations.add(self._this.incorporate(type=kind))
+            warehouse.relations.add(self._this.incorporate(type=self._relation))
         return sql
 
     def _rendered(self, templates: list[_Text]) -> Iterator[str]:

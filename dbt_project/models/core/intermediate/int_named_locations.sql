@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 -- The places that the run's events name, copies among them. Of several spellings of one place the least stands for it.
 with named as (
     select city, zip, state from {{ ref('base_listen_events') }} where disposition = 'staged'

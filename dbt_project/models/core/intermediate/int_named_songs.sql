@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 -- The songs that the run's listens name, copies among them, so that no order of arrival changes what is known. Of several
 -- spellings of one name the least stands for it.
 with played as (

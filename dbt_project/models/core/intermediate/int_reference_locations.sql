@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 -- The reference list of postal codes, keyed as events are.
 with cleaned as (
     select

@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 -- The reference catalogue, keyed as events are; songs whose names fold to the same key are one.
 with keyed as (
     select

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- depends_on: {{ ref('int_window') }}
 {% set touched = ref('int_touched_sessions') %}
 {% set bounds = bounds_of('select min(scope_start_datetime) as lowest, max(scope_end_datetime) as highest from ' ~ touched) %}

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 {% set sessions = state_of('fact_churn_events') and state_of('fact_session_events') %}
 {% set concerned = in_window('bucket_ingestion_datetime') if sessions else '1 = 1' %}
 

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- depends_on: {{ ref('int_window') }}
 {% set dim_users = state_of('dim_users') %}
 {% set concerned = in_window('bucket_ingestion_datetime') if dim_users else '1 = 1' %}
