@@ -338,7 +338,7 @@ def test_rights_in_the_cluster_are_those_of_runs(
     manifests: list[Manifest], pods: dict[str, Manifest]
 ) -> None:
     holders = {name for name, pod in pods.items() if pod["spec"]["automountServiceAccountToken"]}
-    assert holders == {"daemon", "webserver"}
+    assert holders == {"daemon", "webserver", "viewer"}
     granted = {
         name: {
             (resource, verb)
@@ -348,6 +348,7 @@ def test_rights_in_the_cluster_are_those_of_runs(
         }
         for name, role in of_kind(manifests, "Role").items()
     }
+    assert granted.keys() == {"daemon", "webserver"}
     assert granted["daemon"] - granted["webserver"] == {("jobs", "create")}
     assert {resource for resource, _ in granted["daemon"]} == {
         "jobs",
@@ -362,7 +363,9 @@ def test_rights_in_the_cluster_are_those_of_runs(
         "dashboards",
         "simulator",
     }
-    for name, binding in of_kind(manifests, "RoleBinding").items():
+    bindings = of_kind(manifests, "RoleBinding")
+    assert bindings.keys() == granted.keys()
+    for name, binding in bindings.items():
         assert binding["subjects"] == [
             {"kind": "ServiceAccount", "name": f"release-{name}", "namespace": "dagster"}
         ]

@@ -134,8 +134,9 @@ viewer:
   alive: /server_info
   every: 15
   dagster: true
-  account: webserver
+  account: viewer
   google: true
+  kubernetes: true # with no rights: its pages show the launcher, which wants to know where the cluster is
 dashboards:
   args: [dashboards]
   port: 8050
