@@ -204,7 +204,7 @@ def test_teardown_takes_the_protection_off_and_destroys(office: Office) -> None:
 @pytest.mark.parametrize(
     ("part", "started", "asked"),
     [
-        ("code", "dagster api grpc --host", "dagster api grpc-health-check --port 4000"),
+        ("code", "dagster api grpc --host", "python /opt/image/lists_repositories.py"),
         ("webserver", "streaming-assets webserver --host", "python -c"),
         ("viewer", "streaming-assets webserver --read-only", "python -c"),
         ("daemon", "dagster-daemon run", "dagster-daemon liveness-check"),
