@@ -14,6 +14,7 @@ from streaming_assets.bi import command as superset_command
 from streaming_assets.contract_tools import command as contract_command
 from streaming_assets.dagster_runtime import command as webserver_command
 from streaming_assets.dashboards import command as dashboards_command
+from streaming_assets.gcp import command as gcp_command
 from streaming_assets.ingestion import command as ingestion_commands
 from streaming_assets.ingestion import kafka_command
 from streaming_assets.ingestion.kafka_files import KafkaSetupError
@@ -81,6 +82,7 @@ dev_command.register(app)
 backup_command.register(app)
 contract_command.register(app)
 monitoring_command.register(app)
+gcp_command.register(app)
 app.command("simulate")(simulate)
 
 

@@ -8,12 +8,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import jsonschema
 import requests
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,7 @@ class Discovery:
     """One interface, such as `bigquery.v2`."""
 
     def __init__(self, name: str) -> None:
-        documents = files("googleapiclient") / "discovery_cache" / "documents"
-        self._document = json.loads((documents / f"{name}.json").read_text())
-        self._schemas = {name: _json_schema(schema) for name, schema in self._document["schemas"].items()}
+        self._document, self._schemas = _described(name)
 
     def check(self, verb: str, url: str, data: Any) -> Sent:
         """The request, understood.
@@ -52,12 +52,12 @@ class Discovery:
         assert not unknown, f"{method['id']} has no parameter {sorted(unknown)}"
         body = None if data is None else json.loads(data)
         if body is not None:
-            schema = {"$ref": f"#/$defs/{method['request']['$ref']}", "$defs": self._schemas}
-            try:
-                jsonschema.validate(body, schema)
-            except jsonschema.ValidationError as error:
-                raise AssertionError(f"{method['id']}, {error.json_path}: {error.message}") from error
+            error = best_match(self._validator(method["request"]["$ref"]).iter_errors(body))
+            assert error is None, f"{method['id']}, {error.json_path}: {error.message}"
         return Sent(method["id"], in_path | query, body)
+
+    def _validator(self, of: str) -> Draft202012Validator:
+        return Draft202012Validator({"$ref": f"#/$defs/{of}", "$defs": self._schemas})
 
     def _method(self, verb: str, path: str) -> tuple[dict[str, Any], dict[str, str]]:
         for method in _methods(self._document):
@@ -105,6 +105,14 @@ class Recorder:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+@cache
+def _described(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The document of an interface, and the schemas of its bodies by name."""
+    documents = files("googleapiclient") / "discovery_cache" / "documents"
+    document = json.loads((documents / f"{name}.json").read_text())
+    return document, {name: _json_schema(schema) for name, schema in document["schemas"].items()}
 
 
 def _path_pattern(template: str, parameters: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ ROOMS = [
     "assets",
     "checks",
     "automation local",
-    "monitoring",
+    "monitoring gcp",
     "definitions",
     "warm",
     "cli",

@@ -86,7 +86,7 @@ class Lease:
             LeaseLost: it was lost; what the block wrote after that may be mixed with what another wrote.
         """
         done = threading.Event()
-        threads = [threading.Thread(target=self._renew, args=(done,), daemon=True)]
+        threads = [threading.Thread(target=self._renew_until, args=(done,), daemon=True)]
         if threading.current_thread() is threading.main_thread():
             threads.append(threading.Thread(target=self._interrupt_when_lost, args=(done,), daemon=True))
         for thread in threads:
@@ -120,16 +120,19 @@ class Lease:
             f"{self._seconds:g} s. Nothing more is written; run these hours again"
         )
 
-    def _renew(self, done: threading.Event) -> None:
-        while not done.wait(self._seconds / BEATS):
-            begun = time.monotonic()
+    def renew(self) -> None:
+        """Put off its end, or find that it was lost, which `check` tells. Raises LakeError."""
+        begun = time.monotonic()
+        found = self._found()
+        if found is None or found[1].token != self._token:
+            self._good_until = 0.0
+        elif self._lake.replace(self._name, self._term(), found[0]) or self._is_ours():
+            self._good_until = begun + self._seconds
+
+    def _renew_until(self, done: threading.Event) -> None:
+        while self._left() and not done.wait(self._seconds / BEATS):
             with suppress(LakeError):  # the next beat may get through
-                found = self._found()
-                if found is None or found[1].token != self._token:
-                    self._good_until = 0.0
-                    return
-                if self._lake.replace(self._name, self._term(), found[0]) or self._is_ours():
-                    self._good_until = begun + self._seconds
+                self.renew()
 
     def _interrupt_when_lost(self, done: threading.Event) -> None:
         while left := self._left():

@@ -152,9 +152,11 @@ def notifications_of(settings: Settings) -> Notifications:
         wait = min(settings.dagster.sensor_interval_seconds - _REST, _LONGEST_WAIT)
         return FolderNotifications(Path(settings.lake.url).expanduser(), wait)
 
-    def connect() -> Any:
-        from googleapiclient.discovery import build
+    return PubSubNotifications(settings.lake.pubsub_subscription, settings.lake.relist_seconds, pubsub)
 
-        return build("pubsub", "v1", static_discovery=True, cache_discovery=False)
 
-    return PubSubNotifications(settings.lake.pubsub_subscription, settings.lake.relist_seconds, connect)
+def pubsub() -> Any:
+    """A client of the `pubsub.v1` interface."""
+    from googleapiclient.discovery import build
+
+    return build("pubsub", "v1", static_discovery=True, cache_discovery=False)

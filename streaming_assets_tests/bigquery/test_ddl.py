@@ -1,5 +1,6 @@
 """The external tables, written as the statements that would make them, are GoogleSQL."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from google.cloud.bigquery import DatasetReference, Table
 from zetasql.core.exceptions import ServerError
 
 from streaming_assets.events import LAKE_TYPES
+from streaming_assets.gcp.verify import merge, scratch
 from streaming_assets.lake.bucket import BucketLake
 from streaming_assets.lake.names import SONGS
 from streaming_assets.warehouses.bigquery_tables import event_table, reference_table
@@ -73,3 +75,10 @@ def test_a_type_that_there_is_not_is_found() -> None:
     wrong = ddl(TABLES[0]).replace("`line` string", "`line` strng")
     with pytest.raises(ServerError, match="Type not found: strng"):
         GoogleSql().understand(wrong)
+
+
+def test_the_scratch_table_that_tries_out_a_merge_is_googlesql() -> None:
+    engine = GoogleSql()
+    engine.run(scratch("p.d.verify_scratch"))
+    hour = datetime(2025, 3, 1, 5, tzinfo=UTC)
+    assert engine.understand(merge("p.d.verify_scratch", hour)) == ["ResolvedMergeStmt"]

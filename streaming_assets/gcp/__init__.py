@@ -1,0 +1,1 @@
+"""A deployment on Google Cloud, looked at from outside."""
