@@ -193,7 +193,9 @@ class Person:
 
     def redraw(self) -> None:
         chosen = {"music-days": self.days, "music-preset": "custom", "music-state": self.state}
-        self._call("music-subtitle", chosen | {"songs-search": "", "snapshot": 1, "address": ""})
+        self._call(
+            "music-subtitle", chosen | {"music-marks": {}, "songs-search": "", "snapshot": 1, "address": ""}
+        )
 
     def songs(self, start: int = 0, sort: str = "rank", search: str = "") -> None:
         query = f"?from={self.days[0]}&to={self.days[1]}&state={self.state}&q={search}"

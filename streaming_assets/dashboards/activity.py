@@ -1,8 +1,7 @@
-"""Who came when, and played what: counted over the published facts, once a snapshot or view."""
+"""Who came when, came back, paid and left: counted over the published facts, once a snapshot or view."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import groupby
@@ -12,15 +11,12 @@ import pyarrow as pa
 
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Database, Snapshot
-from streaming_assets.published.tables import ALL_STATES
 
 SESSIONS, LISTENS = "fact_session_events", "fact_listen_events"
-DEPARTURES = "fact_churn_events"
-USERS, LOCATIONS, SONGS = "dim_users", "dim_locations", "dim_songs"
+DEPARTURES, USERS = "fact_churn_events", "dim_users"
 WEEK = timedelta(days=7)
 COUNTS_KEPT = 32
-DAYS_KEPT = 2000  # each in a state
-DAYS_AFTER_KEPT = 400  # each of a song, in a state
+WEEKS_KEPT = 200
 
 
 @dataclass(frozen=True)
@@ -35,15 +31,6 @@ class Cohort:
 
     week: date
     came: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Played:
-    """A song, by the hash that is its key, and how often it was played."""
-
-    key: str
-    name: str
-    times: int
 
 
 def monday(day: date) -> date:
@@ -101,6 +88,19 @@ def _weeks(snapshot: Snapshot, table: str) -> dict[date, tuple[str, ...]]:
     return {week: tuple(snapshot.files(table, days)) for week, days in by_week}
 
 
+@lru_cache(maxsize=WEEKS_KEPT)
+def _visitors(database: Database, files: tuple[str, ...]) -> pa.Table:
+    """The users of a week, ascending: the day of the first session, whether one was on a later day or on level paid."""
+    return database.query(
+        """
+        SELECT user_id, min(session_start_datetime)::DATE AS day, max(session_start_datetime)::DATE > day AS is_back,
+               bool_or(level = 'paid') AS is_paid
+        FROM read_parquet($files) GROUP BY user_id ORDER BY user_id
+        """,
+        {"files": [*files]},
+    )
+
+
 @lru_cache(maxsize=4)
 def _seen(database: Database, weeks: tuple[tuple[str, ...], ...]) -> _Seen:
     """Told from the weeks before, whose files seldom change: a new snapshot reads its newest week alone.
@@ -112,15 +112,7 @@ def _seen(database: Database, weeks: tuple[tuple[str, ...], ...]) -> _Seen:
     if not weeks:
         return _NOBODY
     before, week = _seen(database, weeks[:-1]), len(weeks) - 1
-    rows = database.query(
-        """
-        SELECT user_id, min(session_start_datetime)::DATE AS day, max(session_start_datetime)::DATE > day AS is_back,
-               bool_or(level = 'paid') AS is_paid
-        FROM read_parquet($files) GROUP BY user_id ORDER BY user_id
-        """,
-        {"files": [*weeks[-1]]},
-    )
-    users, day, is_back, is_paid = (column.to_numpy() for column in rows.columns)
+    users, day, is_back, is_paid = (column.to_numpy() for column in _visitors(database, weeks[-1]).columns)
     at = np.searchsorted(before.users, users)
     new = ~np.isin(users, before.users, assume_unique=True)
     known = at[~new]
@@ -148,18 +140,84 @@ def _players(database: Database, weeks: tuple[tuple[str, ...], ...]) -> np.ndarr
     return np.union1d(_players(database, weeks[:-1]), rows["user_id"].to_numpy())
 
 
+STEPS = ("had a first session", "played a song", "came back on a later day", "had a session on level paid")
+# What the page can be filtered by, as its address has it: each step but the first, which everybody took.
+STEP_NAMES = ("played", "back", "paid")
+WHO_TOOK = {name: f"Who {step}" for name, step in zip(STEP_NAMES, STEPS[1:], strict=True)}
+
+
+def _seen_until_now(snapshot: Snapshot) -> _Seen:
+    return _seen(snapshot.database, tuple(_weeks(snapshot, SESSIONS).values()))
+
+
+@lru_cache(maxsize=4)
+def _steps(snapshot: Snapshot) -> np.ndarray:
+    """Of each of `STEPS` and all users seen, whether the user took it and all before it until now."""
+    seen = _seen_until_now(snapshot)
+    played = np.isin(seen.users, _players(snapshot.database, tuple(_weeks(snapshot, LISTENS).values())))
+    return np.logical_and.accumulate([np.ones_like(played), played, seen.is_back, seen.is_paid])
+
+
 @lru_cache(maxsize=COUNTS_KEPT)
-def _users_by_weeks(snapshot: Snapshot) -> dict[tuple[date, date], int]:
-    """Users by the week that they were first seen in and a week that they came in."""
+def _leavers(snapshot: Snapshot, page: str) -> np.ndarray:
+    """The ids of all who ever left from a page."""
+    days = snapshot.days(DEPARTURES)
+    rows = snapshot.query(
+        "SELECT DISTINCT user_id FROM {rows} WHERE reason_page = $page", DEPARTURES, days, {"page": page}
+    )
+    return rows["user_id"].to_numpy() if days else _NOBODY.users
+
+
+@lru_cache(maxsize=4)
+def reason_pages(snapshot: Snapshot) -> set[str]:
+    """The pages that somebody left from."""
+    days = snapshot.days(DEPARTURES)
+    rows = snapshot.query("SELECT DISTINCT reason_page FROM {rows}", DEPARTURES, days)
+    return set(rows["reason_page"].to_pylist()) if days else set()
+
+
+@lru_cache(maxsize=COUNTS_KEPT)
+def _chosen(snapshot: Snapshot, step: str, left: str) -> np.ndarray | None:
+    """The ids of the users that a page is filtered by: who took a step, and left from a page; None for all."""
+    users = None
+    if step:
+        users = _seen_until_now(snapshot).users[_steps(snapshot)[STEP_NAMES.index(step) + 1]]
+    if left:
+        leavers = _leavers(snapshot, left)
+        users = leavers if users is None else np.intersect1d(users, leavers)
+    return users
+
+
+def _chosen_by(snapshot: Snapshot, view: View, but: str = "") -> np.ndarray | None:
+    step, left = ("" if name == but else view.mark(name) for name in ("step", "left"))
+    return _chosen(snapshot, step, left)
+
+
+@lru_cache(maxsize=COUNTS_KEPT)
+def _users_by_weeks(snapshot: Snapshot, step: str = "", left: str = "") -> dict[tuple[date, date], int]:
+    """Users by the week that they were first seen in and a week that they came in; all, or the chosen ones."""
     weeks = _weeks(snapshot, SESSIONS)
     mondays = [*weeks]
-    came = _seen(snapshot.database, tuple(weeks.values())).came
+    seen, chosen = _seen_until_now(snapshot), _chosen(snapshot, step, left)
+    came = seen.came if chosen is None else _came(snapshot.database, weeks.values(), seen, chosen)
     return {(mondays[first], mondays[week]): users for (first, week), users in came.items() if users}
+
+
+def _came(
+    database: Database, weeks: Iterable[tuple[str, ...]], seen: _Seen, chosen: np.ndarray
+) -> dict[tuple[int, int], int]:
+    """`_Seen.came` of the chosen users alone."""
+    came = {}
+    for week, files in enumerate(weeks):
+        here = np.intersect1d(_visitors(database, files)["user_id"].to_numpy(), chosen)
+        firsts = np.bincount(seen.week[np.searchsorted(seen.users, here)], minlength=week + 1)
+        came |= {(first, week): int(count) for first, count in enumerate(firsts)}
+    return came
 
 
 def cohorts(snapshot: Snapshot, view: View) -> list[Cohort]:
     """The cohort of each week of the view, the earliest first; a week in which nobody was first seen has none."""
-    users = _users_by_weeks(snapshot)
+    users = _users_by_weeks(snapshot, view.mark("step"), view.mark("left"))
     newest = max((week for _, week in users), default=None)
     found = []
     for week in weeks_of(snapshot, view):
@@ -171,7 +229,7 @@ def cohorts(snapshot: Snapshot, view: View) -> list[Cohort]:
 
 def new_and_returning(snapshot: Snapshot, view: View) -> dict[date, tuple[int, int]]:
     """Of each week of the view the users first seen in it, and those seen before."""
-    users = _users_by_weeks(snapshot)
+    users = _users_by_weeks(snapshot, view.mark("step"), view.mark("left"))
     return {
         week: (
             users.get((week, week), 0),
@@ -186,241 +244,57 @@ def first_week(snapshot: Snapshot) -> date | None:
     return min((first for first, _ in _users_by_weeks(snapshot)), default=None)
 
 
-STEPS = ("had a first session", "played a song", "came back on a later day", "had a session on level paid")
+def funnel(snapshot: Snapshot, view: View) -> tuple[int, ...]:
+    """Of the users first seen in the view's days, how many took each of `STEPS` until now, and all steps before it."""
+    seen, chosen = _seen_until_now(snapshot), _chosen_by(snapshot, view, but="step")
+    is_new = (seen.day >= np.datetime64(view.first)) & (seen.day <= np.datetime64(view.last))
+    if chosen is not None:
+        is_new &= np.isin(seen.users, chosen)
+    return tuple(map(int, (_steps(snapshot) & is_new).sum(axis=1)))
 
 
-@lru_cache(maxsize=COUNTS_KEPT)
-def funnel(snapshot: Snapshot, first: date, last: date) -> tuple[int, ...]:
-    """Of the users first seen in these days, how many took each of `STEPS` until now, and all steps before it."""
-    seen = _seen(snapshot.database, tuple(_weeks(snapshot, SESSIONS).values()))
-    is_new = (seen.day >= np.datetime64(first)) & (seen.day <= np.datetime64(last))
-    played = np.isin(seen.users, _players(snapshot.database, tuple(_weeks(snapshot, LISTENS).values())))
-    steps = np.logical_and.accumulate([is_new, played, seen.is_back, seen.is_paid])
-    return tuple(map(int, steps.sum(axis=1)))
-
-
-def level_changes(snapshot: Snapshot, days: Sequence[date]) -> list[tuple[int, int]]:
-    """On each of `days` how many users changed to paid, and to free."""
-    files = snapshot.whole(USERS)
+def level_changes(snapshot: Snapshot, view: View) -> list[tuple[int, int]]:
+    """On each of the view's days how many users changed to paid, and to free."""
+    days, files = view.days(), snapshot.whole(USERS)
     if not files:
         return [(0, 0)] * len(days)
+    of, tables = _among(_chosen_by(snapshot, view))
     rows = snapshot.database.query(
-        """
+        f"""
         SELECT row_effective_datetime::DATE AS day, count(*) FILTER (level = 'paid') AS paid,
                count(*) FILTER (level = 'free') AS free
-        FROM read_parquet($files) WHERE NOT is_first_row AND row_effective_datetime::DATE BETWEEN $first AND $last
+        FROM read_parquet($files)
+        WHERE NOT is_first_row AND row_effective_datetime::DATE BETWEEN $first AND $last AND {of}
         GROUP BY day
         """,
-        {"files": files, "first": days[0], "last": days[-1]},
+        {"files": files, "first": view.first, "last": view.last},
+        **tables,
     )
     found = {row["day"]: (row["paid"], row["free"]) for row in rows.to_pylist()}
     return [found.get(day, (0, 0)) for day in days]
 
 
+def _among(users: np.ndarray | None) -> tuple[str, dict[str, pa.Table]]:
+    """A condition on user_id, and the table that it names."""
+    if users is None:
+        return "true", {}
+    return "user_id IN (SELECT user_id FROM chosen)", {"chosen": pa.table({"user_id": users})}
+
+
 @lru_cache(maxsize=COUNTS_KEPT)
-def departures(snapshot: Snapshot, first: date, last: date) -> dict[str, tuple[int, int]]:
-    """By the page before it, how many cancelled and how many downgraded in sessions of these days; most first."""
-    rows = snapshot.query(
-        """
+def departures(snapshot: Snapshot, view: View) -> dict[str, tuple[int, int]]:
+    """By the page before it, how many cancelled and how many downgraded in sessions of the days; most first."""
+    files = snapshot.files(DEPARTURES, view.days())
+    if not files:
+        return {}
+    of, tables = _among(_chosen_by(snapshot, view, but="left"))
+    rows = snapshot.database.query(
+        f"""
         SELECT reason_page, count(*) FILTER (departure = 'cancelled') AS cancelled,
                count(*) FILTER (departure = 'downgraded') AS downgraded
-        FROM {rows} GROUP BY reason_page ORDER BY count(*) DESC, reason_page
+        FROM read_parquet($files) WHERE {of} GROUP BY reason_page ORDER BY count(*) DESC, reason_page
         """,
-        DEPARTURES,
-        View(first, last).days(),
+        {"files": files},
+        **tables,
     )
     return {row["reason_page"]: (row["cancelled"], row["downgraded"]) for row in rows.to_pylist()}
-
-
-def _in_state(snapshot: Snapshot, state: str) -> tuple[str, dict[str, object]]:
-    """A condition on pk_location, and its parameters."""
-    if state == ALL_STATES:
-        return "true", {}
-    places = snapshot.whole(LOCATIONS)
-    if not places:
-        return "false", {}
-    return (
-        "pk_location IN (SELECT pk_location FROM read_parquet($places) WHERE state_code = $state)",
-        {"places": places, "state": state},
-    )
-
-
-def plays_by_hour(snapshot: Snapshot, first: date, last: date, state: str) -> dict[tuple[int, int], int]:
-    """Plays by day of the week, 1 for Monday, and hour of the day, UTC."""
-    places = _Places(snapshot)
-    plays: Counter[tuple[int, int]] = Counter()
-    for file in snapshot.files(LISTENS, View(first, last).days()):
-        plays.update(_plays_by_hour(snapshot.database, file, state, places))
-    return dict(plays)
-
-
-@dataclass(frozen=True)
-class _Places:
-    """Where the places are. All are the same as a key: that of a place says its state for ever."""
-
-    snapshot: Snapshot = field(compare=False)
-
-
-@lru_cache(maxsize=DAYS_KEPT)
-def _plays_by_hour(database: Database, file: str, state: str, places: _Places) -> dict[tuple[int, int], int]:
-    """Those in a file, which never changes: a new snapshot counts its new files alone."""
-    where, params = _in_state(places.snapshot, state)
-    rows = database.query(
-        f"""
-        SELECT isodow(event_datetime) AS weekday, hour(event_datetime) AS hour, count(*) AS plays
-        FROM read_parquet($file) WHERE {where} GROUP BY ALL
-        """,
-        params | {"file": file},
-    )
-    return {(row["weekday"], row["hour"]): row["plays"] for row in rows.to_pylist()}
-
-
-@lru_cache(maxsize=COUNTS_KEPT)
-def sessions_by_minutes(snapshot: Snapshot, first: date, last: date, state: str, step: int) -> dict[int, int]:
-    """Sessions by their length in whole minutes, cut down to a multiple of `step`."""
-    where, params = _in_state(snapshot, state)
-    rows = snapshot.query(
-        f"""
-        SELECT session_seconds // ($step * 60) * $step AS minutes, count(*) AS sessions
-        FROM {{rows}} WHERE {where} GROUP BY ALL
-        """,
-        SESSIONS,
-        View(first, last).days(),
-        params | {"step": step},
-    )
-    return {row["minutes"]: row["sessions"] for row in rows.to_pylist()}
-
-
-def sessions_by_songs(snapshot: Snapshot, first: date, last: date, state: str) -> dict[int, int]:
-    """Sessions by the songs played in them.
-
-    A session id belongs to one run of the simulator, so a song must lie within the session's time.
-    """
-    places = _Places(snapshot)
-    sessions: Counter[int] = Counter()
-    for day in View(first, last).days():
-        for file in snapshot.files(SESSIONS, [day]):
-            listens = snapshot.files(LISTENS, View(day, _last_end(snapshot.database, file)).days())
-            sessions.update(_sessions_by_songs(snapshot.database, file, tuple(listens), state, places))
-    return dict(sessions)
-
-
-@lru_cache(maxsize=DAYS_KEPT)
-def _last_end(database: Database, file: str) -> date:
-    """The day on which the last of the file's sessions ends."""
-    rows = database.query(
-        "SELECT max(session_end_datetime)::DATE AS day FROM read_parquet($file)", {"file": file}
-    )
-    return rows["day"][0].as_py()
-
-
-@lru_cache(maxsize=DAYS_KEPT)
-def _sessions_by_songs(
-    database: Database, file: str, listens: tuple[str, ...], state: str, places: _Places
-) -> dict[int, int]:
-    """Those of a file, which never changes, as long as the listens of their days do not."""
-    where, params = _in_state(places.snapshot, state)
-    if listens:
-        played, params = "read_parquet($listens)", params | {"listens": [*listens]}
-    else:
-        played = "(SELECT *, session_start_datetime AS event_datetime FROM read_parquet($file) WHERE false)"
-    rows = database.query(
-        f"""
-        SELECT songs, count(*) AS sessions
-        FROM (
-            SELECT count(listens.user_id) AS songs
-            FROM (SELECT * FROM read_parquet($file) WHERE {where}) AS sessions
-            LEFT JOIN {played} AS listens
-                ON sessions.user_id = listens.user_id AND sessions.session_id = listens.session_id
-                AND listens.event_datetime BETWEEN session_start_datetime AND session_end_datetime
-            GROUP BY sessions.user_id, sessions.session_id, session_start_datetime
-        )
-        GROUP BY songs
-        """,
-        params | {"file": file},
-    )
-    return {row["songs"]: row["sessions"] for row in rows.to_pylist()}
-
-
-@lru_cache(maxsize=COUNTS_KEPT)
-def most_played(snapshot: Snapshot, first: date, last: date, state: str, limit: int) -> list[Played]:
-    """The songs played most, the first of them first."""
-    where, params = _in_state(snapshot, state)
-    plays = snapshot.query(
-        f"""
-        SELECT pk_song, count(*) AS times FROM {{rows}} WHERE {where}
-        GROUP BY pk_song ORDER BY times DESC, pk_song LIMIT {limit}
-        """,
-        LISTENS,
-        View(first, last).days(),
-        params,
-    )
-    return _named(snapshot, plays)
-
-
-def song_named(snapshot: Snapshot, key: str) -> Played:
-    """The song of that key, whether it was played or not; by its key where nothing is known of it."""
-    found = _named(snapshot, pa.table({"pk_song": [key], "times": [0]}))
-    return found[0] if found else Played(key, f"song {key[:8]}", 0)
-
-
-def played_after(snapshot: Snapshot, first: date, last: date, state: str, key: str) -> list[Played]:
-    """The songs that were played right after the one of that key, in the same session of a user, most often first.
-
-    A gap of more than a day divides sessions, so the next song is of the same day or the next.
-    """
-    places = _Places(snapshot)
-    days = View(first, last).days()
-    plays = [
-        _played_after(
-            snapshot.database, file, (*snapshot.files(LISTENS, days[at + 1 : at + 2]),), state, places, key
-        )
-        for at, day in enumerate(days)
-        for file in snapshot.files(LISTENS, [day])
-    ]
-    if not plays:
-        return []
-    counted = pa.concat_tables(plays).group_by("pk_song").aggregate([("times", "sum")])
-    return _named(snapshot, counted.rename_columns(["pk_song", "times"]))
-
-
-@lru_cache(maxsize=DAYS_AFTER_KEPT)
-def _played_after(
-    database: Database, file: str, following: tuple[str, ...], state: str, places: _Places, key: str
-) -> pa.Table:
-    """After plays in a file, which never changes, with that of the following day."""
-    where, params = _in_state(places.snapshot, state)
-    return database.query(
-        f"""
-        WITH sessions AS (
-            SELECT DISTINCT user_id, session_id FROM read_parquet($file) WHERE pk_song = $song AND {where}
-        ),
-        played AS (
-            SELECT pk_song AS this, {where} AS is_here, filename = $file AS is_of_day,
-                   lead(pk_song) OVER (
-                       PARTITION BY user_id, session_id ORDER BY event_datetime, pk_song
-                   ) AS pk_song
-            FROM read_parquet($files, filename = true) JOIN sessions USING (user_id, session_id)
-        )
-        SELECT pk_song, count(*) AS times FROM played
-        WHERE this = $song AND is_here AND is_of_day AND pk_song IS NOT NULL
-        GROUP BY pk_song
-        """,
-        params | {"file": file, "files": [file, *following], "song": key},
-    )
-
-
-def _named(snapshot: Snapshot, plays: pa.Table) -> list[Played]:
-    songs = snapshot.whole(SONGS)
-    if not plays.num_rows or not songs:
-        return []
-    rows = snapshot.database.query(
-        """
-        SELECT pk_song, title || ', ' || artist AS name, times
-        FROM plays JOIN read_parquet($files) AS songs USING (pk_song)
-        ORDER BY times DESC, name, pk_song
-        """,
-        {"files": songs},
-        plays=plays,
-    )
-    return [Played(*row.values()) for row in rows.to_pylist()]

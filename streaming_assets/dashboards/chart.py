@@ -60,6 +60,8 @@ class Chart:
             of the tables.
         search: id of its field for the view's search text.
         song: id of its choice of the view's song.
+        sets: the marks by which a click on it filters the page, see marks.py; it shows them all, the chosen one marked.
+        follows: the marks that it is filtered by; its caption says of others that it is not.
     """
 
     name: str
@@ -75,3 +77,5 @@ class Chart:
     metric: str | None = None
     search: str | None = None
     song: str | None = None
+    sets: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()

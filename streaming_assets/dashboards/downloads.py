@@ -5,10 +5,9 @@ import io
 
 import flask
 
-from streaming_assets.dashboards import board, streams
+from streaming_assets.dashboards import board
 from streaming_assets.dashboards.charts import all_charts
 from streaming_assets.dashboards.site import Site
-from streaming_assets.dashboards.views import View
 from streaming_assets.published.manifest import SnapshotError
 from streaming_assets.text import harmless
 
@@ -23,11 +22,9 @@ def register(server: flask.Flask, site: Site) -> None:
             return _plain(f"There is no {chart}.csv; there are {', '.join(charts)}.\n", 404)
         try:
             snapshot = site.reader.current()
-            extent = board.extent(charts[chart].page, snapshot)
-            if extent is None:
+            view = board.view_of(charts[chart].page, snapshot, flask.request.query_string.decode())
+            if view is None:
                 return _plain("Nothing has been published for this chart yet.\n", 404)
-            names = streams.state_names(snapshot)
-            view = View.of_address(flask.request.query_string.decode(), extent, names)
             text = io.StringIO()
             csv.writer(text, lineterminator="\r\n").writerows(
                 map(harmless, charts[chart].rows(snapshot, view))

@@ -7,7 +7,7 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, ctx, html, no_update, set_props
 from dash.exceptions import PreventUpdate
 
-from streaming_assets.dashboards import board, parts, streams
+from streaming_assets.dashboards import board, marks, parts, streams
 from streaming_assets.dashboards.charts import charts_of
 from streaming_assets.dashboards.pages import Page
 from streaming_assets.dashboards.site import Site
@@ -20,11 +20,10 @@ CUSTOM = "custom"
 
 def render(page: Page, site: Site, snapshot: Snapshot, address: str) -> Any:
     """The page as the query part of its address asks for it."""
-    extent = board.extent(page.name, snapshot)
-    if extent is None:
+    extent, view = board.extent(page.name, snapshot), board.view_of(page.name, snapshot, address)
+    if extent is None or view is None:
         return parts.unfilled(page.what)
     names = streams.state_names(snapshot)
-    view = View.of_address(address, extent, names)
     head = html.Div(
         [
             html.H1(page.heading),
@@ -48,9 +47,21 @@ def render(page: Page, site: Site, snapshot: Snapshot, address: str) -> Any:
                 ],
                 className="filters",
             ),
+            html.Div(
+                _chips(page, view),
+                id=f"{page.name}-chips",
+                className="chips",
+                tabIndex=-1,
+                role="group",
+                **parts.aria(label="Filters by marks of charts"),
+            ),
             board.cards(page.name, snapshot, view),
         ]
     )
+
+
+def _chips(page: Page, view: View) -> list[html.Button]:
+    return parts.chips(page.name, view, marks.labels(view))
 
 
 def _presets(extent: Extent, today: date) -> Any:
@@ -99,8 +110,15 @@ def register(app: Dash, site: Site, page: Page) -> None:
     for chart in charts_of(page.name):
         if chart.register:
             chart.register(app, site)
+    parts.register_marks(
+        app, page.name, [f"{chart.name}-chart" for chart in charts_of(page.name) if chart.sets]
+    )
     days, preset = f"{page.name}-days", f"{page.name}-preset"
-    controls = {"days": Input(days, "value"), "preset": Input(preset, "value")}
+    controls = {
+        "days": Input(days, "value"),
+        "preset": Input(preset, "value"),
+        "marks": Input(parts.marks_of(page.name), "data"),
+    }
     if page.by_state:
         controls["state"] = Input(f"{page.name}-state", "value")
     songs = [chart.song for chart in charts_of(page.name) if chart.song]
@@ -126,6 +144,7 @@ def register(app: Dash, site: Site, page: Page) -> None:
             "days": Output(days, "value"),
             "presets": Output(preset, "data"),
             "preset": Output(preset, "value"),
+            "chips": Output(f"{page.name}-chips", "children"),
             "address": to_address,
             "moved": to_moved,
         },
@@ -148,6 +167,7 @@ def register(app: Dash, site: Site, page: Page) -> None:
             "days": [view.first.isoformat(), view.last.isoformat()],
             "presets": _presets(extent, site.now().date()),
             "preset": str(view.preset or CUSTOM),
+            "chips": _chips(page, view),
             "address": to,
             "moved": to,
         }
@@ -158,7 +178,9 @@ def register(app: Dash, site: Site, page: Page) -> None:
             Output(to_address.component_id, "data", allow_duplicate=True),
             Output(to_moved.component_id, "data", allow_duplicate=True),
             inputs={
-                "chosen": {name: State(one.component_id, "value") for name, one in controls.items()}
+                "chosen": {
+                    name: State(one.component_id, one.component_property) for name, one in controls.items()
+                }
                 | {"search": Input(search, "value")},
                 "shown": address,
             },

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from streaming_assets.dashboards import formats, streams
+from streaming_assets.dashboards import formats, habits, marks, streams
 from streaming_assets.dashboards import kpi_queries as kpi
 from streaming_assets.dashboards.compare import against_before
 from streaming_assets.dashboards.kpi_tiles import subtitle, tiles
@@ -41,9 +41,12 @@ class Page:
 
 
 def _streams(snapshot: Snapshot, view: View) -> str:
-    count = streams.count(snapshot, view)
-    compared = against_before(snapshot, view, streams.STATES, lambda of: streams.count(snapshot, of))
-    return f"{formats.count(count)} streams in {streams.where(snapshot, view)}, {_when(view)}{compared}"
+    counted = habits.plays if view.mark("hour") else streams.count
+    compared = against_before(snapshot, view, streams.STATES, lambda of: counted(snapshot, of))
+    return (
+        f"{formats.count(counted(snapshot, view))} streams in {streams.where(snapshot, view)}, {_when(view)}{compared}"
+        + marks.note(view, ("genre", "weekday", "hour"))
+    )
 
 
 def _when(view: View) -> str:

@@ -1,11 +1,12 @@
 """Components that pages are made of."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 import dash_mantine_components as dmc
-from dash import ALL, ClientsideFunction, Dash, Input, Output, dcc, html
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from streaming_assets.dashboards.metrics import metrics, models
 from streaming_assets.dashboards.views import View
@@ -30,6 +31,7 @@ def stores(page: str, snapshot: Snapshot, view: View) -> list[dcc.Store]:
         dcc.Store(id=SNAPSHOT | {"page": page}, data=snapshot.manifest.snapshot),
         dcc.Store(id=ADDRESS | {"page": page}, data=view.address()),
         dcc.Store(id=MOVED | {"page": page}),
+        dcc.Store(id=marks_of(page), data=dict(view.marks)),
     ]
 
 
@@ -115,20 +117,16 @@ def card(
     )
 
 
-def bar(name: str, value: str, share: float, choice: dict[str, str] | None = None) -> html.Div:
+def bar(name: str, value: str, share: float, choice: html.Button | None = None) -> html.Div:
     """A lying bar below its name and number.
 
     Args:
         name: its name.
         value: its number.
         share: its length; of 1 it is the longest.
-        choice: the id of the name as a button, if a click on it filters something; see `register_choice`.
+        choice: the name as a button, if a click on it filters something.
     """
-    named = (
-        html.Button(name, id=choice, type="button", className="bar-name choice")
-        if choice
-        else html.Span(name, className="bar-name")
-    )
+    named = choice or html.Span(name, className="bar-name")
     return html.Div(
         [
             html.Div(
@@ -145,8 +143,13 @@ def bar(name: str, value: str, share: float, choice: dict[str, str] | None = Non
     )
 
 
+def choice(kind: str, label: str, value: str) -> html.Button:
+    """The button of a bar that puts a value into a control; see `register_choice`."""
+    return html.Button(label, id={"type": kind, "value": value}, type="button", className="bar-name choice")
+
+
 def register_choice(app: Dash, kind: str, control: str) -> None:
-    """A click on a bar with the choice `{"type": kind, "value": x}` puts x into a control."""
+    """A click on a `choice` puts its value into a control."""
     app.clientside_callback(
         ClientsideFunction("pages", "choose"),
         Output(control, "value"),
@@ -190,6 +193,75 @@ def days_button(name: str, label: str, first: date, last: date) -> html.Button:
         className="choice",
         title="Show these days alone",
     )
+
+
+def marks_of(page: str) -> str:
+    """The id of what holds the marks that a page is filtered by, by name; see marks.py."""
+    return f"{page}-marks"
+
+
+def mark_id(page: str, place: str, **sets: str) -> dict[str, str]:
+    """The id of what by a click filters its page.
+
+    Args:
+        page: the page's name.
+        place: where it stands, since one filter may be set in several places.
+        sets: names and values of the marks.
+    """
+    return {"type": "mark", "page": page, "place": place, "sets": urlencode(sets)}
+
+
+def is_chosen(view: View, **sets: str) -> str:
+    """Whether the view is filtered by these marks, as `aria-pressed` has it."""
+    return str(all(view.mark(name) == value for name, value in sets.items())).lower()
+
+
+def mark_button(
+    page: str, place: str, label: Any, view: View, look: str = "choice", **sets: str
+) -> html.Button:
+    """A button of a chart that filters its page, or, if it does, shows all again; see `mark_id`."""
+    return html.Button(
+        label,
+        id=mark_id(page, place, **sets),
+        type="button",
+        className=look,
+        title="Filter the page by it",
+        **aria(pressed=is_chosen(view, **sets)),
+    )
+
+
+def register_marks(app: Dash, page: str, charts: Iterable[str]) -> None:
+    """What a click on a page's marks does: on all with a `mark_id`, and on points of charts that say what they set.
+
+    Args:
+        app: the app.
+        page: the page's name.
+        charts: ids of charts of dash-mantine-components, whose points a mouse alone gets at.
+    """
+    for clicked in (
+        Input({"type": "mark", "page": page, "place": ALL, "sets": ALL}, "n_clicks"),
+        *(Input(chart, "clickData") for chart in charts),
+    ):
+        app.clientside_callback(
+            ClientsideFunction("pages", "chooseMark"),
+            Output(marks_of(page), "data", allow_duplicate=True),
+            clicked,
+            State(marks_of(page), "data"),
+            prevent_initial_call=True,
+        )
+
+
+def chips(page: str, view: View, labels: Mapping[str, str]) -> list[html.Button]:
+    """What the page is filtered by beside its controls, each with what takes it away."""
+    return [
+        html.Button(
+            [label, hidden(", a filter: take it away"), html.Span("×", **aria(hidden="true"))],
+            id=mark_id(page, "chips", **{name: view.mark(name)}),
+            type="button",
+            className="chip",
+        )
+        for name, label in labels.items()
+    ]
 
 
 def nothing(text: str) -> html.Div:

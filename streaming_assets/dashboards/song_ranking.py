@@ -20,13 +20,15 @@ from streaming_assets.text import fold
 SONGS = "mart_daily_song_streams"
 RANKINGS_KEPT = 24  # with 400,000 songs 6 MB each at most
 VECTORS_KEPT = 120  # 1.6 MB each
+DIM = "dim_songs"  # which has the genre
 SORTED_BY = {"rank": "rank", "title": "lower(title)", "artist": "lower(artist)", "streams": "streams"}
 
 
 @dataclass(frozen=True)
 class Song:
-    """One row of the songs table; its rank is the place by streams within the range and state."""
+    """One row of the songs table; its rank is the place by streams within the range, state and genre."""
 
+    key: str
     rank: int
     title: str
     artist: str
@@ -60,7 +62,7 @@ def songs(
 
     Args:
         snapshot: where to read.
-        view: range, state, and search text, compared as `fold` sees it.
+        view: range, state, genre, and search text, compared as `fold` sees it.
         start: first row, from 0.
         end: row after the last; None means all that follow.
         sort: a key of `SORTED_BY`; rows that it leaves equal are in the order of rank.
@@ -69,15 +71,14 @@ def songs(
     Raises:
         KeyError: `sort` is none of them.
     """
-    _learn_songs(snapshot)
-    ranking = _ranking(snapshot, view.first, view.last, view.state)
+    ranking = _ranking(snapshot, tuple(view.days()), view.state, view.mark("genre"))
     if not ranking.num_rows:
         return SongPage([], 0, 0)
     sought = fold(view.search)
     limit = ranking.num_rows if end is None else end - start
     if (sort, descending) in (("rank", False), ("streams", True)) and not sought:
         rows = snapshot.database.query(
-            "SELECT rank, title, artist, streams FROM piece JOIN songs USING (number) ORDER BY rank",
+            "SELECT key, rank, title, artist, streams FROM piece JOIN songs USING (number) ORDER BY rank",
             {},
             piece=ranking.slice(start, limit),  # the rows are in order already: name only those
         )
@@ -85,7 +86,7 @@ def songs(
     else:
         rows = snapshot.database.query(
             f"""
-            SELECT rank, title, artist, streams, count(*) OVER () AS found
+            SELECT key, rank, title, artist, streams, count(*) OVER () AS found
             FROM ranking JOIN songs USING (number)
             WHERE contains(searched, $sought)
             ORDER BY {SORTED_BY[sort]} {"DESC" if descending else "ASC"}, rank
@@ -99,10 +100,26 @@ def songs(
     return SongPage([Song(**row) for row in rows.to_pylist()], found, ranking["streams"][0].as_py())
 
 
+def artists(snapshot: Snapshot, view: View) -> list[tuple[str, int]]:
+    """The artists of the view's songs by streams, the largest first, whatever is sought."""
+    ranking = _ranking(snapshot, tuple(view.days()), view.state, view.mark("genre"))
+    if not ranking.num_rows:
+        return []
+    rows = snapshot.database.query(
+        """
+        SELECT artist, sum(streams)::BIGINT AS streams FROM ranking JOIN songs USING (number)
+        GROUP BY artist ORDER BY streams DESC, artist
+        """,
+        {},
+        ranking=ranking,
+    )
+    return list(zip(rows["artist"].to_pylist(), rows["streams"].to_pylist(), strict=True))
+
+
 @lru_cache(maxsize=RANKINGS_KEPT)
-def _ranking(snapshot: Snapshot, first: date, last: date, state: str) -> pa.Table:
-    """Every song of the range and state, the most streamed first: number, streams, rank from 1 on."""
-    days = View(first, last).days()
+def _ranking(snapshot: Snapshot, days: tuple[date, ...], state: str, genre: str) -> pa.Table:
+    """Every song of the days, state and genre, the most streamed first: number, streams, rank from 1 on."""
+    _learn_songs(snapshot)
     if state == ALL_STATES:
         vectors = [_streams_by_number(snapshot.database, file) for file in snapshot.files(SONGS, days)]
         total = np.zeros(max(map(len, vectors), default=0), np.int64)
@@ -125,6 +142,9 @@ def _ranking(snapshot: Snapshot, first: date, last: date, state: str) -> pa.Tabl
         if not rows.num_rows:
             return rows
         numbers, streams = rows["number"].to_numpy(), rows["streams"].to_numpy()
+    if genre:
+        is_of_genre = np.isin(numbers, _numbers_of(snapshot, genre))
+        numbers, streams = numbers[is_of_genre], streams[is_of_genre]
     order = np.lexsort((numbers, -streams))
     return pa.table(
         {
@@ -133,6 +153,19 @@ def _ranking(snapshot: Snapshot, first: date, last: date, state: str) -> pa.Tabl
             "rank": np.arange(1, len(order) + 1, dtype=np.int32),
         }
     )
+
+
+@lru_cache(maxsize=RANKINGS_KEPT)
+def _numbers_of(snapshot: Snapshot, genre: str) -> np.ndarray:
+    """The numbers of a genre's songs."""
+    files = snapshot.whole(DIM)
+    if not files:
+        return np.empty(0, np.int32)
+    rows = snapshot.database.query(
+        "SELECT number FROM songs JOIN read_parquet($files) ON key = pk_song WHERE genre = $genre",
+        {"files": files, "genre": genre},
+    )
+    return rows["number"].to_numpy()
 
 
 @lru_cache(maxsize=VECTORS_KEPT)
@@ -158,7 +191,7 @@ def _learn_songs(snapshot: Snapshot) -> None:
     with database.lock:
         database.query(
             "CREATE TABLE IF NOT EXISTS songs "
-            "(number INTEGER, song_id UBIGINT, title VARCHAR, artist VARCHAR, searched VARCHAR)",
+            "(number INTEGER, song_id UBIGINT, key VARCHAR, title VARCHAR, artist VARCHAR, searched VARCHAR)",
             {},
         )
         database.query("CREATE TABLE IF NOT EXISTS learnt (file VARCHAR)", {})
@@ -168,7 +201,7 @@ def _learn_songs(snapshot: Snapshot) -> None:
             songs = database.query(
                 f"""
                 SELECT (SELECT count(*) FROM songs) + row_number() OVER (ORDER BY song_id) - 1 AS number,
-                       song_id, any_value(title) AS title, any_value(artist) AS artist
+                       song_id, any_value(pk_song) AS key, any_value(title) AS title, any_value(artist) AS artist
                 FROM read_parquet($files) AS delivered
                 WHERE state_code = '{ALL_STATES}'
                   AND NOT EXISTS (FROM songs WHERE songs.song_id = delivered.song_id)

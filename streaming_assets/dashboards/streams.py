@@ -1,8 +1,10 @@
 """Streams of a view by genre, artist or state, and the states that there are: what charts of streams share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
 from dash import html
 
@@ -13,7 +15,7 @@ from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 from streaming_assets.published.tables import ALL_STATES
 
-STATES = "mart_daily_state_streams"
+STATES, GENRES = "mart_daily_state_streams", "mart_daily_genre_streams"
 COUNTS_KEPT = 64  # of genres, artists and states: many people look at the same few views
 
 
@@ -28,7 +30,7 @@ class Slice:
 
 def largest(snapshot: Snapshot, table: str, column: str, view: View, shown: int | None = None) -> list[Slice]:
     """The values of `column` in the view's days and state by streams, the largest first; None shows all."""
-    return list(_counted(snapshot, table, column, view.first, view.last, view.state, shown))
+    return list(_counted(snapshot, table, column, tuple(view.days()), view.state, "", shown))
 
 
 @lru_cache(maxsize=COUNTS_KEPT)
@@ -43,15 +45,19 @@ def of_one(snapshot: Snapshot, table: str, column: str, name: str, view: View) -
     return (rows["streams"][0].as_py() or 0) if rows.num_rows else 0
 
 
-def first_against_before(snapshot: Snapshot, view: View, table: str, column: str, name: str) -> str:
-    """`; Ann, up 4.2% on 1 to 7 Jan 2025`, of the value of `column` that leads; empty where nothing compares."""
-    compared = against_before(snapshot, view, table, lambda of: of_one(snapshot, table, column, name, of))
+def first_against_before(
+    snapshot: Snapshot, view: View, table: str, name: str, number: Callable[[View], float | None]
+) -> str:
+    """`; Ann, up 4.2% on 1 to 7 Jan 2025`, of what leads, and its number; empty where nothing compares."""
+    compared = against_before(snapshot, view, table, number)
     return f"; {name}{compared}" if compared else ""
 
 
 def streams_by_state(snapshot: Snapshot, view: View) -> list[Slice]:
-    """Streams of each state in the range, by state code, whatever state the view is of."""
-    return list(_counted(snapshot, STATES, "state_code", view.first, view.last, None, None))
+    """Streams of each state in the range, by state code, whatever state the view is of; of its genre, if it has one."""
+    genre = view.mark("genre")
+    table = GENRES if genre else STATES
+    return list(_counted(snapshot, table, "state_code", tuple(view.days()), None, genre, None))
 
 
 def count(snapshot: Snapshot, view: View) -> int:
@@ -65,24 +71,33 @@ def _counted(
     snapshot: Snapshot,
     table: str,
     column: str,
-    first: date,
-    last: date,
+    days: tuple[date, ...],
     state: str | None,
+    genre: str,
     shown: int | None,
 ) -> tuple[Slice, ...]:
-    """Of one state, or, without one, of each."""
+    """Of one state, or, without one, of each; of a genre, or, where it is empty, of all."""
     rows = snapshot.query(
         f"""
         SELECT {column} AS name, sum(streams)::BIGINT AS streams,
                sum(streams) / sum(sum(streams)) OVER () AS share
         FROM {{rows}} WHERE {"state_code = $state" if state else f"state_code <> '{ALL_STATES}'"}
+              AND {"genre = $genre" if genre else "true"}
         GROUP BY {column} ORDER BY streams DESC, name LIMIT {"ALL" if shown is None else shown}
         """,
         table,
-        View(first, last).days(),
-        {"state": state} if state else {},
+        days,
+        ({"state": state} if state else {}) | ({"genre": genre} if genre else {}),
     )
     return tuple(Slice(**row) for row in rows.to_pylist())
+
+
+@lru_cache(maxsize=4)
+def genre_names(snapshot: Snapshot) -> set[str]:
+    """The genres that were streamed."""
+    days = snapshot.days(GENRES)
+    rows = snapshot.query("SELECT DISTINCT genre FROM {rows}", GENRES, days)
+    return set(rows["genre"].to_pylist()) if days else set()
 
 
 @lru_cache(maxsize=4)
@@ -102,14 +117,18 @@ def where(snapshot: Snapshot, view: View) -> str:
     return "all states" if view.state == ALL_STATES else state_names(snapshot).get(view.state, view.state)
 
 
-def as_table(name: str, title: str, of: str, slices: list[Slice]) -> html.Details:
-    """The slices of a chart as a table."""
-    return parts.as_table(f"{name}-rows", title, [of, "Streams", "Share"], as_rows(slices))
+def as_table(
+    name: str, title: str, of: str, slices: list[Slice], heading: Callable[[str], Any] = str
+) -> html.Details:
+    """The slices of a chart as a table; `heading` makes one of each name."""
+    return parts.as_table(f"{name}-rows", title, [of, "Streams", "Share"], as_rows(slices, heading))
 
 
-def as_rows(slices: list[Slice]) -> list[list[str]]:
+def as_rows(slices: list[Slice], heading: Callable[[str], Any] = str) -> list[list[Any]]:
     """The rows of the table."""
-    return [[part.name, formats.count(part.streams), formats.percent(part.share, 1)] for part in slices]
+    return [
+        [heading(part.name), formats.count(part.streams), formats.percent(part.share, 1)] for part in slices
+    ]
 
 
 def no_streams(snapshot: Snapshot, view: View) -> html.Div:

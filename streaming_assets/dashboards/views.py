@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Self
 from urllib.parse import parse_qs, urlencode
 
@@ -45,6 +46,7 @@ class View:
         search: text that a song's title or artist contains; empty means every song.
         song: key of the song whose followers are shown; empty for the one that is played most.
         preset: how many of the newest days it shows, whichever these are at the time; None for certain days.
+        marks: the marks that it is filtered by, see marks.py: name and value of each, in the order of names.
         notices: what of the address could not be taken as it was, as sentences.
     """
 
@@ -54,16 +56,24 @@ class View:
     search: str = ""
     song: str = ""
     preset: int | None = None
+    marks: tuple[tuple[str, str], ...] = ()
     notices: tuple[str, ...] = ()
 
     @classmethod
-    def of_address(cls, query: str, extent: Extent, names: Mapping[str, str] = NAMES) -> Self:
+    def of_address(
+        cls,
+        query: str,
+        extent: Extent,
+        names: Mapping[str, str] = NAMES,
+        amiss: Mapping[str, Callable[[str], str]] = MappingProxyType({}),
+    ) -> Self:
         """The view that the query part of an address asks for.
 
         Args:
             query: with or without its question mark; the first of a repeated parameter counts.
             extent: the days that there are; the range is cut to them.
             names: the states that there are, by code.
+            amiss: the marks that there are, by name: what is said of a value that is none; empty of one that is.
         """
         asked = {key: values[0] for key, values in parse_qs(query.lstrip("?")).items()}
         notices: list[str] = []
@@ -88,8 +98,14 @@ class View:
         if song and not re.fullmatch("[0-9a-f]{32}", song):
             notices.append(f"“{song}” is no key of a song; the song played most is shown.")
             song = ""
+        marks = []
+        for name in sorted({*amiss} & {*asked}):
+            if told := amiss[name](asked[name]):
+                notices.append(told)
+            else:
+                marks.append((name, asked[name]))
         moving = None if {"from", "to"} & {*asked} else preset
-        return cls(*shown, state, search, song, moving, tuple(notices))
+        return cls(*shown, state, search, song, moving, tuple(marks), tuple(notices))
 
     @classmethod
     def of_controls(
@@ -100,6 +116,7 @@ class View:
         search: str | None = None,
         song: str | None = None,
         preset: str | None = None,
+        marks: Mapping[str, str] = MappingProxyType({}),
         has_chosen_days: bool = True,
     ) -> Self | None:
         """The view that the page's controls are set to; None while a range has only its first day.
@@ -111,6 +128,7 @@ class View:
             search: the text sought, if the page has a field for it.
             song: the key of the song chosen, if the page has a choice of them.
             preset: how many of the newest days, or anything else for the range.
+            marks: the values of the marks chosen, by name.
             has_chosen_days: whether the range was set after the preset, and counts unless it is the same.
         """
         first, last = days or (None, None)
@@ -131,6 +149,7 @@ class View:
             search or "",
             "" if song in (None, MOST_PLAYED) else song,
             newest,
+            tuple(sorted(marks.items())),
         )
 
     def address(self) -> str:
@@ -144,11 +163,16 @@ class View:
             parts["q"] = self.search
         if self.song:
             parts["song"] = self.song
-        return "?" + urlencode(parts)
+        return "?" + urlencode(parts | dict(self.marks))
+
+    def mark(self, name: str) -> str:
+        """The value of a mark that it is filtered by; empty without one."""
+        return dict(self.marks).get(name, "")
 
     def days(self) -> list[date]:
-        """Every day of the range, those without data too."""
-        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+        """Every day of the range, those without data too; of one day of the week, if it is filtered by one."""
+        days = (self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
+        return [day for day in days if self.mark("weekday") in ("", str(day.isoweekday()))]
 
 
 def _preset(asked: Mapping[str, str], extent: Extent, notices: list[str]) -> int:

@@ -1,23 +1,18 @@
 """What the pages count over facts, against counts in plain Python over the same rows."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from streaming_assets.dashboards import activity
-from streaming_assets.dashboards.charts import session_lengths, session_songs
 from streaming_assets.dashboards.views import View
-from streaming_assets.published.manifest import File
 from streaming_assets.published.snapshot import Database, Snapshot
-from streaming_assets_tests.dashboards.world import FIRST_DAY, LAST_DAY, MISSING_DAY, World
+from streaming_assets_tests.dashboards.world import FIRST_DAY, LAST_DAY, MISSING_DAY, Shorter, World
 
 WHOLE = View(FIRST_DAY, LAST_DAY)
 SOME = View(date(2025, 1, 15), date(2025, 1, 28))
-SOME_IN_TX = (SOME.first, SOME.last, "TX")
 WEEK = timedelta(days=7)
 
 
@@ -68,69 +63,74 @@ def test_each_step_of_the_funnel_is_among_those_before_it(
     played = new & {*world.listens.user_id}
     back = {user for user in played if len(days_of[user]) > 1}
     paid = back & {*world.sessions.user_id[world.sessions.level == "paid"]}
-    assert activity.funnel(snapshot, view.first, view.last) == (len(new), len(played), len(back), len(paid))
-    assert activity.funnel(snapshot, MISSING_DAY, MISSING_DAY) == (0, 0, 0, 0)
+    assert activity.funnel(snapshot, view) == (len(new), len(played), len(back), len(paid))
+    assert activity.funnel(snapshot, View(MISSING_DAY, MISSING_DAY)) == (0, 0, 0, 0)
 
 
 def test_changes_of_level_stand_on_their_days(snapshot: Snapshot, world: World) -> None:
     changed = Counter(world.changes.day)
-    assert activity.level_changes(snapshot, SOME.days()) == [(changed[day], 0) for day in SOME.days()]
+    assert activity.level_changes(snapshot, SOME) == [(changed[day], 0) for day in SOME.days()]
 
 
 @pytest.mark.parametrize("view", [WHOLE, SOME], ids=["whole", "some"])
 def test_departures_stand_under_the_page_before_them(snapshot: Snapshot, world: World, view: View) -> None:
     left = [row for row in world.departures.itertuples() if view.first <= row.start.date() <= view.last]
     counted = Counter((row.reason_page, row.departure) for row in left)
-    found = activity.departures(snapshot, view.first, view.last)
+    found = activity.departures(snapshot, view)
     assert found == {page: (counted[page, "cancelled"], counted[page, "downgraded"]) for page, _ in counted}
     assert [sum(counts) for counts in found.values()] == sorted(map(sum, found.values()), reverse=True)
 
 
-@pytest.mark.parametrize("state", ["ALL", "TX", "VT"])
-def test_habits_equal_counts_of_the_facts(snapshot: Snapshot, world: World, state: str) -> None:
-    view = View(SOME.first, SOME.last, state)
-    asked = (view.first, view.last, state)
-    listens, sessions = (
-        [
-            row
-            for row in rows.itertuples()
-            if view.first <= row.event_date <= view.last and state in ("ALL", row.state_code)
-        ]
-        for rows in (world.listens, world.sessions)
-    )
-    assert activity.plays_by_hour(snapshot, *asked) == Counter(
-        (row.at.isoweekday(), row.at.hour) for row in listens
-    )
-    minutes = Counter(row.seconds // 60 // 15 * 15 for row in sessions)
-    shown = session_lengths.lengths(snapshot, view)
-    assert shown[180] == sum(count for start, count in minutes.items() if start >= 180)
-    assert {start: count for start, count in shown.items() if start < 180} == {
-        start: minutes[start] for start in range(0, 180, 15)
+@pytest.mark.parametrize(
+    ("step", "left"),
+    [("played", ""), ("paid", ""), ("", "Help"), ("back", "Home")],
+    ids=lambda mark: mark or "all",
+)
+def test_a_page_of_some_users_counts_them_alone(
+    snapshot: Snapshot, world: World, days_of: dict[int, set[date]], step: str, left: str
+) -> None:
+    played, paid = {*world.listens.user_id}, {*world.sessions.user_id[world.sessions.level == "paid"]}
+    back = {user for user in played if len(days_of[user]) > 1}
+    took = {"": {*days_of}, "played": played, "back": back, "paid": back & paid}[step]
+    leavers = {*world.departures.user_id[world.departures.reason_page == left]} if left else {*days_of}
+    chosen = took & leavers
+    assert chosen, "the world has some"
+    view = View(SOME.first, SOME.last, marks=(("left", left),) * bool(left) + (("step", step),) * bool(step))
+    came: Counter[tuple[date, date]] = Counter()
+    for user in chosen:
+        came.update((weeks(days_of[user])[0], week) for week in weeks(days_of[user]))
+    shown = [start for start in sorted({week for _, week in came}) if date(2025, 1, 13) <= start <= SOME.last]
+    assert {cohort.week: cohort.came[0] for cohort in activity.cohorts(snapshot, view)} == {
+        week: came[week, week] for week in shown if came[week, week]
     }
-    played = Counter(row.session_id for row in world.listens.itertuples())
-    assert activity.sessions_by_songs(snapshot, *asked) == Counter(played[row.session_id] for row in sessions)
-    assert sum(session_songs.songs(snapshot, view).values()) == len(sessions)
-
-
-class Shorter(Snapshot):
-    """The same without its last week and a half."""
-
-    def _files(self, table: str) -> Mapping[date, File | None]:
-        return {day: file for day, file in super()._files(table).items() if day < date(2025, 2, 4)}
+    assert {
+        week: sum(both) for week, both in activity.new_and_returning(snapshot, view).items() if any(both)
+    } == {week: sum(count for (_, at), count in came.items() if at == week) for week in shown}
+    changed = Counter(row.day for row in world.changes.itertuples() if row.user_id in chosen)
+    assert activity.level_changes(snapshot, view) == [(changed[day], 0) for day in SOME.days()]
+    new = {user for user in leavers if SOME.first <= min(days_of[user]) <= SOME.last}
+    assert activity.funnel(snapshot, view) == (
+        len(new),
+        len(new & played),
+        len(new & back),
+        len(new & back & paid),
+    )
+    gone = Counter(
+        row.reason_page
+        for row in world.departures.itertuples()
+        if row.user_id in took and SOME.first <= row.start.date() <= SOME.last
+    )
+    assert {page: sum(counts) for page, counts in activity.departures(snapshot, view).items()} == gone
+    assert activity.reason_pages(snapshot) == {*world.departures.reason_page}
 
 
 def test_a_new_snapshot_counts_its_new_files_alone(
     snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    song = activity.most_played(snapshot, *SOME_IN_TX, 1)[0].key
-
     def counts(one: Snapshot) -> tuple[object, ...]:
         return (
-            activity.plays_by_hour(one, *SOME_IN_TX),
-            activity.sessions_by_songs(one, *SOME_IN_TX),
-            activity.played_after(one, *SOME_IN_TX, song),
             activity.cohorts(one, WHOLE),
-            activity.funnel(one, SOME.first, SOME.last),
+            activity.funnel(one, SOME),
         )
 
     counts(snapshot)
@@ -141,31 +141,8 @@ def test_a_new_snapshot_counts_its_new_files_alone(
     )
     shorter = Shorter(snapshot.folder, snapshot.manifest, snapshot.database)
     found = counts(shorter)
-    assert len(asked) == 3, "the names of songs, and the week that lost days of sessions and of listens"
+    assert len(asked) == 2, "the week that lost days of sessions and of listens"
     assert found == counts(Shorter(snapshot.folder, snapshot.manifest, Database()))
-
-
-@pytest.mark.parametrize("state", ["ALL", "TX"])
-def test_what_is_played_next_is_of_the_same_session(snapshot: Snapshot, world: World, state: str) -> None:
-    rows = [
-        row
-        for row in world.listens.sort_values(["session_id", "at"]).itertuples()
-        if SOME.first <= row.event_date <= SOME.last and state in ("ALL", row.state_code)
-    ]
-    plays = Counter(row.pk_song for row in rows)
-    most = activity.most_played(snapshot, SOME.first, SOME.last, state, 5)
-    assert [song.times for song in most] == sorted(plays.values(), reverse=True)[:5]
-    song = most[0].key
-    following = Counter(
-        after.pk_song
-        for before, after in pairwise(rows)
-        if before.pk_song == song and before.session_id == after.session_id
-    )
-    found = activity.played_after(snapshot, SOME.first, SOME.last, state, song)
-    assert {one.key: one.times for one in found} == following
-    assert [one.times for one in found] == sorted(following.values(), reverse=True)
-    assert activity.song_named(snapshot, song).name == most[0].name
-    assert activity.song_named(snapshot, "f" * 32).times == 0
 
 
 def test_a_week_runs_until_it_is_over(tmp_path: Path, snapshot: Snapshot) -> None:

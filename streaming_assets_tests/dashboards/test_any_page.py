@@ -260,7 +260,15 @@ def test_a_phone_needs_no_sideways_scrolling(visitor: Visitor, address: str, pat
 
 
 @pytest.mark.parametrize(
-    "path", ["/", f"/music?{RANGE}&state=TX", "/music?state=VT", "/listeners", "/habits", "/nowhere"]
+    "path",
+    [
+        "/",
+        f"/music?{RANGE}&state=TX",
+        "/music?state=VT&genre=Rock",
+        "/listeners?step=back&left=Help",
+        "/habits?weekday=5&hour=17&minutes=15",
+        "/nowhere",
+    ],
 )
 def test_axe_finds_no_serious_violation(visitor: Visitor, address: str, axe: str, path: str) -> None:
     page = visitor.open(address + path)
@@ -308,7 +316,7 @@ def test_pages_take_the_colours_that_a_visitor_prefers_until_others_are_chosen(
 def test_every_control_is_reached_by_tab(visitor: Visitor, address: str) -> None:
     page = visitor.open(f"{address}/music")
     reached = []
-    for _ in range(80):
+    for _ in range(90):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate("document.activeElement.id || document.activeElement.className || 'body'")

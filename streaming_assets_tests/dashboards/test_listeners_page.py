@@ -178,3 +178,55 @@ def test_the_heat_map_follows_the_state(visitor: Visitor, address: str, world: W
     cells = page.locator("#play-hours-rows td").all_text_contents()
     assert [int(cell) for cell in cells] == [plays[at // 24, at % 24] for at in range(7 * 24)]
     expect(page.locator("#habits-subtitle")).to_contain_text(f"{len(rows):,} streams in Texas")
+
+
+def test_clicks_on_hours_and_bars_filter_what_follows_them(visitor: Visitor, address: str) -> None:
+    page = visitor.open(f"{address}/habits")
+    page.wait_for_load_state("networkidle")  # a chart that is drawn anew is another element
+    page.locator("#play-hours-rows tr").nth(4).locator("td").nth(17).click()
+    page.wait_for_url("**/habits?last=28&hour=17&weekday=5")
+    expect(page.locator(".chip")).to_contain_text(["17:00 to 18:00", "Fridays"])
+    plays = int(page.locator("#play-hours-rows .cell-chosen").text_content().replace(",", ""))
+    expect(page.locator("#habits-subtitle")).to_contain_text(f"{plays:,} streams in all states")
+    page.wait_for_load_state("networkidle")
+    page.locator("#session-lengths-chart .recharts-bar-rectangle path").nth(1).click()
+    page.wait_for_url("**/habits?last=28&hour=17&minutes=15&weekday=5")
+    for place in ("#habits-subtitle", "#play-hours-detail", "#next-songs-detail"):
+        expect(page.locator(place)).to_contain_text("not filtered by “Sessions of 15–30 minutes”")
+    lengths = page.locator("#session-lengths-rows tr").nth(1)
+    expect(lengths.locator("button")).to_have_attribute("aria-pressed", "true")
+    sessions = page.locator("#session-songs-rows td").all_text_contents()
+    assert sum(map(int, sessions)) == int(lengths.locator("td").text_content())
+    page.go_back()
+    expect(page.locator(".chip")).to_have_count(2)
+
+
+@pytest.mark.parametrize(
+    ("path", "chart", "row", "set_"),
+    [
+        ("/music", "genres", 1, "genre="),
+        ("/habits", "play-hours", 0, "weekday=1"),
+        ("/habits", "session-songs", 2, "songs=2"),
+        ("/listeners", "funnel", 3, "step=paid"),
+        ("/listeners", "departures", 0, "left="),
+    ],
+    ids=["genre", "weekday", "songs", "step", "page"],
+)
+def test_the_keyboard_sets_the_filter_that_a_click_on_a_mark_sets(
+    visitor: Visitor, address: str, path: str, chart: str, row: int, set_: str
+) -> None:
+    page = visitor.open(f"{address}{path}?last=28")
+    page.wait_for_load_state("networkidle")  # a chart that is drawn anew takes the focus with it
+    table = page.locator(f"#{chart} .as-table summary")
+    if table.count():
+        table.press("Enter")
+    button = page.locator(f"#{chart}-rows tr").nth(row).get_by_role("button")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.press("Enter")
+    page.wait_for_url(f"**{path}?last=28&{set_}*")
+    expect(page.locator(".chips")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator(".chip")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{path}?last=28")
+    expect(page.locator(".chip")).to_have_count(0)

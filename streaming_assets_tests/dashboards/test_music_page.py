@@ -168,6 +168,33 @@ def test_a_click_on_an_artist_shows_its_songs(visitor: Visitor, address: str, wo
     expect(page).to_have_url(re.compile("q="))
 
 
+def test_a_click_on_a_genre_filters_the_page_and_its_chip_takes_it_away(
+    visitor: Visitor, address: str, world: World
+) -> None:
+    page = visitor.open(f"{address}/music?genre=Polka")
+    expect(page.locator("#notices")).to_contain_text("“Polka” is no genre in the data; all are shown")
+    whole = genres(page)
+    page.wait_for_load_state("networkidle")  # a chart that is drawn anew is another element
+    page.locator("#genres-chart svg").first.click(
+        position={"x": 188, "y": 73}
+    )  # the ring, where the first begins
+    page.wait_for_url("**/music?last=28&genre=*")
+    rows = facts.listens(world, FIRST, LAST)
+    rows = rows[rows.genre == whole[0][0]]
+    expect(page.locator("#music-subtitle")).to_contain_text(f"{len(rows):,} streams")
+    expect(page.locator("#genres .legend .choice").first).to_have_attribute("aria-pressed", "true")
+    assert (genres(page), artists(page)) == (whole, facts.ranked(rows.artist)[:10])
+    expect(page.locator("#songs-found")).to_have_text(f"{rows.pk_song.nunique()} songs")
+    texas = (rows.state_code == "TX").sum()
+    expect(page.get_by_role("button", name="Texas")).to_have_accessible_name(
+        re.compile(f"^TX, Texas: {texas} streams")
+    )
+    page.locator(".chip", has_text=whole[0][0]).press("Enter")
+    expect(page.locator(".chip")).to_have_count(0)
+    page.wait_for_url("**/music?last=28")
+    shows(world, page)
+
+
 def test_a_link_reproduces_the_view(visitor: Visitor, address: str, world: World) -> None:
     page = visitor.open(f"{address}/music")
     page.get_by_role("button", name="New York").click()

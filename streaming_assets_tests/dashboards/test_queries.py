@@ -167,6 +167,29 @@ def test_music_charts_equal_a_count_of_the_listens(snapshot: Snapshot, world: Wo
     assert [song.streams for song in page.songs] == sorted((s.streams for s in page.songs), reverse=True)
 
 
+@pytest.mark.parametrize("state", ["ALL", "TX"])
+@pytest.mark.parametrize("genre", ["Rock", "Jazz"])
+def test_a_page_of_one_genre_counts_it_alone(
+    snapshot: Snapshot, world: World, state: str, genre: str
+) -> None:
+    view = View(date(2025, 2, 1), date(2025, 2, 9), state, marks=(("genre", genre),))
+    everywhere = listens_of(world, View(view.first, view.last))
+    by_state = Counter(everywhere[everywhere.genre == genre].state_code)
+    assert {part.name: part.streams for part in streams.streams_by_state(snapshot, view)} == by_state
+    listens = listens_of(world, view)
+    of_genre = listens[listens.genre == genre]
+    assert streams.count(snapshot, view) == len(of_genre)
+    shown = genres_of(snapshot, view, None)
+    assert {part.name: part.streams for part in shown} == Counter(listens.genre), "all, to choose from"
+    artists = sorted(Counter(of_genre.artist).items(), key=lambda item: (-item[1], item[0]))
+    found = artists_of(snapshot, view)
+    assert [(part.name, part.streams) for part in found] == artists[:10]
+    assert [part.share for part in found] == [count / len(of_genre) for _, count in artists[:10]]
+    page = song_ranking.songs(snapshot, view, 0, None)
+    assert {song.key: song.streams for song in page.songs} == Counter(of_genre.pk_song)
+    assert [song.rank for song in page.songs] == list(range(1, page.found + 1))
+
+
 def test_the_map_counts_every_state_whatever_state_is_chosen(snapshot: Snapshot, world: World) -> None:
     counted = Counter(between(world.listens, *(date(2025, 2, 1), date(2025, 2, 5))).state_code)
     for state in ("ALL", "TX"):

@@ -13,10 +13,21 @@ EXTENT = Extent(date(2025, 1, 6), date(2025, 2, 11))
 days = st.dates(EXTENT.first, EXTENT.last)
 
 
-@given(days, days, st.sampled_from(["ALL", *NAMES]), st.text(max_size=100))
-def test_an_address_gives_back_its_view(one: date, other: date, state: str, search: str) -> None:
-    view = View(min(one, other), max(one, other), state, search)
-    assert View.of_address(view.address(), EXTENT) == view
+ANY_MARK = {name: lambda _: "" for name in ("genre", "hour")}
+
+
+@given(
+    days,
+    days,
+    st.sampled_from(["ALL", *NAMES]),
+    st.text(max_size=100),
+    st.dictionaries(st.sampled_from(list(ANY_MARK)), st.text(min_size=1)),
+)
+def test_an_address_gives_back_its_view(
+    one: date, other: date, state: str, search: str, marks: dict[str, str]
+) -> None:
+    view = View(min(one, other), max(one, other), state, search, marks=tuple(sorted(marks.items())))
+    assert View.of_address(view.address(), EXTENT, amiss=ANY_MARK) == view
 
 
 @given(st.text())
@@ -101,3 +112,8 @@ def test_a_state_that_only_the_data_knows_can_be_asked_for() -> None:
     view = View.of_address("?state=No+state", EXTENT, names)
     assert (view.state, view.notices) == ("No state", ())
     assert View.of_address(view.address(), EXTENT, names) == view
+
+
+def test_days_of_one_day_of_the_week() -> None:
+    view = View(date(2025, 1, 6), date(2025, 1, 20), marks=(("weekday", "1"),))
+    assert view.days() == [date(2025, 1, 6), date(2025, 1, 13), date(2025, 1, 20)]

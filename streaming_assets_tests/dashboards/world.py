@@ -4,6 +4,7 @@ Facts are rows of single sessions and listens; every expectation of the tests is
 from the marts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,6 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from streaming_assets.dashboards.states import NAMES
+from streaming_assets.published.manifest import File
+from streaming_assets.published.snapshot import Snapshot
 from streaming_assets.testing.publishing import tables
 
 FIRST_DAY = date(2025, 1, 6)  # a Monday
@@ -135,6 +138,13 @@ def _songs(rng: np.random.Generator, count: int = 260) -> pd.DataFrame:
             "genre": rng.choice(GENRES, len(artists), p=GENRE_SHARES)[of_artist],
         }
     )
+
+
+class Shorter(Snapshot):
+    """The world's snapshot without its last week and a half."""
+
+    def _files(self, table: str) -> Mapping[date, File | None]:
+        return {day: file for day, file in super()._files(table).items() if day < date(2025, 2, 4)}
 
 
 Marts = dict[str, dict[date | None, pa.Table]]

@@ -107,6 +107,26 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
       return JSON.parse(cause.prop_id.replace(/\.n_clicks$/, "")).value.split("/");
     },
 
+    /* A click on a mark filters the page by it; a click on one that does takes it away. A button goes with what is drawn
+       anew, so the focus goes to where the filters stand. */
+    chooseMark: (_clicked, chosen) => {
+      const cause = window.dash_clientside.callback_context.triggered[0];
+      if (!cause || !cause.value) {
+        return window.dash_clientside.no_update;
+      }
+      const isPoint = cause.prop_id.endsWith(".clickData");
+      const mark = isPoint ? cause.value : JSON.parse(cause.prop_id.replace(/\.n_clicks$/, ""));
+      if (!mark.sets) {
+        return window.dash_clientside.no_update;
+      }
+      if (!isPoint) {
+        document.querySelector(".chips").focus();
+      }
+      const sets = [...new URLSearchParams(mark.sets)];
+      const kept = Object.entries(chosen).filter(([name]) => !sets.some(([other]) => other === name));
+      return Object.fromEntries(sets.every(([name, value]) => chosen[name] === value) ? kept : [...kept, ...sets]);
+    },
+
     /* A click on a state shows it; a click on the state shown shows all. */
     chooseState: (_clicks, shown) => {
       const cause = window.dash_clientside.callback_context.triggered[0];

@@ -2,7 +2,7 @@
 
 from dash import Dash, html
 
-from streaming_assets.dashboards import formats, parts, streams
+from streaming_assets.dashboards import formats, parts, song_ranking, streams
 from streaming_assets.dashboards.chart import Chart, Drawn, Rows
 from streaming_assets.dashboards.charts.songs import SEARCH
 from streaming_assets.dashboards.site import Site
@@ -17,7 +17,11 @@ CHOICE = "artist"
 
 def artists(snapshot: Snapshot, view: View, shown: int | None = SHOWN) -> list[Slice]:
     """The artists with the most streams, the largest first, with their share of all; None shows all."""
-    return streams.largest(snapshot, TABLE, "artist", view, shown)
+    if not view.mark("genre"):
+        return streams.largest(snapshot, TABLE, "artist", view, shown)
+    found = song_ranking.artists(snapshot, view)
+    all_streams = sum(count for _, count in found)
+    return [Slice(name, count, count / all_streams) for name, count in found[:shown]]
 
 
 def draw(snapshot: Snapshot, view: View) -> Drawn:
@@ -34,7 +38,7 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
                         part.name,
                         formats.count(part.streams),
                         part.streams / most[0].streams,
-                        {"type": CHOICE, "value": part.name},
+                        parts.choice(CHOICE, part.name, part.name),
                     ),
                 ],
                 title=f"{part.name}: {formats.count(part.streams)} streams, {part.share:.1%} of all",
@@ -47,8 +51,16 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
     return Drawn(
         html.Div(figure, className="filled"),
         f"Streams in {streams.where(snapshot, view)}; choose an artist to see the songs"
-        + streams.first_against_before(snapshot, view, TABLE, "artist", most[0].name),
+        + streams.first_against_before(
+            snapshot, view, TABLE, most[0].name, lambda of: _streams_of(snapshot, of, most[0].name)
+        ),
     )
+
+
+def _streams_of(snapshot: Snapshot, view: View, artist: str) -> int:
+    if not view.mark("genre"):
+        return streams.of_one(snapshot, TABLE, "artist", artist, view)
+    return dict(song_ranking.artists(snapshot, view)).get(artist, 0)
 
 
 def rows(snapshot: Snapshot, view: View) -> Rows:
@@ -63,5 +75,15 @@ def register(app: Dash, _site: Site) -> None:
 
 
 CHART = Chart(
-    "artists", "Top artists", "music", 30, 5, (TABLE,), draw, rows, register=register, metric="listens"
+    "artists",
+    "Top artists",
+    "music",
+    30,
+    5,
+    (TABLE,),
+    draw,
+    rows,
+    register=register,
+    metric="listens",
+    follows=("genre",),
 )

@@ -1,6 +1,7 @@
 """Top genres: a ring of the largest, and their shares."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import dash_mantine_components as dmc
 from dash import html
@@ -11,7 +12,7 @@ from streaming_assets.dashboards.streams import Slice
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 
-NAME, TITLE, TABLE = "genres", "Top genres", "mart_daily_genre_streams"
+NAME, TITLE, TABLE = "genres", "Top genres", streams.GENRES
 SHOWN = 5
 OTHERS = "Others"
 COLOURS = tuple(f"var(--slice-{number})" for number in range(1, SHOWN + 1))
@@ -33,9 +34,10 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
     parts_of_all = genres(snapshot, view)
     if not parts_of_all:
         return Drawn(streams.no_streams(snapshot, view))
+    first = parts_of_all[0].name
     colours = [*COLOURS[: len(parts_of_all)], OTHERS_COLOUR]
     slices: Any = [
-        {"name": part.name, "value": part.streams, "color": colour}
+        {"name": part.name, "value": part.streams, "color": colour, "sets": _sets(part.name)}
         for part, colour in zip(parts_of_all, colours, strict=False)
     ]
     donut = dmc.DonutChart(
@@ -55,7 +57,10 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
             html.Li(
                 [
                     html.Span(className="swatch", style={"background": colour}),
-                    html.Span(part.name, className="legend-name"),
+                    html.Span(
+                        part.name if part.name == OTHERS else _button("legend", part.name, view),
+                        className="legend-name",
+                    ),
                     html.Span(formats.percent(part.share, 1), className="legend-share"),
                 ],
                 **parts.aria(data_streams=str(part.streams)),
@@ -68,15 +73,35 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         [
             html.Div(donut, className="donut", **parts.aria(hidden="true")),
             legend,
-            streams.as_table(NAME, TITLE, "Genre", genres(snapshot, view, shown=None)),
+            streams.as_table(
+                NAME,
+                TITLE,
+                "Genre",
+                genres(snapshot, view, shown=None),
+                lambda genre: _button("rows", genre, view),
+            ),
         ],
         className="genres",
     )
     return Drawn(
         figure,
-        f"Share of streams in {streams.where(snapshot, view)}"
-        + streams.first_against_before(snapshot, view, TABLE, "genre", parts_of_all[0].name),
+        f"Share of streams in {streams.where(snapshot, view)}; choose a genre to filter by it"
+        + streams.first_against_before(
+            snapshot,
+            view,
+            TABLE,
+            first,
+            lambda of: streams.of_one(snapshot, TABLE, "genre", first, of),
+        ),
     )
+
+
+def _sets(genre: str) -> str:
+    return "" if genre == OTHERS else urlencode({"genre": genre})
+
+
+def _button(place: str, genre: str, view: View) -> html.Button:
+    return parts.mark_button("music", f"{NAME}-{place}", genre, view, genre=genre)
 
 
 def rows(snapshot: Snapshot, view: View) -> Rows:
@@ -85,4 +110,4 @@ def rows(snapshot: Snapshot, view: View) -> Rows:
     yield from ((part.name, part.streams, part.share) for part in genres(snapshot, view, shown=None))
 
 
-CHART = Chart(NAME, TITLE, "music", 20, 5, (TABLE,), draw, rows, metric="listens")
+CHART = Chart(NAME, TITLE, "music", 20, 5, (TABLE,), draw, rows, metric="listens", sets=("genre",))

@@ -14,7 +14,7 @@ NAME, TITLE = "level-changes", "Changes of level"
 def draw(snapshot: Snapshot, view: View) -> Drawn:
     """The bars."""
     days = view.days()
-    changes = activity.level_changes(snapshot, days)
+    changes = activity.level_changes(snapshot, view)
     to_paid, to_free = (sum(counts) for counts in zip(*changes, strict=True))
     if not to_paid + to_free:
         return Drawn(
@@ -38,7 +38,7 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
             snapshot,
             view,
             activity.SESSIONS,
-            lambda of: sum(paid for paid, _ in activity.level_changes(snapshot, of.days())),
+            lambda of: sum(paid for paid, _ in activity.level_changes(snapshot, of)),
         ),
     )
 
@@ -46,9 +46,9 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
 def rows(snapshot: Snapshot, view: View) -> Rows:
     """The days."""
     yield "day", "to_paid", "to_free"
-    days = view.days()
     yield from (
-        (day, *counts) for day, counts in zip(days, activity.level_changes(snapshot, days), strict=True)
+        (day, *counts)
+        for day, counts in zip(view.days(), activity.level_changes(snapshot, view), strict=True)
     )
 
 
@@ -62,4 +62,5 @@ CHART = Chart(
     draw,
     rows,
     register=parts.shows_days("listeners", NAME),
+    follows=("step", "left"),
 )

@@ -55,5 +55,6 @@ CHART = Chart(
     draw,
     rows,
     register=parts.shows_days("listeners", NAME),
+    follows=("step", "left"),
     metric="active_users",
 )

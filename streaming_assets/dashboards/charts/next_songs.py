@@ -1,14 +1,15 @@
 """What listeners of a song play next, in the same session: a bar a song."""
 
+from dataclasses import replace
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import Dash, Output, html
 
-from streaming_assets.dashboards import activity, formats, parts, streams
-from streaming_assets.dashboards.activity import Played
+from streaming_assets.dashboards import board, formats, habits, parts, song_ranking, streams
 from streaming_assets.dashboards.chart import Chart, Drawn, Live, Rows
 from streaming_assets.dashboards.compare import against_before
+from streaming_assets.dashboards.habits import Played
 from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.views import MOST_PLAYED, View
 from streaming_assets.published.snapshot import Snapshot
@@ -19,13 +20,14 @@ OFFERED, SHOWN = 50, 10  # songs to choose from, the most played first; and song
 
 
 def _song(snapshot: Snapshot, view: View) -> tuple[list[Played], Played | None]:
-    """The songs to choose from, and the one chosen: the view's, or else the most played."""
-    offered = activity.most_played(snapshot, view.first, view.last, view.state, OFFERED)
+    """The songs to choose from, and the one chosen: the view's, or else the most played at any hour."""
+    ranked = song_ranking.songs(snapshot, replace(view, search="", marks=()), 0, OFFERED).songs
+    offered = [Played(song.key, f"{song.title}, {song.artist}", song.streams) for song in ranked]
     if not view.song:
         return offered, offered[0] if offered else None
     chosen = next((song for song in offered if song.key == view.song), None)
     if chosen is None:
-        chosen = activity.song_named(snapshot, view.song)
+        chosen = habits.song_named(snapshot, view.song)
         offered = [*offered, chosen]
     return offered, chosen
 
@@ -34,15 +36,18 @@ def _figure(snapshot: Snapshot, view: View) -> tuple[Any, str]:
     song = _song(snapshot, view)[1]
     if song is None:
         return streams.no_streams(snapshot, view), ""
-    following = activity.played_after(snapshot, view.first, view.last, view.state, song.key)
+    following = habits.played_after(snapshot, view, song.key)
     if not following:
         return parts.nothing(f"Nothing was played after {song.name}. Choose another song, or other days."), ""
-    most, times = following[0].times, _times(snapshot, view, song.key)
+    most, times = following[0].times, habits.times_after(snapshot, view, song.key)
     bars = html.Ol(
         [
             html.Li(
                 parts.bar(
-                    one.name, formats.count(one.times), one.times / most, {"type": NAME, "value": one.key}
+                    one.name,
+                    formats.count(one.times),
+                    one.times / most,
+                    parts.choice(NAME, one.name, one.key),
                 )
             )
             for one in following[:SHOWN]
@@ -60,13 +65,11 @@ def _figure(snapshot: Snapshot, view: View) -> tuple[Any, str]:
     )
     detail = (
         f"After {song.name}, in {streams.where(snapshot, view)}: {formats.count(times)} times another song"
-        + against_before(snapshot, view, activity.LISTENS, lambda of: _times(snapshot, of, song.key))
+        + against_before(
+            snapshot, view, habits.LISTENS, lambda of: habits.times_after(snapshot, of, song.key)
+        )
     )
     return html.Div([bars, table]), detail
-
-
-def _times(snapshot: Snapshot, view: View, key: str) -> int:
-    return sum(one.times for one in activity.played_after(snapshot, view.first, view.last, view.state, key))
 
 
 def _options(snapshot: Snapshot, view: View) -> Any:
@@ -93,7 +96,8 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
 def values(snapshot: Snapshot, view: View) -> tuple[Any, ...]:
     """What changes with the filters; the choice itself stays in place."""
     link = parts.download_address(NAME, view.address())
-    return _options(snapshot, view), *_figure(snapshot, view), link
+    figure, detail = _figure(snapshot, view)
+    return _options(snapshot, view), figure, [detail, board.note(CHART, view)], link
 
 
 OUTPUTS = (
@@ -109,7 +113,7 @@ def rows(snapshot: Snapshot, view: View) -> Rows:
     yield "after", "next", "times"
     song = _song(snapshot, view)[1]
     if song:
-        after = activity.played_after(snapshot, view.first, view.last, view.state, song.key)
+        after = habits.played_after(snapshot, view, song.key)
         yield from ((song.name, one.name, one.times) for one in after)
 
 
@@ -124,10 +128,11 @@ CHART = Chart(
     "habits",
     40,
     12,
-    (activity.LISTENS, activity.SONGS, activity.LOCATIONS),
+    (habits.LISTENS, habits.SONGS, habits.LOCATIONS, song_ranking.SONGS),
     draw,
     rows,
     Live(OUTPUTS, values),
     register,
     song=CHOICE,
+    follows=("weekday", "hour"),
 )

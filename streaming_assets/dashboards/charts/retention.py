@@ -104,4 +104,5 @@ CHART = Chart(
     draw,
     rows,
     register=parts.shows_days("listeners", NAME),
+    follows=("step", "left"),
 )

@@ -7,7 +7,7 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, html
 from dash.exceptions import PreventUpdate
 
-from streaming_assets.dashboards import board, formats, parts, song_ranking, streams
+from streaming_assets.dashboards import board, formats, parts, song_ranking
 from streaming_assets.dashboards.chart import Chart, Drawn, Live, Rows
 from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.views import View
@@ -89,10 +89,9 @@ def register(app: Dash, site: Site) -> None:
     )
     def some_rows(request: dict[str, Any] | None, address: str) -> tuple[Any, Any]:
         snapshot = site.reader.current()
-        extent = board.extent(CHART.page, snapshot)
-        if request is None or extent is None:
+        view = board.view_of(CHART.page, snapshot, address)
+        if request is None or view is None:
             raise PreventUpdate
-        view = View.of_address(address, extent, streams.state_names(snapshot))
         order = request["sortModel"][0] if request["sortModel"] else {"colId": "rank", "sort": "asc"}
         page = song_ranking.songs(
             snapshot, view, request["startRow"], request["endRow"], order["colId"], order["sort"] == "desc"
@@ -127,11 +126,12 @@ CHART = Chart(
     "music",
     40,
     7,
-    (song_ranking.SONGS,),
+    (song_ranking.SONGS, song_ranking.DIM),
     draw,
     rows,
     Live((), lambda _snapshot, _view: ()),  # the table asks anew when the address changes
     register,
     "listens",
     SEARCH,
+    follows=("genre",),
 )

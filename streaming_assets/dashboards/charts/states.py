@@ -164,4 +164,5 @@ CHART = Chart(
     Live(OUTPUTS, values),
     register,
     "listens",
+    follows=("genre",),
 )
