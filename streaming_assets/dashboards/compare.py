@@ -10,7 +10,13 @@ from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Snapshot
 
 
-def against_before(snapshot: Snapshot, view: View, table: str, number: Callable[[View], float | None]) -> str:
+def against_before(
+    snapshot: Snapshot,
+    view: View,
+    table: str,
+    number: Callable[[View], float | None],
+    so_far: Callable[[View, int], float | None] | None = None,
+) -> str:
     """`, up 4.2% on 1 to 7 Jan 2025`, of the days that are over; empty where there is nothing to compare with.
 
     A single day is compared with the same weekday, and with the day before, too.
@@ -20,10 +26,16 @@ def against_before(snapshot: Snapshot, view: View, table: str, number: Callable[
         view: whose number.
         table: the number's; its first day is that from which on there is data.
         number: of a view; None where it has none.
+        so_far: the same of a day, of the hours before one; by it a day that is not over is compared with those
+            hours of the others.
     """
     unfinished = days.unfinished(snapshot)
     last = view.last if view.last != unfinished else view.last - timedelta(days=1)
     known = snapshot.days(table)
+    whole = "" if last == view.last else "whole days "
+    if last < view.first and so_far and snapshot.as_of.hour:
+        last, until = view.last, snapshot.as_of.hour
+        number, whole = lambda of: so_far(of, until), f"until {until:02}:00 "
     if last < view.first or not known:
         return ""
     weeks = timedelta(weeks=((last - view.first).days + 7) // 7)
@@ -35,7 +47,6 @@ def against_before(snapshot: Snapshot, view: View, table: str, number: Callable[
         if relative is not None:
             when = formats.weekday(before.first) if is_day else formats.span(before.first, before.last)
             moved.append(f"{_moved(relative)} {when}")
-    whole = "" if last == view.last or not moved else "whole days "
     return f", {whole}{' and '.join(moved)}" if moved else ""
 
 

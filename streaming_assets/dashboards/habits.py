@@ -86,13 +86,13 @@ def plays_by_hour(snapshot: Snapshot, view: View) -> dict[tuple[int, int], int]:
     return {(int(weekday), int(hour)): int(plays[weekday, hour]) for weekday, hour in np.argwhere(plays)}
 
 
-def plays(snapshot: Snapshot, view: View) -> int:
-    """Plays of the view's days of the week and hour of the day."""
+def plays(snapshot: Snapshot, view: View, until: int = 24) -> int:
+    """Plays of the view's days of the week and hour of the day, in the hours of the day before `until`."""
     weekday, hour = view.mark("weekday"), view.mark("hour")
     return sum(
         count
         for at, count in plays_by_hour(snapshot, view).items()
-        if weekday in ("", str(at[0])) and hour in ("", str(at[1]))
+        if weekday in ("", str(at[0])) and hour in ("", str(at[1])) and at[1] < until
     )
 
 
@@ -105,9 +105,16 @@ def _plays_by_hour(database: Database, file: str, state: str, places: _Places) -
     return np.bincount(rows["hour"].to_numpy(), minlength=24)
 
 
-def sessions_by_minutes(snapshot: Snapshot, view: View) -> dict[int, int]:
-    """Sessions by length, under each of `MINUTES`, whichever of these the view is filtered by."""
+def sessions_by_minutes(snapshot: Snapshot, view: View, until: int = 24) -> dict[int, int]:
+    """Sessions by length, under each of `MINUTES`, whichever of these the view is filtered by.
+
+    Args:
+        snapshot: where to read.
+        view: which sessions.
+        until: the hour of the day before which they began.
+    """
     rows = _sessions_in(snapshot, view, "minutes")
+    rows = rows[rows[:, 0] < until]
     return dict(zip(MINUTES, _counted(rows[:, 1] // STEP, rows[:, 3], len(MINUTES)), strict=True))
 
 

@@ -42,7 +42,13 @@ class Page:
 
 def _streams(snapshot: Snapshot, view: View) -> str:
     counted = habits.plays if view.mark("hour") else streams.count
-    compared = against_before(snapshot, view, streams.STATES, lambda of: counted(snapshot, of))
+    compared = against_before(
+        snapshot,
+        view,
+        streams.STATES,
+        lambda of: counted(snapshot, of),
+        None if view.mark("genre") else lambda of, until: habits.plays(snapshot, of, until),
+    )
     return (
         f"{formats.count(counted(snapshot, view))} streams in {streams.where(snapshot, view)}, {_when(view)}{compared}"
         + marks.note(view, ("genre", "weekday", "hour"))

@@ -38,3 +38,28 @@ def test_whole_days_are_compared_with_those_of_whole_weeks_before(
     compared = against_before(snapshot, view, STREAMS, lambda of: 3 if of.first == view.first else 2)
     assert compared == wanted
     assert not wanted or " as " in against_before(snapshot, view, STREAMS, lambda _: 2)
+
+
+@pytest.mark.parametrize(
+    ("hour", "wanted"),
+    [
+        (14, ", until 14:00 up 50.0% on Tue 4 Feb 2025 and up 50.0% on Mon 10 Feb 2025"),
+        (0, ""),  # no whole hour
+    ],
+)
+def test_a_day_that_is_not_over_is_compared_until_the_same_hour(
+    published: Path, hour: int, wanted: str
+) -> None:
+    whole = Snapshot.open(published)
+    moment = datetime(2025, 2, 11, hour, 30, tzinfo=UTC)
+    snapshot = Snapshot(published, whole.manifest.model_copy(update={"as_of": moment}), whole.database)
+    today = View(date(2025, 2, 11), date(2025, 2, 11))
+    asked = []
+
+    def so_far(of: View, until: int) -> int:
+        asked.append(until)
+        return 3 if of == today else 2
+
+    assert against_before(snapshot, today, STREAMS, lambda _: 1, so_far) == wanted
+    assert {*asked} <= {14}
+    assert against_before(snapshot, today, STREAMS, lambda _: 1) == "", "a number that has no hours"

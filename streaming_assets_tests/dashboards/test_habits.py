@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from streaming_assets.dashboards import habits, song_ranking
+from streaming_assets.dashboards.charts import charts_of
+from streaming_assets.dashboards.pages import BY_NAME
 from streaming_assets.dashboards.views import View
 from streaming_assets.published.snapshot import Database, Snapshot
 from streaming_assets_tests.dashboards.world import Shorter, World
@@ -59,7 +61,10 @@ def test_habits_equal_counts_of_the_facts(
     def is_at(weekday: int, hour: int) -> bool:
         return marks.get("weekday") in (None, str(weekday)) and marks.get("hour") in (None, str(hour))
 
-    assert habits.plays(snapshot, view) == sum(count for at, count in by_hour.items() if is_at(*at))
+    for until in (24, 17):
+        assert habits.plays(snapshot, view, until) == sum(
+            count for at, count in by_hour.items() if is_at(*at) and at[1] < until
+        )
     played = Counter(world.listens.session_id)
     sessions = [
         (row.seconds // 60, played[row.session_id])
@@ -69,6 +74,10 @@ def test_habits_equal_counts_of_the_facts(
     of_songs = [row for row in sessions if marks.get("songs") in (None, str(bar(row[1], habits.SONG_COUNTS)))]
     minutes = Counter(bar(minutes, habits.MINUTES) for minutes, _ in of_songs)
     assert habits.sessions_by_minutes(snapshot, view) == {start: minutes[start] for start in habits.MINUTES}
+    began = [row.start.hour for row in world.sessions.itertuples() if within(row, view)]
+    if not marks:
+        early = habits.sessions_by_minutes(snapshot, view, 17)
+        assert sum(early.values()) == sum(hour < 17 for hour in began)
     of_minutes = [row for row in sessions if marks.get("minutes") in (None, str(bar(row[0], habits.MINUTES)))]
     counted = habits.sessions_by_songs(snapshot, view)
     assert counted == Counter(songs for _, songs in of_minutes)
@@ -125,3 +134,20 @@ def test_a_new_snapshot_counts_its_new_files_alone(
     found = counts(shorter)
     assert len(asked) == 1, "the names of songs"
     assert found == counts(Shorter(snapshot.folder, snapshot.manifest, Database()))
+
+
+def test_today_so_far_is_compared_with_the_same_hours(snapshot: Snapshot, world: World) -> None:
+    moment = datetime(2025, 2, 11, 14, 30, tzinfo=UTC)
+    manifest = snapshot.manifest.model_copy(update={"as_of": moment})
+    now = Snapshot(snapshot.folder, manifest, snapshot.database)
+    today, week_before = (
+        sum(at.date() == day and at.hour < 14 for at in world.listens["at"])
+        for day in (date(2025, 2, 11), date(2025, 2, 4))
+    )
+    moved = f"{'up' if today > week_before else 'down'} {abs(today / week_before - 1):.1%} on Tue 4 Feb 2025"
+    view = View(moment.date(), moment.date())
+    assert f", until 14:00 {moved}" in BY_NAME["habits"].subtitle(now, view)
+    charts = {chart.name: chart for chart in charts_of("habits")}
+    assert f", until 14:00 {moved}" in charts["play-hours"].draw(now, view).detail
+    assert ", until 14:00 " in charts["session-lengths"].draw(now, view).detail
+    assert "until" not in BY_NAME["music"].subtitle(now, marked(view, genre="Rock")), "the mart has no hours"

@@ -1,5 +1,6 @@
 """Plays by hour of the day and day of the week: a heat map."""
 
+from dataclasses import replace
 from typing import Any
 
 from dash import html
@@ -67,7 +68,11 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
         f"In {streams.where(snapshot, view)}, UTC; most on {WEEKDAYS[weekday - 1]}s from {hour:02}:00, "
         f"{formats.count(most)} plays; {formats.count(sum(plays.values()))} in all"
         + against_before(
-            snapshot, view, habits.LISTENS, lambda of: sum(habits.plays_by_hour(snapshot, of).values())
+            snapshot,
+            replace(view, marks=()),
+            habits.LISTENS,
+            lambda of: habits.plays(snapshot, of),
+            lambda of, until: habits.plays(snapshot, of, until),
         ),
     )
 

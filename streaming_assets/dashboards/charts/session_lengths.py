@@ -26,6 +26,7 @@ def draw(snapshot: Snapshot, view: View) -> Drawn:
             view,
             habits.SESSIONS,
             lambda of: sum(habits.sessions_by_minutes(snapshot, of).values()),
+            lambda of, until: sum(habits.sessions_by_minutes(snapshot, of, until).values()),
         ),
     )
 
