@@ -18,9 +18,10 @@ LINT := $(CURDIR)/.local/lint
 SCRATCH := .local/upgrade
 WITH ?=
 NAMES ?=
+FAULTS ?=
 DBT_TESTS := streaming_assets_tests/dbt/test_unit_tests.py $(wildcard streaming_assets_tests/*/test_dbt.py)
 
-.PHONY: help install dev test test-fast test-stock test-former-dbt upgrade-check bench bench-quick soak soak-crashes lint format lock clean-local
+.PHONY: help install dev test test-fast test-stock test-former-dbt upgrade-check bench bench-quick soak soak-crashes rehearsal lint format lock clean-local
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -81,6 +82,9 @@ soak: install ## Order independence over 5,000 drawn schedules (an hour on two c
 
 soak-crashes: install ## KILLS=100 kills of the running system, then all tables against what Kafka acknowledged (KAFKA=real: a real broker)
 	$(BIN)/python -m streaming_assets_tests.soak --kills $(KILLS) --seed $(SEED) --broker $(if $(filter real,$(KAFKA)),kafka,embedded)
+
+rehearsal: install ## Faults put into the running system, its alerts received, the runbook typed; docs/reliability.md has the table (an hour; FAULTS='bad object, drift')
+	$(BIN)/python -m streaming_assets_tests.rehearsal --faults '$(FAULTS)'
 
 lint: install ## Style, types and SQL
 	mkdir -p $(LINT)

@@ -121,7 +121,7 @@ class Killer:
 
     def _kill_run(self, victim: str) -> Kill | None:
         step, delay = STEPS.get(victim), self._chance.uniform(0, DELAYS.get(victim, RUN_SECONDS))
-        found = _wait(lambda: self._worker(step))
+        found = _wait(lambda: self.worker(step))
         if found is None:
             return None
         time.sleep(delay)
@@ -129,7 +129,7 @@ class Killer:
         self._kill(pid)
         return Kill(victim, self._step(run_id))
 
-    def _worker(self, step: str | None) -> tuple[int, str] | None:
+    def worker(self, step: str | None) -> tuple[int, str] | None:
         """Process and run that is in that step, or has just begun."""
         forked = self._system.processes(FORKED)
         workers = [pid for pid in forked if _parent(pid) in forked and pid not in self._killed]

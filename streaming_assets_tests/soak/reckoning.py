@@ -67,7 +67,7 @@ def reckon(record: Iterable[Sent], settings: Settings, lake: Lake, warehouse: Du
         else:
             acknowledged[sent.topic, sent.stream_epoch, sent.partition, sent.offset] = sent
     result = Reckoning(len(acknowledged), sum(_is_faulty(sent) for sent in acknowledged.values()))
-    in_lake = dict(_in_lake(lake))
+    in_lake = dict(rows_in_lake(lake))
     alive = json.loads((settings.home / "sink.json").read_text())["stream_epoch"]
     kept: dict[Coordinates, Sent] = {}
     for where, sent in acknowledged.items():
@@ -95,7 +95,7 @@ def _is_faulty(sent: Sent) -> bool:
     return fault(sent.value.encode()) is not None
 
 
-def _in_lake(lake: Lake) -> Iterator[tuple[Coordinates, Sent]]:
+def rows_in_lake(lake: Lake) -> Iterator[tuple[Coordinates, Sent]]:
     """Each row of the lake's objects as it was sent, dead letters by the coordinates of their source."""
     for entry in lake.list("raw/"):
         name = parse_object(entry.name)

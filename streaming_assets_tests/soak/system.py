@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,8 @@ from pathlib import Path
 import dagster as dg
 
 from streaming_assets.dagster_runtime.instance import dagster_environment, prepare_dagster_home
-from streaming_assets.lake.folder import FolderLake
+from streaming_assets.lake.factory import lake_of
+from streaming_assets.lake.sealed import SealedLake
 from streaming_assets.local.definitions_server import keep_loaded
 from streaming_assets.local.plan import program, services
 from streaming_assets.settings import PROJECT_ROOT, Settings, env_name
@@ -77,18 +78,22 @@ class System:
     Args:
         folder: of home and logs.
         real: on a Kafka broker, whose jars are in `downloads`, instead of the embedded one.
+        variables: of the environment, beside the system's own.
+        names: the services of `make dev` that run, the broker aside.
     """
 
     folder: Path
     real: bool
     downloads: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    names: Collection[str] = ("broker", "sink", "dagster")
     services: dict[str, Service] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.marker = uuid.uuid4().hex
         self.home = self.folder / "home"
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
-        (port,) = free_ports(1)
+        port, dashboards_port = free_ports(2)
         self.scratch = Path(tempfile.mkdtemp(prefix="soak-"))  # of sockets, whose paths are short
         self.environment = {
             **{
@@ -101,14 +106,17 @@ class System:
             "PYTHONUNBUFFERED": "1",
             env_name("home"): str(self.home),
             env_name("dagster_port"): str(port),
+            env_name("dashboards_port"): str(dashboards_port),
             env_name("sink_flush_seconds"): str(FLUSH_SECONDS),
             env_name("kafka_downloads"): str(self.downloads),
+            **self.variables,
         }
         self._load()
         self.kafka = RealBroker(self) if self.real else None
         self._stopping = threading.Event()
         self._supervisors: list[threading.Thread] = []
         self.problems: list[str] = []
+        self.held: set[str] = set()  # services that stay dead for the moment
 
     def _load(self) -> None:
         values = {
@@ -119,8 +127,8 @@ class System:
         self.settings = Settings(**values)  # pyright: ignore[reportArgumentType]
 
     @property
-    def lake(self) -> FolderLake:
-        return FolderLake(self.settings.lake.url)
+    def lake(self) -> SealedLake:
+        return lake_of(self.settings)
 
     @property
     def warehouse(self) -> DuckDbWarehouse:
@@ -134,26 +142,27 @@ class System:
         if self.kafka:
             self.kafka.up()
             file = (self.settings.kafka_home / "env").read_text()
-            self.environment |= dict(
-                line.removeprefix("export ").split("=", 1)
-                for line in map(str.strip, file.splitlines())
-                if "KAFKA_BOOTSTRAP_SERVERS" in line
-            )
+            self.adopt(dict(line.split("=", 1) for line in file.splitlines()))
             self._load()
         now = datetime.now(UTC)
         for planned in services(self.settings, now, now):
-            if planned.name in ("broker", "sink", "dagster"):
+            if planned.name in self.names:
                 self.services[planned.name] = Service(planned.name, planned.command)
         for service in self.services.values():
             self._start(service)
-            self._watch(service.is_down, lambda service=service: self._start(service))
+            self._watch(service.name, service.is_down, lambda service=service: self._start(service))
         if kafka := self.kafka:
-            self._watch(lambda: kafka.pid is None, kafka.up)
+            self._watch("broker", lambda: kafka.pid is None, kafka.up)
         keeper = threading.Thread(
             target=keep_loaded, args=(self.settings, self._stopping, self.problems.append), daemon=True
         )
         keeper.start()
         self._supervisors.append(keeper)
+
+    def adopt(self, addresses: Mapping[str, str]) -> None:
+        """Take the broker's address out of the variables that `kafka up` gives."""
+        name = env_name("kafka_bootstrap_servers")
+        self.environment[name] = addresses[name]
 
     def run(self, *command: str, seconds: float = 600) -> str:
         """Run a command of the project to its end; its output."""
@@ -221,23 +230,25 @@ class System:
                     service.process.wait(30)
                 except subprocess.TimeoutExpired:
                     service.process.kill()
-        if self.kafka:
-            self.kafka.down()
-        end_marked(self.marker)
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        try:
+            if self.kafka:
+                self.kafka.down()
+        finally:
+            end_marked(self.marker)
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _start(self, service: Service) -> None:
         service.process = self.spawn(service.name, service.command)
 
-    def _watch(self, is_down: Callable[[], bool], start: Callable[[], object]) -> None:
-        supervisor = threading.Thread(target=self._supervise, args=(is_down, start), daemon=True)
+    def _watch(self, name: str, is_down: Callable[[], bool], start: Callable[[], object]) -> None:
+        supervisor = threading.Thread(target=self._supervise, args=(name, is_down, start), daemon=True)
         supervisor.start()
         self._supervisors.append(supervisor)
 
-    def _supervise(self, is_down: Callable[[], bool], start: Callable[[], object]) -> None:
+    def _supervise(self, name: str, is_down: Callable[[], bool], start: Callable[[], object]) -> None:
         while not self._stopping.wait(CHECK_SECONDS):
             try:
-                if is_down():
+                if name not in self.held and is_down():
                     start()
             except Exception as error:  # told at the end: a start that is killed as well is made again
                 self.problems.append(str(error).splitlines()[0])

@@ -1,9 +1,10 @@
 """Traffic: simulated events into Kafka, and a durable record of what became of each.
 
-    python -m streaming_assets_tests.soak.traffic RECORD EVENTS_PER_SECOND SEED
+    python -m streaming_assets_tests.soak.traffic RECORD EVENTS_PER_SECOND SEED [clean]
 
-Runs until SIGTERM, then waits until all that it sent is acknowledged. Some events are sent twice, some are mistyped,
-some are no JSON. What a dead embedded broker did not acknowledge is sent again to the next one.
+Runs until SIGTERM, then waits until all that it sent is acknowledged. Some events are sent twice and, unless the
+traffic is to be clean, some are mistyped and some no JSON. What a dead embedded broker did not acknowledge is sent
+again to the next one.
 """
 
 import json
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -58,16 +60,16 @@ def read_record(path: Path) -> list[Sent]:
     return [Sent(**json.loads(line)) for line in lines]
 
 
-def events(seed: int) -> Iterator[tuple[str, str]]:
-    """(topic, text): a simulation's events in the order of their time, with some bad ones among them."""
+def events(seed: int, is_clean: bool) -> Iterator[tuple[str, str]]:
+    """(topic, text): a simulation's events in the order of their time, with some bad ones among them or without."""
     simulated = run(plan(users=USERS, growth=1.0, seed=seed), LENGTH, topics=DEFAULT_TOPICS).lines
     merged = sorted(
         (json.loads(line)["ts"], topic, line.decode()) for topic, lines in simulated.items() for line in lines
     )
     for number, (_, topic, text) in enumerate(merged, start=1):
-        if number % MALFORMED == 0:
+        if number % MALFORMED == 0 and not is_clean:
             yield topic, f'{{"number": {number}, "cut sh'
-        elif number % MISTYPED == 0:
+        elif number % MISTYPED == 0 and not is_clean:
             yield topic, json.dumps(json.loads(text) | {"userId": f"user {number}"})
         else:
             yield topic, text
@@ -102,18 +104,20 @@ class Connection:
         self.unsettled: list[tuple[str, str]] = []  # what the broker died over
         self._producer = Producer(producer_config(settings) | {"message.timeout.ms": FLUSH_SECONDS * 1000})
 
-    def send(self, topic: str, text: str) -> None:
+    def send(self, topic: str, text: str, at: datetime | None = None) -> None:
+        ms = round(at.timestamp() * 1000) if at else 0  # 0: now
+
         def settled(error: KafkaError | None, message: Message) -> None:
             if error is not None:
                 self._record.add(Sent(self.stream_epoch, topic, text))
                 self.unsettled.append((topic, text))
             else:
-                ms = message.timestamp()[1] if self.stream_epoch is None else None
+                stamped = message.timestamp()[1] if self.stream_epoch is None else None
                 self._record.add(
-                    Sent(self.stream_epoch, topic, text, message.partition(), message.offset(), ms)
+                    Sent(self.stream_epoch, topic, text, message.partition(), message.offset(), stamped)
                 )
 
-        self._producer.produce(topic, text.encode(), on_delivery=settled)
+        self._producer.produce(topic, text.encode(), on_delivery=settled, timestamp=ms)
         self._producer.poll(0)
 
     def is_over(self) -> bool:
@@ -134,7 +138,7 @@ class Connection:
         return self._producer.flush(1)
 
 
-def main(path: Path, rate: float, seed: int) -> None:
+def main(path: Path, rate: float, seed: int, is_clean: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -143,7 +147,7 @@ def main(path: Path, rate: float, seed: int) -> None:
         record = Record(file)
         connection = _connect(settings, record)
         begun = time.monotonic()
-        for sent, (topic, text) in enumerate(events(seed), start=1):
+        for sent, (topic, text) in enumerate(events(seed, is_clean), start=1):
             if connection.is_over():
                 connection = _next_epoch(connection, settings, record)
             connection.send(topic, text)
@@ -172,4 +176,4 @@ def _connect(settings: Settings, record: Record) -> Connection:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:] == ["clean"])
