@@ -1,6 +1,6 @@
 """Same tables in any order: drawn schedules of arrivals and runs end as a rebuild does.
 
-`make test` draws the same 300 schedules each time, so that a change is judged by itself. With `PROPERTY_SCHEDULES`
+`make test` draws the same 200 schedules each time, so that a change is judged by itself. With `PROPERTY_SCHEDULES`
 set, that many are drawn anew; `make soak` draws 5,000.
 """
 
@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from streaming_assets_tests.properties.machine import Schedules
 
 DRAWN_ANEW = os.environ.get("PROPERTY_SCHEDULES")
-SCHEDULES = int(DRAWN_ANEW or 300)
+SCHEDULES = int(DRAWN_ANEW or 200)
 # So that workers share them, and that a long run shows how far it is.
 SHARDS = max(4, SCHEDULES // 250)
 
