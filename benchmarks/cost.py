@@ -3,7 +3,8 @@
     python benchmarks/cost.py           prints the tables of docs/cost.md
     python benchmarks/cost.py --write   writes them into the page
 
-`cost_measure.py` makes the measurements, `prices.yaml` has the prices.
+`cost_measure.py` makes the measurements, `prices.yaml` has the prices, `bigquery_statements.json` what a
+run sends, which `python -m streaming_assets_tests.bigquery.counting` counts.
 """
 
 import json
@@ -18,6 +19,7 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 MEASURED = HERE / "cost_measured.json"
+STATEMENTS = HERE / "bigquery_statements.json"
 TOPICS = ("listen_events", "page_view_events", "status_change_events", "user_info")
 LISTED_TOPICS = 5  # the sensor lists these and the dead letters
 
@@ -27,6 +29,11 @@ MONTH_HOURS = 24 * MONTH_DAYS
 PAGE = 1000  # objects that one list operation answers with
 LEAST_MESSAGE = 1000  # bytes billed for a message or request of Pub/Sub
 LEAST_READ = 10 * 2**20  # bytes billed for each table of a query
+MOST_RUNS = 1440  # a day: one run at a time, each of a minute at least
+OVERWRITES = 1500  # a day and table: load jobs, and query jobs that replace or append; DML is not among them
+INSERTS_AT_ONCE = 1500  # a day and table that begin at once; further ones ten at a time
+LOAD_JOBS = 100_000  # a day and project
+CHANGED_PARTITIONS = 4000  # of a table by one job
 TYPE_BYTES = {"timestamp": 8, "date": 8, "bigint": 8, "integer": 8, "double": 8, "boolean": 1}
 
 
@@ -152,6 +159,12 @@ class Traffic:
         )
         return models, tests
 
+    def lookup_bytes(self, statements: dict[str, Any]) -> float:
+        """Bytes billed for what one run asks to write its statements, and for the hourly checks."""
+        return sum(
+            times * self.read(name) for name, times in statements["read_by_lookups_and_checks"].items()
+        )
+
 
 def bill(measured: dict[str, Any], deployment: Deployment) -> Bill:
     """The month's bill, line by line."""
@@ -159,7 +172,10 @@ def bill(measured: dict[str, Any], deployment: Deployment) -> Bill:
     out = Bill({name: price["usd"] for name, price in table["prices"].items()})
     traffic = Traffic(measured, deployment)
     writes = sum(map(traffic.objects_a_day, TOPICS)) * MONTH_DAYS
-    models, tests = (size * deployment.runs_a_day * MONTH_DAYS / 2**40 for size in traffic.run_bytes())
+    lookups = traffic.lookup_bytes(json.loads(STATEMENTS.read_text()))
+    models, tests, lookups = (
+        size * deployment.runs_a_day * MONTH_DAYS / 2**40 for size in (*traffic.run_bytes(), lookups)
+    )
     # Each run reads its hour's objects, on average half of them, twice: the external table, and the count of lines.
     reads = deployment.runs_a_day / 24 + 2
     tables = 2 * traffic.month("column_bytes_a_million") / GIB  # staging, and facts with marts
@@ -179,6 +195,7 @@ def bill(measured: dict[str, Any], deployment: Deployment) -> Bill:
     )
     out.add("BigQuery: models, TiB", models, "query_tib", free=table["free"]["query_tib"])
     out.add("BigQuery: tests, TiB", tests, "query_tib")
+    out.add("BigQuery: lookups and checks, TiB", lookups, "query_tib")
     out.add("BigQuery: tables after a month", tables, "table_gb", free=table["free"]["table_gb"])
     out.add("NAT", MONTH_HOURS, "nat_hour")
     out.add("NAT's address", MONTH_HOURS, "address_hour")
@@ -235,9 +252,33 @@ def report() -> Iterator[tuple[str, str]]:
     )
     yield "woken", rows(header, [_woken(measured, *case) for case in cases if case[1] < case[0]])
     header = (
-        " sensor s | runs a day | models, USD a month | tests | both without the 10 MB rule | whole bill "
+        " sensor s | runs a day | models, USD a month | tests | lookups and checks | all three without the 10 MB rule"
+        " | whole bill "
     )
     yield "runs", rows(header, [_runs(measured, sensor) for sensor in (30, 300, 900, 3600)])
+    header = " what is limited | a run | 24 runs a day | 288 | 1,440 | limit "
+    yield "quotas", rows(header, list(_quotas(json.loads(STATEMENTS.read_text()))))
+
+
+def _quotas(statements: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    def line(what: str, a_run: int, limit: str) -> tuple[Any, ...]:
+        return what, f"{a_run:,}", *(f"{a_run * runs:,}" for runs in (24, 288, MOST_RUNS)), limit
+
+    def most(kind: str) -> tuple[str, int]:
+        return max(statements[kind].items(), key=lambda table: table[1])
+
+    _, overwrites = most("overwritten")
+    into, inserts = most("inserted")
+    _, mutations = most("mutated")
+    yield line("load and query jobs that overwrite one table", overwrites, f"{OVERWRITES:,} a day")
+    yield line(
+        f"INSERT statements into one table (`{into}`)",
+        inserts,
+        f"{INSERTS_AT_ONCE:,} a day begin at once, further ones 10 at a time",
+    )
+    yield line("UPDATE, DELETE and MERGE on one table", mutations, "none a day; 2 at a time, 20 wait")
+    yield line("load jobs of the project", 1, f"{LOAD_JOBS:,} a day")
+    yield line("jobs", sum(statements["jobs"].values()), "none a day")
 
 
 def _listing(measured: dict[str, Any], flush: float, sensor: float) -> tuple[Any, ...]:
@@ -266,9 +307,10 @@ def _runs(measured: dict[str, Any], sensor: float) -> tuple[Any, ...]:
     deployment = Deployment(sensor=sensor)
     month = bill(measured, deployment)
     usd = {what: usd for what, *_, usd in month.lines}
-    queries = [usd[f"BigQuery: {kind}, TiB"] for kind in ("models", "tests")]
+    queries = [usd[f"BigQuery: {kind}, TiB"] for kind in ("models", "tests", "lookups and checks")]
+    exact = Traffic(measured, deployment, least_read=0)
     free = (
-        sum(Traffic(measured, deployment, least_read=0).run_bytes())
+        (sum(exact.run_bytes()) + exact.lookup_bytes(json.loads(STATEMENTS.read_text())))
         * deployment.runs_a_day
         * MONTH_DAYS
         / 2**40

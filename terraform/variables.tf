@@ -231,7 +231,7 @@ variable "billing_account" {
 variable "budget_usd" {
   description = "Monthly budget, USD; mails go out at half, nine tenths and all of it, and when all is foreseen"
   type        = number
-  default     = 500
+  default     = 600
 
   validation {
     condition     = var.budget_usd > 0

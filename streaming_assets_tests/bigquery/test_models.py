@@ -20,24 +20,8 @@ from google.cloud.bigquery import DatasetReference
 pytest.importorskip("zetasql", reason="the GoogleSQL analyser `zetasql` needs Python 3.11")
 
 from streaming_assets.assets.serving import readers_table
-from streaming_assets.checks.hourly import STAGING
-from streaming_assets.checks.queries import (
-    CONTRADICTING_USERS,
-    DEPARTURES,
-    DIFFERING_COPIES,
-    DIFFERING_HOURS,
-    LEVELS,
-    OFFSET_GAPS,
-    QUARANTINE,
-    UNACCOUNTED_ROWS,
-    UNUSUAL_FIELDS,
-    compared_columns,
-    differences,
-    limits_of_fields,
-)
 from streaming_assets.lake import lease
 from streaming_assets.lake.bucket import BucketLake
-from streaming_assets.lake.fields import SAMPLE_LINES
 from streaming_assets.lake.folder import FolderLake
 from streaming_assets.lake.lease import LeaseLost
 from streaming_assets.lake.names import HOUR
@@ -47,7 +31,8 @@ from streaming_assets.testing.publishing import parsed_project, tables
 from streaming_assets.warehouses.bigquery_views import statements
 from streaming_assets.warehouses.bigquery_warehouse import BigQueryWarehouse, replacement
 from streaming_assets.warehouses.holding import look_at_tables
-from streaming_assets.warehouses.tables import literal, naive
+from streaming_assets.warehouses.tables import naive
+from streaming_assets_tests.bigquery.counting import COUNTS, bare_of, counted, is_lookup, questions
 from streaming_assets_tests.bigquery.dbt_on_engine import answered_by
 from streaming_assets_tests.bigquery.engine import GoogleSql, Table
 from streaming_assets_tests.bigquery.project import INVENTORY, SPAN, BigQueryProject
@@ -109,6 +94,14 @@ def test_each_job_says_which_node_sent_it_and_for_which_hours(both: Both, bigque
     assert window == {tuple(f"{naive(hour):%Y-%m-%d_%H_%M_%S}" for hour in both.site.span)}
 
 
+def test_what_a_run_sends_is_as_counted_for_quotas_and_costs(both: Both, bigquery: Checked) -> None:
+    """`python -m streaming_assets_tests.bigquery.counting` counts anew, then `python benchmarks/cost.py --write`."""
+    later = bigquery.statements[1]
+    assert counted(later) == json.loads(COUNTS.read_text())
+    asked = Counter(bare for text in later if is_lookup(bare := bare_of(text)))
+    assert max(asked.values()) <= 2 * 4, "by each of dbt's threads at most, for models and for tests"
+
+
 def test_metricflow_asks_the_same_of_both(both: Both, bigquery: Checked) -> None:
     """Each metric, and each question of docs/metrics.md, of the days that there are."""
     engine = bigquery.engine
@@ -168,29 +161,6 @@ def on_engine(both: Both, bigquery: Checked) -> OnEngine:
     for name in ("lake_objects", "lake_objects_incoming"):
         engine.tables[f"{PROJECT}.{DATASET}.{name}"] = Table(INVENTORY, (), list(rows))
     return OnEngine(engine)
-
-
-def questions(span: Span) -> dict[str, str]:
-    """All that the hourly checks ask, by topic and check."""
-    first, end = map(literal, span)
-    bounds = {
-        "start": first,
-        "end": end,
-        "lookback": literal(span[0] - 24 * HOUR),
-        "next_end": literal(span[1] + HOUR),
-    }
-    asked = {"quarantine": QUARANTINE.format(**bounds), "levels": LEVELS.format(**bounds)}
-    asked["fields"] = UNUSUAL_FIELDS.format(limits=limits_of_fields(), **bounds)
-    asked["departures"] = DEPARTURES.format(sample_lines=SAMPLE_LINES, **bounds)
-    asked["copies in an hour"] = DIFFERING_COPIES.format(**bounds)
-    asked["users"] = CONTRADICTING_USERS.format(**bounds)
-    for topic, staging in STAGING.items():
-        asked[f"copies of {topic}"] = DIFFERING_HOURS.format(
-            staging=staging, differences=differences(compared_columns(staging)), **bounds
-        )
-        asked[f"rows of {topic}"] = UNACCOUNTED_ROWS.format(topic=topic, staging=staging, **bounds)
-        asked[f"offsets of {topic}"] = OFFSET_GAPS.format(topic=topic, **bounds)
-    return asked
 
 
 def test_checks_find_the_same_on_both(both: Both, on_engine: OnEngine) -> None:

@@ -79,6 +79,24 @@ def test_a_topic_without_events_writes_no_objects_and_is_listed_all_the_same() -
     assert traffic.listings_a_day() == 288 * 5
 
 
+def test_the_most_runs_of_a_day_stay_below_bigquerys_quotas() -> None:
+    sent = yaml.safe_load(cost["STATEMENTS"].read_text())
+    profile = yaml.safe_load((PROJECT_ROOT / "dbt_project" / "profiles.yml").read_text())
+    for table, times in sent["overwritten"].items():
+        assert times * cost["MOST_RUNS"] <= cost["OVERWRITES"], table
+    at_once = profile["streaming_assets"]["outputs"]["gcp"]["threads"]
+    for table, times in sent["inserted"].items():
+        assert times * cost["MOST_RUNS"] <= cost["INSERTS_AT_ONCE"] or at_once <= 10, table
+    assert declared()["hours_per_step"].info.default <= cost["CHANGED_PARTITIONS"]
+    assert sent["overwritten"]["lake_objects_incoming"] == 1
+
+
+def test_lookups_and_checks_are_billed_by_the_tables_that_they_read() -> None:
+    traffic = Traffic(MEASURED, Deployment(users=1))
+    asked = {"read_by_lookups_and_checks": {"stg_listen_events": 3, "lake_objects": 2}}
+    assert traffic.lookup_bytes(asked) == 5 * 10 * 2**20
+
+
 def test_the_bill_follows_runs_and_users() -> None:
     default = bill(MEASURED, Deployment()).total
     assert bill(MEASURED, Deployment(sensor=3600)).total < default

@@ -11,6 +11,7 @@ from streaming_assets.ingestion.lines import data_line
 from streaming_assets.lake.expiry import expire, take_out_expired
 from streaming_assets.lake.factory import open_lake
 from streaming_assets.lake.forgetting import People, take_out
+from streaming_assets.lake.lease import Lease
 from streaming_assets.lake.names import ObjectName, topic_prefix
 from streaming_assets.lake.sealed import SealedLake
 from streaming_assets.lake.store import Lake, LakeError
@@ -103,6 +104,21 @@ def test_people_and_expired_values_leave_a_bucket_and_what_a_sink_writes_meanwhi
     assert expire(lake, NOW, KINDS) == (0, [])
     assert take_out(lake, [stale], People().with_users([7])) == (1, 1, [])
     assert gzip.decompress(lake.read(name)) == bob.replace(b'"L"', b"null")
+
+
+def test_a_lease_in_a_bucket_is_one_processs_at_a_time(emulator: FakeGcs) -> None:
+    lake = open_lake(f"gs://{emulator.bucket}/{uuid.uuid4().hex}")
+    first, second = (Lease(lake, "leases/p.site.json") for _ in range(2))
+    with ThreadPoolExecutor(2) as both:
+        had = [found is None for found in both.map(Lease.take, (first, second))]
+    assert sorted(had) == [False, True], "of two at once one gets it"
+    holder, other = (first, second) if had[0] else (second, first)
+    with holder.kept():
+        holder.renew()
+        holder.check()
+        assert "leases/p.site.json ends in 60 s" in (other.take() or "")
+    assert list(lake.list("leases/")) == []
+    assert other.take() is None
 
 
 def test_an_absent_bucket_is_named(emulator: FakeGcs) -> None:
