@@ -184,7 +184,7 @@ def test_a_click_on_a_genre_filters_the_page_and_its_chip_takes_it_away(
     expect(page.locator("#music-subtitle")).to_contain_text(f"{len(rows):,} streams")
     expect(page.locator("#genres .legend .choice").first).to_have_attribute("aria-pressed", "true")
     assert (genres(page), artists(page)) == (whole, facts.ranked(rows.artist)[:10])
-    expect(page.locator("#songs-found")).to_have_text(f"{rows.pk_song.nunique()} songs")
+    expect(page.locator("#songs-found")).to_contain_text(f"{rows.pk_song.nunique()} songs")
     texas = (rows.state_code == "TX").sum()
     expect(page.get_by_role("button", name="Texas")).to_have_accessible_name(
         re.compile(f"^TX, Texas: {texas} streams")

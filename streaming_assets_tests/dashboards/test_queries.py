@@ -1,6 +1,7 @@
 """Each query against a count of its own over the facts: in plain Python, never over the marts."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from streaming_assets.dashboards.charts.artists import artists as artists_of
 from streaming_assets.dashboards.charts.daily_active_users import daily_active_users
 from streaming_assets.dashboards.charts.daily_ad_revenue import daily_ad_revenue
 from streaming_assets.dashboards.charts.genres import genres as genres_of
+from streaming_assets.dashboards.charts.songs import told as songs_told
 from streaming_assets.dashboards.views import Extent, View
 from streaming_assets.published.snapshot import Snapshot, SnapshotReader
 from streaming_assets.testing.publishing import publish
@@ -209,6 +211,16 @@ def test_pages_of_songs_join_to_the_whole(snapshot: Snapshot) -> None:
     pages = [song_ranking.songs(snapshot, WHOLE, start, start + 50) for start in range(0, whole.found, 50)]
     assert [song for page in pages for song in page.songs] == whole.songs
     assert {(page.found, page.most) for page in pages} == {(whole.found, whole.songs[0].streams)}
+
+
+def test_how_many_songs_were_played_is_told_against_the_week_before(snapshot: Snapshot, world: World) -> None:
+    week = View(LAST_DAY - timedelta(days=6), LAST_DAY, "TX")
+    before = replace(week, first=week.first - timedelta(days=7), last=week.last - timedelta(days=7))
+    now, then = (listens_of(world, view).pk_song.nunique() for view in (week, before))
+    assert now != then
+    moved = f"{'up' if now > then else 'down'} {abs(now - then) / then:.1%}"
+    assert songs_told(snapshot, week, now).startswith(f"{now} songs, {moved} on ")
+    assert songs_told(snapshot, replace(week, search="rain"), 3) == "3 songs with “rain”"
 
 
 @pytest.mark.parametrize("sort", ["rank", "title", "artist", "streams"])

@@ -7,7 +7,7 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, html
 from dash.exceptions import PreventUpdate
 
-from streaming_assets.dashboards import board, formats, parts, song_ranking
+from streaming_assets.dashboards import board, compare, formats, parts, song_ranking
 from streaming_assets.dashboards.chart import Chart, Drawn, Live, Rows
 from streaming_assets.dashboards.site import Site
 from streaming_assets.dashboards.views import View
@@ -77,6 +77,16 @@ def rows(snapshot: Snapshot, view: View) -> Rows:
     yield from ((song.rank, song.title, song.artist, song.streams) for song in page.songs)
 
 
+def told(snapshot: Snapshot, view: View, found: int) -> str:
+    """How many songs were found, against the days before if all were sought."""
+    songs = f"{formats.count(found)} songs" if found else "No song matches"
+    if view.search:
+        return f"{songs} with “{view.search}”"
+    return songs + compare.against_before(
+        snapshot, view, song_ranking.SONGS, lambda of: song_ranking.songs(snapshot, of, 0, 1).found
+    )
+
+
 def register(app: Dash, site: Site) -> None:
     """The table's callbacks."""
 
@@ -96,12 +106,10 @@ def register(app: Dash, site: Site) -> None:
         page = song_ranking.songs(
             snapshot, view, request["startRow"], request["endRow"], order["colId"], order["sort"] == "desc"
         )
-        found = f"{formats.count(page.found)} songs" if page.found else "No song matches"
-        of = f" with “{view.search}”" if view.search else ""
         return {
             "rowData": [vars(song) | {"share": song.streams / page.most} for song in page.songs],
             "rowCount": page.found,
-        }, found + of
+        }, told(snapshot, view, page.found)
 
     app.clientside_callback(
         ClientsideFunction("pages", "reloadSongs"),
