@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 # Tests share two cores with the processes that they start.
-TEST_WORKERS ?= 2
+TEST_WORKERS ?= 3 # more than two cores have: some tests wait for processes
 
 .DEFAULT_GOAL := help
 KAFKA ?=

@@ -179,15 +179,22 @@ def test_a_template_that_dies_while_it_is_looked_at_is_looked_at_once_more(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
+@pytest.fixture
+def own_forkserver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server of forks for this test alone: commands.py has this process's, with other modules."""
+    server: Any = forkserver.ForkServer()
+    for name in ("ensure_running", "get_inherited_fds", "connect_to_new_process", "set_forkserver_preload"):
+        monkeypatch.setattr(forkserver, name, getattr(server, name))
+    yield
+    server._stop()
+
+
+@pytest.mark.usefixtures("own_forkserver")
 def test_where_none_can_be_forked_runs_start_anew_with_one_warning(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name = "streaming_assets_tests.dagster_runtime.broken_template"
-    try:
-        context = _RunContext(_Template(name, logging.getLogger("code server")))
-        assert [type(context.Process()) for _ in range(2)] == [SpawnProcess, SpawnProcess]
-    finally:
-        forkserver._forkserver._stop()  # pyright: ignore[reportAttributeAccessIssue]
-    told = [record.levelname for record in caplog.records if record.name == "code server"]
-    assert told == ["WARNING"]
+    context = _RunContext(_Template(name, logging.getLogger("code server")))
+    assert [type(context.Process()) for _ in range(2)] == [SpawnProcess, SpawnProcess]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "has 2 threads, so no run can be forked from it" in capfd.readouterr().err
