@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from importlib.metadata import version
@@ -36,6 +36,8 @@ class DbtRunner:
 
     def __init__(self, settings: Settings) -> None:
         self.target_path = settings.home / "dbt" / settings.warehouse.kind
+        # Of these the names of tables are made, which the parsed project holds.
+        self._names = (settings.warehouse.file.stem, settings.bigquery.project, settings.bigquery.dataset)
         self._environment = {
             "DBT_TARGET_PATH": str(self.target_path),
             "DBT_LOG_PATH": str(self.target_path / "logs"),
@@ -52,14 +54,14 @@ class DbtRunner:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The project's manifest, parsed anew if a file of the project, or dbt, is another than when it was parsed.
+        """The project's manifest, parsed anew if a file of it, its tables' names or dbt are others than when it was.
 
         Raises:
             DbtError: the project does not parse.
         """
         path, parsed = self.target_path / "manifest.json", self.target_path / "parsed.sha256"
         with locked(self.target_path / "parse.lock"):  # web server, daemon and runs load it at the same time
-            sources = _digest_of_sources()
+            sources = _digest_of_sources(self._names)
             if not path.exists() or not parsed.exists() or parsed.read_text() != sources:
                 self._parse()
                 parsed.write_text(sources)
@@ -211,9 +213,9 @@ def source_files() -> list[Path]:
     ]
 
 
-def _digest_of_sources() -> str:
+def _digest_of_sources(names: Iterable[str]) -> str:
     """Of what the parsed project depends on. Not of file times: a version that is put back has older ones."""
-    digest = hashlib.sha256(version("dbt-core").encode())
+    digest = hashlib.sha256("\0".join((version("dbt-core"), *names)).encode())
     for path in sorted(source_files()):
         content = path.read_bytes()
         digest.update(f"\0{path.relative_to(PROJECT_DIR)}\0{len(content)}\0".encode() + content)

@@ -75,6 +75,13 @@ def test_the_project_is_parsed_once_for_each_change_of_it(
     assert DbtRunner(settings).manifest
     assert parsed == [target]
 
+    # Its tables have other names.
+    for count, changes in enumerate(
+        ({"warehouse_path": tmp_path / "b.duckdb"}, {"bigquery_dataset": "b"}), 2
+    ):
+        assert DbtRunner(Settings.model_validate({"home": tmp_path} | changes)).manifest
+        assert parsed == [target] * count
+
 
 @pytest.mark.integration
 def test_a_project_that_does_not_parse_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
