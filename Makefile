@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-# Tests share two cores with the processes that they start, and some only wait for these: two workers left a quarter idle.
-TEST_WORKERS ?= 3
+# Tests share two cores with the processes that they start.
+TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 KAFKA ?=

@@ -31,6 +31,19 @@ def interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_behavior_flags() -> Iterator[None]:
+    """dbt looks for the source of each flag of adapters through the whole stack, at each run in this process.
+
+    dbt-bigquery adds its flags to one list each time, so that after some runs this costs more than a run.
+    """
+    from dbt_common.behavior_flags import BehaviorFlagRendered
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BehaviorFlagRendered, "_default_source", staticmethod(lambda: "an adapter"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dbt target folder with the parsed project: parsing costs more than most tests."""
