@@ -71,7 +71,7 @@ def songs(
     Raises:
         KeyError: `sort` is none of them.
     """
-    ranking = _ranking(snapshot, tuple(view.days()), view.state, view.mark("genre"))
+    ranking = _ranked(snapshot, view)
     if not ranking.num_rows:
         return SongPage([], 0, 0)
     sought = fold(view.search)
@@ -100,9 +100,14 @@ def songs(
     return SongPage([Song(**row) for row in rows.to_pylist()], found, ranking["streams"][0].as_py())
 
 
+def played(snapshot: Snapshot, view: View) -> int:
+    """How many songs the view has, whatever is sought."""
+    return _ranked(snapshot, view).num_rows
+
+
 def artists(snapshot: Snapshot, view: View) -> list[tuple[str, int]]:
     """The artists of the view's songs by streams, the largest first, whatever is sought."""
-    ranking = _ranking(snapshot, tuple(view.days()), view.state, view.mark("genre"))
+    ranking = _ranked(snapshot, view)
     if not ranking.num_rows:
         return []
     rows = snapshot.database.query(
@@ -114,6 +119,10 @@ def artists(snapshot: Snapshot, view: View) -> list[tuple[str, int]]:
         ranking=ranking,
     )
     return list(zip(rows["artist"].to_pylist(), rows["streams"].to_pylist(), strict=True))
+
+
+def _ranked(snapshot: Snapshot, view: View) -> pa.Table:
+    return _ranking(snapshot, tuple(view.days()), view.state, view.mark("genre"))
 
 
 @lru_cache(maxsize=RANKINGS_KEPT)

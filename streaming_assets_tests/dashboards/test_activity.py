@@ -8,8 +8,8 @@ import pytest
 
 from streaming_assets.dashboards import activity
 from streaming_assets.dashboards.views import View
-from streaming_assets.published.snapshot import Database, Snapshot
-from streaming_assets_tests.dashboards.world import FIRST_DAY, LAST_DAY, MISSING_DAY, Shorter, World
+from streaming_assets.published.snapshot import Snapshot
+from streaming_assets_tests.dashboards.world import FIRST_DAY, LAST_DAY, MISSING_DAY, World, counted_anew
 
 WHOLE = View(FIRST_DAY, LAST_DAY)
 SOME = View(date(2025, 1, 15), date(2025, 1, 28))
@@ -124,25 +124,16 @@ def test_a_page_of_some_users_counts_them_alone(
     assert activity.reason_pages(snapshot) == {*world.departures.reason_page}
 
 
-def test_a_new_snapshot_counts_its_new_files_alone(
-    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_snapshot_counts_its_new_files_alone(snapshot: Snapshot) -> None:
     def counts(one: Snapshot) -> tuple[object, ...]:
         return (
             activity.cohorts(one, WHOLE),
             activity.funnel(one, SOME),
         )
 
-    counts(snapshot)
-    asked = []
-    query = snapshot.database.query
-    monkeypatch.setattr(
-        snapshot.database, "query", lambda *given, **more: asked.append(given) or query(*given, **more)
-    )
-    shorter = Shorter(snapshot.folder, snapshot.manifest, snapshot.database)
-    found = counts(shorter)
-    assert len(asked) == 2, "the week that lost days of sessions and of listens"
-    assert found == counts(Shorter(snapshot.folder, snapshot.manifest, Database()))
+    asked, found, wanted = counted_anew(snapshot, counts)
+    assert asked == 2, "the week that lost days of sessions and of listens"
+    assert found == wanted
 
 
 def test_a_week_runs_until_it_is_over(tmp_path: Path, snapshot: Snapshot) -> None:

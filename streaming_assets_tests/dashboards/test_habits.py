@@ -13,8 +13,8 @@ from streaming_assets.dashboards import habits, song_ranking
 from streaming_assets.dashboards.charts import charts_of
 from streaming_assets.dashboards.pages import BY_NAME
 from streaming_assets.dashboards.views import View
-from streaming_assets.published.snapshot import Database, Snapshot
-from streaming_assets_tests.dashboards.world import Shorter, World
+from streaming_assets.published.snapshot import Snapshot
+from streaming_assets_tests.dashboards.world import World, counted_anew
 
 SOME = View(date(2025, 1, 15), date(2025, 1, 28))
 IN_TX = replace(SOME, state="TX")
@@ -112,9 +112,7 @@ def test_what_is_played_next_is_of_the_same_session(snapshot: Snapshot, world: W
     assert habits.song_named(snapshot, "f" * 32).times == 0
 
 
-def test_a_new_snapshot_counts_its_new_files_alone(
-    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_snapshot_counts_its_new_files_alone(snapshot: Snapshot) -> None:
     song = song_ranking.songs(snapshot, SOME, 0, 1).songs[0].key
 
     def counts(one: Snapshot) -> tuple[object, ...]:
@@ -124,16 +122,9 @@ def test_a_new_snapshot_counts_its_new_files_alone(
             habits.played_after(one, IN_TX, song),
         )
 
-    counts(snapshot)
-    asked = []
-    query = snapshot.database.query
-    monkeypatch.setattr(
-        snapshot.database, "query", lambda *given, **more: asked.append(given) or query(*given, **more)
-    )
-    shorter = Shorter(snapshot.folder, snapshot.manifest, snapshot.database)
-    found = counts(shorter)
-    assert len(asked) == 1, "the names of songs"
-    assert found == counts(Shorter(snapshot.folder, snapshot.manifest, Database()))
+    asked, found, wanted = counted_anew(snapshot, counts)
+    assert asked == 1, "the names of songs"
+    assert found == wanted
 
 
 def test_today_so_far_is_compared_with_the_same_hours(snapshot: Snapshot, world: World) -> None:

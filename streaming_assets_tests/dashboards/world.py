@@ -4,9 +4,11 @@ Facts are rows of single sessions and listens; every expectation of the tests is
 from the marts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ import pyarrow as pa
 
 from streaming_assets.dashboards.states import NAMES
 from streaming_assets.published.manifest import File
-from streaming_assets.published.snapshot import Snapshot
+from streaming_assets.published.snapshot import Database, Snapshot
 from streaming_assets.testing.publishing import tables
 
 FIRST_DAY = date(2025, 1, 6)  # a Monday
@@ -145,6 +147,17 @@ class Shorter(Snapshot):
 
     def _files(self, table: str) -> Mapping[date, File | None]:
         return {day: file for day, file in super()._files(table).items() if day < date(2025, 2, 4)}
+
+
+T = TypeVar("T")
+
+
+def counted_anew(snapshot: Snapshot, counts: Callable[[Snapshot], T]) -> tuple[int, T, T]:
+    """The shorter snapshot counted after the whole: by how many queries, what, and what a new database finds."""
+    counts(snapshot)
+    with patch.object(snapshot.database, "query", wraps=snapshot.database.query) as query:
+        found = counts(Shorter(snapshot.folder, snapshot.manifest, snapshot.database))
+    return query.call_count, found, counts(Shorter(snapshot.folder, snapshot.manifest, Database()))
 
 
 Marts = dict[str, dict[date | None, pa.Table]]

@@ -83,7 +83,7 @@ def told(snapshot: Snapshot, view: View, found: int) -> str:
     if view.search:
         return f"{songs} with “{view.search}”"
     return songs + compare.against_before(
-        snapshot, view, song_ranking.SONGS, lambda of: song_ranking.songs(snapshot, of, 0, 1).found
+        snapshot, view, song_ranking.SONGS, lambda of: song_ranking.played(snapshot, of)
     )
 
 
