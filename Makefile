@@ -83,7 +83,7 @@ soak: install ## Order independence over 5,000 drawn schedules (an hour on two c
 soak-crashes: install ## KILLS=100 kills of the running system, then all tables against what Kafka acknowledged (KAFKA=real: a real broker)
 	$(BIN)/python -m streaming_assets_tests.soak --kills $(KILLS) --seed $(SEED) --broker $(if $(filter real,$(KAFKA)),kafka,embedded)
 
-rehearsal: install ## Faults put into the running system, its alerts received, the runbook typed; docs/reliability.md has the table (an hour; FAULTS='bad object, drift')
+rehearsal: install ## Faults put into the running system, its alerts received, the runbook typed; docs/reliability.md has the table (root, Java, Maven and Go; FAULTS='bad object, drift')
 	$(BIN)/python -m streaming_assets_tests.rehearsal --faults '$(FAULTS)'
 
 lint: install ## Style, types and SQL
